@@ -1,0 +1,385 @@
+# Copyright: (c) 2026, mailsec.dane contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The catalogue of finding codes: severity, where the rule stands, and the remedy in one sentence.
+
+Data only, in alphabetical order. Codes are never reused and never change their meaning.
+Private to the collection.
+"""
+
+from __future__ import annotations
+
+import typing as t
+
+#: Code -> (severity, rule, remedy).
+CATALOGUE: t.Final[t.Mapping[str, tuple[str, str, str]]] = {
+    "address-insecure": (
+        "error", "RFC 7672 section 2.2.2",
+        "Sign the zone of the MX host: senders do not ask for TLSA records below an unsigned address.",
+    ),
+    "address-literal": (
+        "info", "RFC 7672 section 2.2",
+        "Use a host name as mail exchanger; DANE does not apply to address literals.",
+    ),
+    "address-special-use": (
+        "info", "RFC 6890",
+        "The address is not reachable from the Internet: probe it from inside on purpose, or correct the record.",
+    ),
+    "algorithm-uncovered": (
+        "critical", "RFC 7671 section 8.1",
+        "Publish records for the key of each algorithm, or serve a single one.",
+    ),
+    "alias-insecure": (
+        "error", "RFC 7672 section 2.1.3",
+        "Keep every alias hop in a signed zone, or name the final host directly.",
+    ),
+    "banner-masked": (
+        "warning", "Cisco ASA inspect esmtp",
+        "Switch off SMTP inspection on the firewall in front of this server.",
+    ),
+    "certificate-expired": (
+        "warning", "RFC 5280 section 4.1.2.5",
+        "Renew the certificate: 3 1 1 records survive it, but senders without DANE and DANE-TA records do not.",
+    ),
+    "certificate-expiring": (
+        "warning", "RFC 5280 section 4.1.2.5",
+        "Renew the certificate with the same key; no DNS change is needed for 3 1 1 records.",
+    ),
+    "certificate-name-mismatch": (
+        "info", "RFC 7672 section 3.2.2",
+        "Issue a certificate whose subjectAltName has the MX host name; only 3 x x records do without it.",
+    ),
+    "connect-failed": (
+        "error", "RFC 5321 section 3.1",
+        "Check that the mail server runs, listens on this address and that no firewall is in between.",
+    ),
+    "dane-required-absent": (
+        "info", "RFC 7672 section 6",
+        "Publish TLSA records: senders that insist on DANE hold mail for this host.",
+    ),
+    "dns-denial-broken": (
+        "critical", "RFC 7672 section 2.1.1",
+        "Upgrade or re-sign the zone so that the absence of names can be proven.",
+    ),
+    "dns-ent-nxdomain": (
+        "critical", "RFC 8020",
+        "Make _tcp below the MX host exist as an empty non-terminal; upgrade the name server.",
+    ),
+    "dns-malformed": (
+        "critical", "RFC 7672 section 2.1.1",
+        "The name server sends answers that do not parse; upgrade it or take the filter out of the path.",
+    ),
+    "dns-refused": (
+        "critical", "RFC 7672 section 2.1.1",
+        "Make the name servers answer for this zone, or correct the delegation.",
+    ),
+    "dns-servfail": (
+        "critical", "RFC 7672 section 2.1.1",
+        "Repair the name servers of this zone: while lookups fail, senders keep the mail in their queues.",
+    ),
+    "dns-timeout": (
+        "critical", "RFC 7672 section 2.1.1",
+        "Make the name servers of this zone reachable over UDP and TCP, also for TLSA queries.",
+    ),
+    "dns-unreachable": (
+        "critical", "RFC 7672 section 2.1.1",
+        "Make the resolver or name server reachable; nothing can be said until then.",
+    ),
+    "dnssec-bogus": (
+        "critical", "RFC 4035 section 5.5",
+        "Repair the DNSSEC chain of this zone (DS, DNSKEY, RRSIG): validating senders get no answer at all.",
+    ),
+    "ehlo-after-tls-rejected": (
+        "error", "RFC 3207 section 4.2",
+        "Accept EHLO again after the TLS handshake.",
+    ),
+    "ehlo-keywords-differ": (
+        "warning", "RFC 3207",
+        "Find the inspecting device between the two vantage points.",
+    ),
+    "ehlo-rejected": (
+        "error", "RFC 5321 section 4.1.1.1",
+        "Accept EHLO; STARTTLS cannot be offered without it. Old proxies and inspection cause this.",
+    ),
+    "endpoint-divergence": (
+        "critical", "RFC 7671 section 8",
+        "Bring the odd node to the published key or take it out of service.",
+    ),
+    "key-shared-across-mx": (
+        "warning", "RFC 7672 section 2.2.3",
+        "Give each MX host its own key so that one mistake stops one host only.",
+    ),
+    "mx-insecure": (
+        "error", "RFC 7672 section 2.2.1",
+        "Sign the zone of the mail domain and hand its DS to the parent.",
+    ),
+    "mx-is-alias": (
+        "warning", "RFC 2181 section 10.3",
+        "Name the final host in the MX record; senders disagree on aliased MX targets.",
+    ),
+    "mx-too-many": (
+        "warning", "RFC 5321 section 5.1",
+        "Publish fewer MX hosts; only the first ones were examined.",
+    ),
+    "next-missing": (
+        "warning", "RFC 7671 section 8.1",
+        "Generate the next key, keep it safe and publish its 3 1 1 beside the current one.",
+    ),
+    "next-unaged": (
+        "info", "RFC 7671 section 8.1",
+        "Wait until no cache can hold the old RRset before deploying the next key.",
+    ),
+    "next-unproven": (
+        "warning", "RFC 7671 section 8.1",
+        "Prove that the next key is held, or remove its record.",
+    ),
+    "no-address": (
+        "critical", "RFC 5321 section 5.1",
+        "Publish an A or AAAA record for the MX host, or remove it from the MX RRset.",
+    ),
+    "ns-divergence": (
+        "critical", "RFC 7671 section 8",
+        "Repair zone transfer and NOTIFY; do not advance a rotation until all addresses agree.",
+    ),
+    "ns-tlsa-filtered": (
+        "critical", "RFC 7672 section 2.1.1",
+        "Stop filtering TLSA queries at this name server, or move the zone.",
+    ),
+    "probe-timeout": (
+        "error", "RFC 5321 section 4.5.3.2",
+        "The server did not finish the dialogue in time; check its load and tarpits in front of it.",
+    ),
+    "resolv-conf-foreign-nameserver": (
+        "error", "RFC 4035 section 4.9.3",
+        "Leave only the validating resolver on loopback in resolv.conf.",
+    ),
+    "resolver-accepts-bogus": (
+        "critical", "RFC 4035 section 5.5",
+        "Switch on DNSSEC validation for all clients of this resolver.",
+    ),
+    "resolver-ad-forged": (
+        "critical", "RFC 4035 section 3.2.3",
+        "The resolver marks unsigned data as authentic; replace it.",
+    ),
+    "resolver-not-validating": (
+        "error", "RFC 7672 section 2.1.1",
+        "Use a validating resolver on loopback; without one nothing can be said about DANE.",
+    ),
+    "rrsig-expired": (
+        "critical", "RFC 4035 section 5.3.1",
+        "Restart re-signing and check the clock of the signer.",
+    ),
+    "rrsig-expiring": (
+        "warning", "RFC 7671 section 11",
+        "Keep the remaining life of signatures above twice the TTL plus the refresh of the secondaries.",
+    ),
+    "smtp-greeting-failed": (
+        "error", "RFC 5321 section 3.1",
+        "The server does not greet with 220; look into its log for the reason.",
+    ),
+    "smtp-protocol-error": (
+        "error", "RFC 5321 section 4.2",
+        "What answers on this port does not speak SMTP; check the port and what listens there.",
+    ),
+    "sni-divergence": (
+        "critical", "RFC 7672 section 8.1",
+        "Make both the chain for the server name and the default chain match the RRset.",
+    ),
+    "starttls-command-injection": (
+        "critical", "CVE-2011-0411",
+        "Upgrade the mail server: plaintext before the handshake is executed inside TLS.",
+    ),
+    "starttls-handshake-reset": (
+        "error", "RFC 3207 section 4.1",
+        "The connection is cut at the TLS handshake; check the certificate files and devices on the path.",
+    ),
+    "starttls-intermittent": (
+        "error", "RFC 3207",
+        "Several back ends answer for this address; bring them to the same state.",
+    ),
+    "starttls-keyword-masked": (
+        "critical", "Cisco ASA inspect esmtp",
+        "Switch off SMTP inspection on the firewall in front of this server; it removes STARTTLS.",
+    ),
+    "starttls-missing": (
+        "error", "RFC 3207 section 4",
+        "Offer STARTTLS to every client on port 25, or withdraw the TLSA records first.",
+    ),
+    "starttls-not-for-all-clients": (
+        "critical", "RFC 7672 section 2.2",
+        "Offer STARTTLS unconditionally on port 25.",
+    ),
+    "starttls-offered-inside-tls": (
+        "info", "RFC 3207 section 4.2",
+        "Do not offer STARTTLS again once TLS is active.",
+    ),
+    "starttls-refused": (
+        "error", "RFC 3207 section 4",
+        "Look into the server's log: it offers STARTTLS but refuses it (often an unreadable key or chain file).",
+    ),
+    "starttls-response-injection": (
+        "error", "CVE-2021-38371",
+        "The server sends plaintext after its 220 reply to STARTTLS; upgrade it or find the device on the path.",
+    ),
+    "strict-violation": (
+        "warning", "RFC 7671 section 8",
+        "Make every usage, selector and matching type in the RRset match the current chain.",
+    ),
+    "sts-dane-conflict": (
+        "error", "RFC 8461 section 2",
+        "Make the certificate and the MX hosts satisfy the MTA-STS policy too.",
+    ),
+    "ta-cert-selector": (
+        "warning", "RFC 7671 section 5.2.1",
+        "Publish 2 1 1; it survives re-issued and cross-signed CA certificates.",
+    ),
+    "ta-chain-expired": (
+        "critical", "RFC 7671 section 5.2",
+        "Send a chain that is entirely in date.",
+    ),
+    "ta-chain-invalid": (
+        "critical", "RFC 7671 section 5.2",
+        "Use a chain whose CA certificates may sign (CA:TRUE, path length) and whose leaf is for servers.",
+    ),
+    "ta-cn-only": (
+        "error", "RFC 7672 section 3.2.3",
+        "Put the MX host name into subjectAltName; several senders never read the common name.",
+    ),
+    "ta-issuer-not-listed": (
+        "critical", "RFC 7671 section 5.2",
+        "Publish the 2 1 1 of the issuer in use, or drop the DANE-TA records.",
+    ),
+    "ta-issuer-retired": (
+        "info", "RFC 7671 section 5.2",
+        "Remove the record of the retired CA when no chain uses it any more.",
+    ),
+    "ta-name-mismatch": (
+        "critical", "RFC 7672 section 3.2.2",
+        "Issue a certificate whose subjectAltName has the MX host name.",
+    ),
+    "ta-not-in-chain": (
+        "critical", "RFC 7672 section 3.1.2",
+        "Append the CA certificate named by the record to the chain file, or name one that is sent.",
+    ),
+    "ta-partial-wildcard": (
+        "error", "RFC 7672 section 3.2.3",
+        "Use a whole-label wildcard or the plain host name; some senders refuse partial wildcards.",
+    ),
+    "ta-root-fragile": (
+        "warning", "RFC 7671 section 5.2",
+        "Name an intermediate that is always sent: this root is in the chain only as a cross-sign.",
+    ),
+    "ta-san-host-missing": (
+        "error", "RFC 7672 section 3.2.2",
+        "Add the MX host name to subjectAltName: some senders accept no other name.",
+    ),
+    "ta-set-incomplete": (
+        "warning", "RFC 7671 section 5.2",
+        "List every active and backup issuer for the key type, or use current and next 3 1 1 records.",
+    ),
+    "tls-handshake-failed": (
+        "critical", "RFC 7672 section 2.2",
+        "Enable TLS 1.2 and 1.3 with common cipher suites and check certificate and key.",
+    ),
+    "tls-version-too-old": (
+        "error", "NCSC TLS guidelines 2025-05",
+        "Enable TLS 1.2 and 1.3.",
+    ),
+    "tlsa-absent": (
+        "error", "RFC 7672 section 2.2",
+        "Publish 3 1 1 and 2 1 1 records at the TLSA owner name of this host.",
+    ),
+    "tlsa-all-unusable": (
+        "error", "RFC 7671 section 10.3",
+        "Publish at least one usable record, 3 1 1 for the key in use.",
+    ),
+    "tlsa-ambiguous-usage": (
+        "error", "RFC 7671 section 5.2",
+        "Name a CA in 2 x x records, never the server's own certificate.",
+    ),
+    "tlsa-bad-field": (
+        "critical", "RFC 6698 section 2.1",
+        "Correct usage, selector, matching type or the length of the data.",
+    ),
+    "tlsa-cert-selector": (
+        "warning", "RFC 7671 section 5.1",
+        "Publish 3 1 1; a digest of the whole certificate changes at every renewal.",
+    ),
+    "tlsa-digest-set-inconsistent": (
+        "critical", "RFC 7671 section 9",
+        "Publish the same keys under every digest, or remove the extra digest completely.",
+    ),
+    "tlsa-duplicate": (
+        "warning", "RFC 2181 section 5",
+        "Remove the repeated record.",
+    ),
+    "tlsa-empty-digest": (
+        "critical", "RFC 6698 section 2.1.4",
+        "Recompute the record: its data is the digest of nothing.",
+    ),
+    "tlsa-full-data": (
+        "warning", "RFC 7671 section 10.1.2",
+        "Publish digests (matching type 1) instead of whole certificates or keys.",
+    ),
+    "tlsa-insecure": (
+        "error", "RFC 7672 section 2.2",
+        "Sign the zone that holds the TLSA records and hand its DS to the parent.",
+    ),
+    "tlsa-leftover": (
+        "info", "RFC 7671 section 8.1",
+        "Confirm that no endpoint uses the key, then remove the record.",
+    ),
+    "tlsa-missing-for-mx": (
+        "error", "RFC 7672 section 2.2.1",
+        "Publish TLSA records for every MX host of the domain: an attacker steers mail to the unprotected one.",
+    ),
+    "tlsa-near-typo": (
+        "critical", "RFC 6698 section 2.1.4",
+        "Correct the data: it differs from the right digest in a few digits only.",
+    ),
+    "tlsa-no-match": (
+        "critical", "RFC 7671 section 5",
+        "Publish the record of the key in use beside the others now, or put the published key back.",
+    ),
+    "tlsa-pkix-usage": (
+        "warning", "RFC 7672 section 3.1.3",
+        "Replace usage 0 or 1 by 3 (or 2); mail senders ignore PKIX usages.",
+    ),
+    "tlsa-rrset-too-large": (
+        "warning", "RFC 7671 section 10.1",
+        "Keep the RRset small enough for one UDP answer.",
+    ),
+    "tlsa-stale-after-renewal": (
+        "critical", "RFC 7671 section 8.1",
+        "Put the previous key back or add the new key's record now, then let rotation be a step of its own.",
+    ),
+    "tlsa-too-many-records": (
+        "warning", "RFC 7671 section 10.1",
+        "Keep at most eight records; some senders fail above twelve.",
+    ),
+    "tlsa-wildcard": (
+        "warning", "RFC 7672 section 2.2.3",
+        "Publish explicit _25._tcp names; wildcards hide errors.",
+    ),
+    "tlsa-wrong-object": (
+        "critical", "RFC 6698 section 2.1",
+        "Recompute the record from the raw DER subjectPublicKeyInfo of the intended key.",
+    ),
+    "tlsa-wrong-owner": (
+        "error", "RFC 7672 section 2.2.3",
+        "Publish at _25._tcp below the MX host, not below the mail domain.",
+    ),
+    "ttl-too-long": (
+        "warning", "RFC 7671 section 11",
+        "Use a TTL between 1800 and 3600 seconds, and wait the old TTL after lowering it.",
+    ),
+    "zone-no-ds": (
+        "error", "RFC 4035 section 5.2",
+        "Hand the DS record to the parent zone at the registrar.",
+    ),
+    "zone-unsigned": (
+        "error", "RFC 4033 section 5",
+        "Sign the zone: TLSA records in an unsigned zone count for nothing.",
+    ),
+}

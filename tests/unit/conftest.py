@@ -1,0 +1,25 @@
+# Copyright: (c) 2026, mailsec.dane contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Lets plain pytest import the checkout as ``ansible_collections.mailsec.dane``."""
+
+from __future__ import annotations
+
+import pathlib
+import sys
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+
+
+def _collections_root() -> pathlib.Path:
+    if ROOT.parent.name == "mailsec" and ROOT.parents[1].name == "ansible_collections":
+        return ROOT.parents[2]
+    link = ROOT / ".cache" / "collections" / "ansible_collections" / "mailsec" / "dane"
+    link.parent.mkdir(parents=True, exist_ok=True)
+    if not link.exists():
+        link.symlink_to(ROOT)
+    return link.parents[2]
+
+
+for path in (str(ROOT / "tests" / "unit"), str(_collections_root())):
+    if path not in sys.path:
+        sys.path.insert(0, path)
