@@ -10,6 +10,7 @@ Pure. Private to the collection.
 from __future__ import annotations
 
 import functools
+import re
 import typing as t
 
 from ansible_collections.mailsec.dane.plugins.module_utils import _der
@@ -24,6 +25,9 @@ _STRING_ENCODINGS: t.Final[t.Mapping[int, str]] = {
     0x1C: "utf-32-be",
     0x1E: "utf-16-be",
 }
+
+_LABEL: t.Final = re.compile(r"[a-z0-9-]+")
+_WILDCARD_PARENT: t.Final = re.compile(r"[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)+")
 
 RelativeName = frozenset[tuple[bytes, bytes]]
 
@@ -76,9 +80,7 @@ def name_matches(presented: str, reference: str) -> bool:
         return presented == reference
     first, _dot, parent = presented.partition(".")
     label, _dot, rest = reference.partition(".")
-    if first != "*" or "*" in parent or "." not in parent:
-        return False
-    return parent == rest and bool(label) and all(ch.isascii() and (ch.isalnum() or ch == "-") for ch in label)
+    return first == "*" and parent == rest and bool(_WILDCARD_PARENT.fullmatch(parent) and _LABEL.fullmatch(label))
 
 
 def is_partial_wildcard(presented: str) -> bool:

@@ -192,6 +192,11 @@ class Certificate:
         return self._outline.issuer
 
     @functools.cached_property
+    def subject_name(self) -> x509.Name:
+        """The subject as an object of ``cryptography``."""
+        return self._field("the subject", lambda cert: cert.subject)
+
+    @functools.cached_property
     def subject_text(self) -> str:
         """The subject as RFC 4514 writes it."""
         return self._field("the subject", lambda cert: cert.subject.rfc4514_string())
@@ -222,6 +227,11 @@ class Certificate:
         return self._field(
             "an extension", lambda cert: frozenset(ext.oid.dotted_string for ext in cert.extensions if ext.critical)
         )
+
+    @property
+    def is_version_1(self) -> bool:
+        """The certificate has no extensions because its version knows none (RFC 5280 section 4.1.2.1)."""
+        return self._field("the version", lambda cert: cert.version is x509.Version.v1)
 
     @functools.cached_property
     def dns_names(self) -> tuple[str, ...]:
@@ -271,6 +281,11 @@ class Certificate:
         return self._field("authorityKeyIdentifier", lambda cert: _extension(cert, x509.AuthorityKeyIdentifier))
 
     @property
+    def may_sign_certificates(self) -> bool:
+        """keyUsage is absent or has keyCertSign."""
+        return self.key_usage is None or self.key_usage.key_cert_sign
+
+    @property
     def is_ca(self) -> bool:
         """basicConstraints says CA:TRUE."""
         return self.basic_constraints is not None and self.basic_constraints.ca
@@ -289,6 +304,12 @@ class Certificate:
         """
         eku = self._field("extKeyUsage", lambda cert: _extension(cert, x509.ExtendedKeyUsage))
         return eku is None or ExtendedKeyUsageOID.SERVER_AUTH in eku
+
+    @property
+    def key_usage_allows_tls(self) -> bool:
+        """keyUsage is absent or has one of the uses a TLS server makes of its key (RFC 8446 section 4.4.2.2)."""
+        usage = self.key_usage
+        return usage is None or usage.digital_signature or usage.key_encipherment or usage.key_agreement
 
     @functools.cached_property
     def is_self_issued(self) -> bool:
@@ -309,6 +330,16 @@ class Certificate:
     def public_key(self) -> CertificatePublicKeyTypes:
         """The public key as an object of ``cryptography``."""
         return self._field("the public key", lambda cert: cert.public_key())
+
+    @functools.cached_property
+    def reencoded_spki(self) -> bytes:
+        """The key as a library writes it, b'' when none can: what careless tools digest instead of :attr:`spki`."""
+        try:
+            return self.public_key.public_bytes(
+                serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo
+            )
+        except CertificateError:
+            return b""
 
     @functools.cached_property
     def key_type(self) -> str:
@@ -344,9 +375,16 @@ class Certificate:
     def signed_by(self, other: Certificate) -> bool:
         """Say whether the signature of this verifies with the key of ``other``; False when that cannot be tried."""
         try:
-            if self.signature_family != other.key_type:
-                return False
-            self._field("the signature", lambda cert: _verify(cert, self.tbs, other.public_key))
+            key = other.public_key
+            self._field("the signature", lambda cert: _verify(cert, self.tbs, key))
+        except CertificateError:
+            return False
+        return True
+
+    def signed_by_key(self, spki: bytes) -> bool:
+        """Say whether the signature of this verifies with the bare key ``spki`` (RFC 7671 section 5.2.3)."""
+        try:
+            self._field("the signature", lambda cert: _verify(cert, self.tbs, serialization.load_der_public_key(spki)))
         except CertificateError:
             return False
         return True
@@ -366,7 +404,7 @@ def _extension(cert: x509.Certificate, kind: type[E]) -> E | None:
         return None
 
 
-def _verify(cert: x509.Certificate, tbs: bytes, key: CertificatePublicKeyTypes) -> None:
+def _verify(cert: x509.Certificate, tbs: bytes, key: object) -> None:
     """Verify the signature over ``tbs``; raises ValueError when it does not hold."""
     try:
         if isinstance(key, rsa.RSAPublicKey):

@@ -1,0 +1,330 @@
+# Copyright: (c) 2026, mailsec.dane contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Does the chain a server presents satisfy a TLSA RRset, as RFC 7671 sections 5 to 9 say, and as senders do?
+
+Pure. Private to the collection.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import enum
+import functools
+import typing as t
+
+from ansible_collections.mailsec.dane.plugins.module_utils import _path, _tlsa
+from ansible_collections.mailsec.dane.plugins.module_utils._diagnosis import diagnose
+from ansible_collections.mailsec.dane.plugins.module_utils._path import Fault
+from ansible_collections.mailsec.dane.plugins.module_utils._tlsa import DANE_EE, DANE_TA, TlsaRecord
+from ansible_collections.mailsec.dane.plugins.module_utils._x509 import Certificate, CertificateError
+
+if t.TYPE_CHECKING:
+    import collections.abc as c
+    import datetime
+
+__all__ = ("MatchResult", "Profile", "RecordMatch", "agile", "diagnose", "has_data", "match")
+
+#: What made a chain fail, most telling first: the part that came closest to a match.
+_TELLING: t.Final = (_path.NAME, _path.EXPIRED, _path.INVALID, "tlsa-no-match", "ta-not-in-chain")
+
+
+class Profile(enum.Enum):
+    """Whose decision is asked for.
+
+    ``RFC``: a sender that is as strict as the RFCs allow, so that what satisfies it satisfies all that
+    conform; it finds any path and wants the trust anchor in the message (save for ``2 0 0``) and in date.
+    ``POSTFIX``: OpenSSL 3 as Postfix drives it. ``EXIM``: GnuTLS libdane 3.7 with Exim's name check, as
+    on Debian: no digest agility, only the first reference name, and the anchor need not be on the path.
+    """
+
+    RFC = "rfc"
+    POSTFIX = "postfix"
+    EXIM = "exim"
+
+
+@dataclasses.dataclass(frozen=True)
+class RecordMatch:
+    """What became of one record.
+
+    ``usable``: senders look at it at all. ``considered``: digest agility left it in (RFC 7671 section 9).
+    ``matched``: it would authenticate the chain if it stood alone, also when not ``considered``.
+    ``depth``: position in the message of the certificate that has its data (0 is the leaf), None when
+    none has. ``reason``: a code as in :class:`MatchResult`, or ``tlsa-pkix-usage`` or ``tlsa-bad-field`` for
+    an unusable record. ``detail``: a sentence.
+    """
+
+    record: TlsaRecord
+    usable: bool
+    matched: bool
+    considered: bool
+    depth: int | None
+    reason: str
+    detail: str = ""
+
+
+@dataclasses.dataclass(frozen=True)
+class MatchResult:
+    """What the sender decides about a chain.
+
+    ``reason`` is ``dane-ok``, ``tlsa-no-match``, ``ta-not-in-chain``, ``ta-name-mismatch``, ``ta-chain-expired``,
+    ``ta-chain-invalid`` or ``tlsa-all-unusable``. ``strict``: each combination of usage, selector and
+    matching type among the usable records has one that matches this chain (RFC 7671 section 8).
+    """
+
+    authenticated: bool
+    reason: str
+    records: tuple[RecordMatch, ...]
+    strict: bool
+
+
+def match(
+    records: t.Sequence[TlsaRecord],
+    chain: t.Sequence[Certificate],
+    reference_names: t.Sequence[str],
+    now: datetime.datetime,
+    profile: Profile = Profile.RFC,
+) -> MatchResult:
+    """Decide as a sender of ``profile`` does. Never raises for what records and chain hold.
+
+    ``chain`` is what the server sent, in its order, leaf first (each from ``load_der``). ``reference_names``
+    begins with the TLSA base domain; next-hop names follow where RFC 7672 section 3.2.2 accepts them.
+    ``now`` is aware. Work on hostile chains is bounded by the limits of ``_path``.
+    """
+    unique = tuple(dict.fromkeys(records))
+    usable = tuple(record for record in unique if record.unusable_reason() is None)
+    considered = usable if profile is Profile.EXIM else agile(usable)
+    judge = _JUDGES[profile](tuple(chain), tuple(reference_names), now)
+    entries = tuple(_record_match(record, record in considered, judge) for record in unique)
+    combinations = {record.parameters for record in usable}
+    fulfilled = {entry.record.parameters for entry in entries if entry.matched}
+    strict = bool(combinations) and combinations == fulfilled
+    if not usable:
+        return MatchResult(False, "tlsa-all-unusable", entries, False)
+    reason = judge.overall(considered)
+    return MatchResult(reason == "dane-ok", reason, entries, strict)
+
+
+def agile(usable: t.Sequence[TlsaRecord]) -> tuple[TlsaRecord, ...]:
+    """Keep the strongest digest of each usage and selector, and all full data (RFC 7671 section 9, SR-G2, SR-G3)."""
+    best: dict[tuple[int, int], int] = {}
+    for record in usable:
+        group = (record.usage, record.selector)
+        best[group] = max(best.get(group, 0), record.matching_type)
+    return tuple(
+        record for record in usable if record.matching_type in (_tlsa.FULL, best[record.usage, record.selector])
+    )
+
+
+def _record_match(record: TlsaRecord, considered: bool, judge: _Judge) -> RecordMatch:
+    why = record.unusable_reason()
+    if why is not None:
+        code = "tlsa-pkix-usage" if record.usage < DANE_TA else "tlsa-bad-field"
+        return RecordMatch(record, False, False, False, None, code, why)
+    fault = judge.fault(record)
+    depth = judge.depth(record)
+    if fault is None:
+        detail = "" if considered else "left aside: a stronger digest is there too (RFC 7671 section 9)"
+        return RecordMatch(record, True, True, considered, depth, "dane-ok", detail)
+    return RecordMatch(record, True, False, considered, depth, fault.code, fault.detail)
+
+
+def has_data(certificate: Certificate, record: TlsaRecord) -> bool:
+    """Say whether the data of ``record`` is that of ``certificate``, whatever the usage."""
+    return _data(certificate, record.selector, record.matching_type) == record.data
+
+
+@functools.lru_cache(maxsize=1024)
+def _data(certificate: Certificate, selector: int, matching_type: int) -> bytes:
+    return _tlsa.compute(certificate, DANE_EE, selector, matching_type).data
+
+
+class _Judge:
+    """How one kind of sender judges one chain; see :class:`Profile`."""
+
+    def __init__(self, chain: tuple[Certificate, ...], names: tuple[str, ...], now: datetime.datetime) -> None:
+        self.chain, self.names, self.now = chain, names, now
+
+    def depth(self, record: TlsaRecord) -> int | None:
+        """Position of the certificate that has the data of ``record``, seen from its usage."""
+        if record.usage == DANE_EE:
+            return 0 if self.chain and has_data(self.chain[0], record) else None
+        found = [depth for depth, certificate in enumerate(self.chain) if depth and has_data(certificate, record)]
+        return found[0] if found else None
+
+    def fault(self, record: TlsaRecord) -> Fault | None:
+        """Why ``record`` alone would not authenticate the chain, or None when it would."""
+        if record.usage == DANE_EE:
+            if self.depth(record) == 0:
+                return None
+            return Fault("tlsa-no-match", "the certificate of the server has other data")
+        if not self.chain:
+            return Fault("ta-not-in-chain", "the server sent no certificate")
+        try:
+            return self.anchor_fault([record])
+        except CertificateError as error:
+            return Fault(_path.INVALID, str(error))
+
+    def overall(self, considered: t.Sequence[TlsaRecord]) -> str:
+        """The reason code for all records together."""
+        faults = [self.fault(record) for record in considered]
+        if None in faults:
+            return "dane-ok"
+        codes = {fault.code for fault in faults if fault}
+        return next(code for code in _TELLING if code in codes)
+
+    def anchor_fault(self, records: c.Sequence[TlsaRecord]) -> Fault | None:
+        """Why no path leads to an anchor that one of the DANE-TA ``records`` names."""
+        raise NotImplementedError
+
+
+def _not_in_chain() -> Fault:
+    return Fault("ta-not-in-chain", "no issuer in the message has the data of the record")
+
+
+class _Strict(_Judge):
+    """RFC 7671 and RFC 5280, with every choice they leave taken the strict way."""
+
+    def __init__(self, chain: tuple[Certificate, ...], names: tuple[str, ...], now: datetime.datetime) -> None:
+        super().__init__(chain, names, now)
+        self._signatures = _path.Signatures()
+
+    @functools.cached_property
+    def _paths(self) -> tuple[_path.Path, ...]:
+        return _path.signed_paths(self.chain[0], self.chain[1:], self._signatures)
+
+    def anchor_fault(self, records: c.Sequence[TlsaRecord]) -> Fault | None:
+        faults: list[Fault] = []
+        for record in records:
+            for path in self._paths_to(record):
+                fault = self._path_fault(path)
+                if fault is None:
+                    return None
+                faults.append(fault)
+            if not faults and any(has_data(certificate, record) for certificate in self.chain[1:]):
+                faults.append(Fault(_path.INVALID, "the certificate that has this data did not issue the leaf"))
+        if self._signatures.exhausted:
+            faults.append(Fault(_path.INVALID, "the server sent more certificates than a sender would try"))
+        return min(faults, key=lambda fault: _TELLING.index(fault.code), default=_not_in_chain())
+
+    def _paths_to(self, record: TlsaRecord) -> list[_path.Path]:
+        found = [path for path in self._paths if has_data(path[-1], record)]
+        if record.matching_type == _tlsa.FULL and record.selector == _tlsa.CERT:
+            anchor = Certificate(record.data)
+            starts = ((self.chain[0],), *self._paths)
+            found += [
+                (*path, anchor)
+                for path in starts
+                if anchor not in path and path[-1].named_by(anchor) and self._signatures.verify(path[-1], anchor)
+            ]
+        return found
+
+    def _path_fault(self, path: _path.Path) -> Fault | None:
+        try:
+            invalid = _path.extension_fault(path) or _path.constraint_fault(path)
+            expired = next(filter(None, (_path.date_fault(certificate, self.now) for certificate in path)), None)
+            return invalid or _path.name_fault(path[0], self.names) or expired
+        except CertificateError as error:
+            return Fault(_path.INVALID, str(error))
+
+
+class _OpenSsl(_Judge):
+    """OpenSSL 3: one path by looks, then its checks; anchors that are not self-signed may have expired."""
+
+    def overall(self, considered: t.Sequence[TlsaRecord]) -> str:
+        leaf_records = [record for record in considered if record.usage == DANE_EE]
+        if any(self.fault(record) is None for record in leaf_records):
+            return "dane-ok"
+        anchors = [record for record in considered if record.usage == DANE_TA]
+        if not anchors or not self.chain:
+            return "tlsa-no-match" if leaf_records else "ta-not-in-chain"
+        try:
+            fault = self.anchor_fault(anchors)
+        except CertificateError:
+            return _path.INVALID
+        if fault is None:
+            return "dane-ok"
+        return "tlsa-no-match" if fault.code == "ta-not-in-chain" and leaf_records else fault.code
+
+    def anchor_fault(self, records: c.Sequence[TlsaRecord]) -> Fault | None:
+        held = [
+            Certificate(record.data) for record in records if record.parameters == (DANE_TA, _tlsa.CERT, _tlsa.FULL)
+        ]
+        path, anchored = _path.openssl_path(
+            self.chain[0],
+            [*self.chain[1:], *held],
+            lambda certificate: any(has_data(certificate, record) for record in records),
+            self.now,
+        )
+        bare = not anchored and any(
+            path[-1].signed_by_key(record.data)
+            for record in records
+            if record.parameters == (DANE_TA, _tlsa.SPKI, _tlsa.FULL)
+        )
+        if not anchored and not bare:
+            if any(has_data(certificate, record) for certificate in self.chain[1:] for record in records):
+                return Fault(_path.INVALID, "the certificate with the data of the record is not on the path of issuers")
+            return _not_in_chain()
+        return (
+            _path.extension_fault(path, tolerant_anchor=True)
+            or _path.name_fault(path[0], self.names)
+            or self._chaining_fault(path, bare)
+            or _path.constraint_fault(path)
+        )
+
+    def _chaining_fault(self, path: _path.Path, bare: bool) -> Fault | None:
+        for depth in reversed(range(len(path))):
+            certificate = path[depth]
+            top = depth == len(path) - 1
+            if not top and not certificate.signed_by(path[depth + 1]):
+                return Fault(_path.INVALID, f"the signature of {certificate.subject_text} does not verify")
+            if not top or bare or _path.looks_self_signed(certificate):
+                expired = _path.date_fault(certificate, self.now)
+                if expired:
+                    return expired
+        return None
+
+
+class _LibDane(_Judge):
+    """GnuTLS libdane 3.7: the message has an issuer of the leaf, and some certificate that has the data."""
+
+    def anchor_fault(self, records: c.Sequence[TlsaRecord]) -> Fault | None:
+        others = self.chain[1 : 1 + _path.MAX_CERTIFICATES]
+        if not any(has_data(certificate, record) for certificate in others for record in records):
+            return _not_in_chain()
+        return self._issuer_fault(others) or _path.name_fault(self.chain[0], self.names[:1], single_common_name=True)
+
+    def _issuer_fault(self, others: c.Sequence[Certificate]) -> Fault | None:
+        leaf = self.chain[0]
+        faults: list[Fault] = []
+        for issuer in others:
+            if issuer == leaf:
+                fault = _path.date_fault(leaf, self.now)
+            elif not leaf.issued_by(issuer):
+                continue
+            else:
+                fault = self._link_fault(leaf, issuer)
+            if fault is None:
+                return None
+            faults.append(fault)
+        return faults[0] if faults else Fault(_path.INVALID, "no certificate in the message issued the leaf")
+
+    def _link_fault(self, leaf: Certificate, issuer: Certificate) -> Fault | None:
+        if not issuer.is_ca or not issuer.may_sign_certificates:
+            return Fault(_path.INVALID, f"{issuer.subject_text} may not issue certificates")
+        strange = leaf.critical_extensions - _path.HANDLED
+        if strange:
+            return Fault(_path.INVALID, f"{leaf.subject_text} has the unknown critical extension {min(strange)}")
+        return (
+            _path.constraint_fault((leaf, issuer))
+            or _path.date_fault(leaf, self.now)
+            or _path.date_fault(issuer, self.now)
+        )
+
+
+_JUDGES: t.Final[t.Mapping[Profile, type[_Judge]]] = {
+    Profile.RFC: _Strict,
+    Profile.POSTFIX: _OpenSsl,
+    Profile.EXIM: _LibDane,
+}
