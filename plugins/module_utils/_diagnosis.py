@@ -88,8 +88,9 @@ def _objects(certificate: Certificate, pem: str | None) -> c.Iterator[tuple[str,
     if pem is not None:
         contents += [("certificate file", None, pem.encode()), ("certificate file", None, pem.strip().encode())]
     for what, selector, content in contents:
-        for digest, data in ((0, content), (1, hashlib.sha256(content).digest()), (2, hashlib.sha512(content).digest())):
-            yield what, selector, digest, data
+        yield what, selector, 0, content
+        yield what, selector, 1, hashlib.sha256(content).digest()
+        yield what, selector, 2, hashlib.sha512(content).digest()
 
 
 def _pem(label: str, der: bytes) -> bytes:

@@ -33,10 +33,11 @@ _TELLING: t.Final = (_path.NAME, _path.EXPIRED, _path.INVALID, "tlsa-no-match", 
 class Profile(enum.Enum):
     """Whose decision is asked for.
 
-    ``RFC``: a sender that is as strict as the RFCs allow, so that what satisfies it satisfies all that
-    conform; it finds any path and wants the trust anchor in the message (save for ``2 0 0``) and in date.
-    ``POSTFIX``: OpenSSL 3 as Postfix drives it. ``EXIM``: GnuTLS libdane 3.7 with Exim's name check, as
-    on Debian: no digest agility, only the first reference name, and the anchor need not be on the path.
+    ``RFC``: a sender that is as strict as the RFCs allow about certificates; of several paths it finds the
+    good one. It wants the trust anchor in the message (save for ``2 0 0``) and in date. ``POSTFIX``:
+    OpenSSL 3 as Postfix drives it; it follows one path only. ``EXIM``: GnuTLS libdane 3.7 with Exim's name
+    check, as on Debian: no digest agility, only the first reference name, and the anchor need not be
+    on the path.
     """
 
     RFC = "rfc"
@@ -253,7 +254,7 @@ class _OpenSsl(_Judge):
         ]
         path, anchored = _path.openssl_path(
             self.chain[0],
-            [*self.chain[1:], *held],
+            [*held, *self.chain[1:]],
             lambda certificate: any(has_data(certificate, record) for record in records),
             self.now,
         )
@@ -297,25 +298,24 @@ class _LibDane(_Judge):
 
     def _issuer_fault(self, others: c.Sequence[Certificate]) -> Fault | None:
         leaf = self.chain[0]
-        faults: list[Fault] = []
-        for issuer in others:
-            if issuer == leaf:
-                fault = _path.date_fault(leaf, self.now)
-            elif not leaf.issued_by(issuer):
-                continue
-            else:
-                fault = self._link_fault(leaf, issuer)
-            if fault is None:
-                return None
-            faults.append(fault)
-        return faults[0] if faults else Fault(_path.INVALID, "no certificate in the message issued the leaf")
+        # Of several that look like the issuer, only the last one in the message is tried (measured).
+        likely = [other for other in others if _path.likely_issuer(leaf, other)]
+        if not likely:
+            return Fault(_path.INVALID, "the message has no issuer of the leaf")
+        issuer = likely[-1]
+        return _path.date_fault(leaf, self.now) if issuer == leaf else self._link_fault(leaf, issuer)
 
     def _link_fault(self, leaf: Certificate, issuer: Certificate) -> Fault | None:
-        if not issuer.is_ca or not issuer.may_sign_certificates:
+        if not leaf.signed_by(issuer):
+            return Fault(_path.INVALID, f"the signature of {leaf.subject_text} does not verify")
+        silent_root = issuer.basic_constraints is None and issuer.is_self_issued
+        if not (issuer.is_ca or silent_root) or not issuer.may_sign_certificates:
             return Fault(_path.INVALID, f"{issuer.subject_text} may not issue certificates")
-        strange = leaf.critical_extensions - _path.HANDLED
-        if strange:
-            return Fault(_path.INVALID, f"{leaf.subject_text} has the unknown critical extension {min(strange)}")
+        for certificate in (leaf, issuer):
+            strange = certificate.critical_extensions - _path.HANDLED
+            if strange:
+                subject = certificate.subject_text
+                return Fault(_path.INVALID, f"{subject} has the unknown critical extension {min(strange)}")
         return (
             _path.constraint_fault((leaf, issuer))
             or _path.date_fault(leaf, self.now)

@@ -98,10 +98,11 @@ def signed_paths(leaf: Certificate, others: c.Sequence[Certificate], signatures:
 
 def looks_self_signed(certificate: Certificate) -> bool:
     """Say whether name, key identifier and algorithm are those of a self-signed certificate; no signature is tried."""
-    return _likely_issuer(certificate, certificate)
+    return likely_issuer(certificate, certificate)
 
 
-def _likely_issuer(child: Certificate, issuer: Certificate) -> bool:
+def likely_issuer(child: Certificate, issuer: Certificate) -> bool:
+    """Say whether name, key identifier and algorithm of ``issuer`` fit ``child``; no signature is tried."""
     if not child.named_by(issuer):
         return False
     try:
@@ -135,7 +136,7 @@ def openssl_path(
     pool = list(dict.fromkeys(other for other in others if other != leaf))[:MAX_CERTIFICATES]
     path = [leaf]
     while len(path) < MAX_PATH and not looks_self_signed(path[-1]):
-        likely = [other for other in pool if _likely_issuer(path[-1], other)]
+        likely = [other for other in pool if likely_issuer(path[-1], other)]
         if not likely:
             break
         current = [other for other in likely if date_fault(other, now) is None]

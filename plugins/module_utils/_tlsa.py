@@ -147,6 +147,13 @@ class TlsaRecord:
         """Usage, selector and matching type: the combination of RFC 7671 section 8."""
         return self.usage, self.selector, self.matching_type
 
+    def as_dict(self) -> dict[str, int | str]:
+        """The record as results carry it: the four fields, ``data`` in hex, and ``text``."""
+        return {
+            "usage": self.usage, "selector": self.selector, "matching_type": self.matching_type,
+            "data": self.data.hex(), "text": self.to_text(),
+        }
+
     def unusable_reason(self) -> str | None:
         """Say why mail senders leave this record aside, or None when it is usable (SR-T5, SR-T6, SR-T8)."""
         return _unusable_reason(self)

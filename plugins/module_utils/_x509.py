@@ -69,7 +69,7 @@ class CertificateError(ValueError):
     """The input is no certificate, or a field of it cannot be read; the message names which and why."""
 
 
-def _refusals() -> tuple[type[Exception], ...]:
+def refusals() -> tuple[type[Exception], ...]:
     """What ``cryptography`` raises for content it refuses; a function because the library may be absent."""
     return (
         ValueError, TypeError, AttributeError, exceptions.UnsupportedAlgorithm, x509.DuplicateExtension,
@@ -132,7 +132,7 @@ def check_public_key(spki: bytes) -> None:
     try:
         check_spki(spki)
         serialization.load_der_public_key(spki)
-    except _refusals() as error:
+    except refusals() as error:
         raise CertificateError(f"this is no public key: {error}") from error
 
 
@@ -161,14 +161,14 @@ class Certificate:
             raise CertificateError("the Python library cryptography is not installed")
         try:
             return x509.load_der_x509_certificate(self.der)
-        except _refusals() as error:
+        except refusals() as error:
             raise CertificateError(f"the certificate does not parse: {error}") from error
 
     def _field(self, what: str, getter: c.Callable[[x509.Certificate], T]) -> T:
         parsed = self._parsed
         try:
             return getter(parsed)
-        except _refusals() as error:
+        except refusals() as error:
             raise CertificateError(f"{what} of the certificate cannot be read: {error}") from error
 
     @property
@@ -449,7 +449,7 @@ def load_der(data: bytes) -> Certificate:
     return certificate
 
 
-def _blocks(data: bytes) -> c.Iterator[tuple[str, bytes]]:
+def pem_blocks(data: bytes) -> c.Iterator[tuple[str, bytes]]:
     """Yield label and body of each PEM block (RFC 7468); CertificateError for a block that does not end."""
     opened: tuple[str, int] | None = None
     number = 0
@@ -469,7 +469,8 @@ def _blocks(data: bytes) -> c.Iterator[tuple[str, bytes]]:
         raise CertificateError(f"PEM block {number} ({opened[0]}) is cut off: it has no END line")
 
 
-def _base64(body: bytes, number: int, label: str) -> bytes:
+def decode_block(body: bytes, number: int, label: str) -> bytes:
+    """Return the DER inside the body of the PEM block ``number``; CertificateError when it is not base64."""
     try:
         return base64.b64decode(b"".join(body.split()), validate=True)
     except binascii.Error as error:
@@ -490,14 +491,14 @@ def load_pem(text: str | bytes) -> tuple[Certificate, ...]:
     """
     found: list[Certificate] = []
     others: list[str] = []
-    for number, (label, body) in enumerate(_blocks(_as_bytes(text)), start=1):
+    for number, (label, body) in enumerate(pem_blocks(_as_bytes(text)), start=1):
         if label not in ("CERTIFICATE", "X509 CERTIFICATE"):
             others.append(label)
             continue
         if len(found) >= _MAX_CERTIFICATES:
             raise CertificateError(f"the input has more than {_MAX_CERTIFICATES} certificates")
         try:
-            found.append(load_der(_base64(body, number, label)))
+            found.append(load_der(decode_block(body, number, label)))
         except CertificateError as error:
             if str(error).startswith("PEM block"):
                 raise
@@ -528,12 +529,12 @@ def load_spki(data: str | bytes) -> bytes:
     """
     raw = _as_bytes(data)
     if b"-----BEGIN " in raw:
-        blocks = list(_blocks(raw))
+        blocks = list(pem_blocks(raw))
         keys = [(number, body) for number, (label, body) in enumerate(blocks, start=1) if label == "PUBLIC KEY"]
         if len(keys) != 1:
             labels = ", ".join(sorted({label for label, _body in blocks}))
             raise CertificateError(f"one PUBLIC KEY block is needed, the PEM text has {len(keys)} (blocks: {labels})")
-        raw = _base64(keys[0][1], keys[0][0], "PUBLIC KEY")
+        raw = decode_block(keys[0][1], keys[0][0], "PUBLIC KEY")
     try:
         check_spki(raw)
     except _der.DerError as error:
