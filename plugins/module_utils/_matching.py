@@ -217,7 +217,10 @@ class _Strict(_Judge):
             found += [
                 (*path, anchor)
                 for path in starts
-                if anchor not in path and path[-1].named_by(anchor) and self._signatures.verify(path[-1], anchor)
+                if anchor not in path
+                and not _path.looks_self_signed(path[-1])
+                and _path.likely_issuer(path[-1], anchor)
+                and self._signatures.verify(path[-1], anchor)
             ]
         return found
 

@@ -80,15 +80,16 @@ class Signatures:
 def signed_paths(leaf: Certificate, others: c.Sequence[Certificate], signatures: Signatures) -> tuple[Path, ...]:
     """Return every path of two or more certificates that begins with ``leaf``, shortest first (bounded).
 
-    Each certificate in it is named as issuer by, and its key verifies, the one before.
+    Each certificate in it fits as issuer of the one before, by name and key identifier, and signed it. A path ends at a
+    self-signed certificate, so a self-signed leaf has none (SR-C6).
     """
     pool = tuple(dict.fromkeys(other for other in others if other != leaf))[:MAX_CERTIFICATES]
     found: list[Path] = [(leaf,)]
     for path in found:
-        if len(path) >= MAX_PATH:
+        if len(path) >= MAX_PATH or looks_self_signed(path[-1]):
             continue
         for other in pool:
-            if other not in path and path[-1].named_by(other) and signatures.verify(path[-1], other):
+            if other not in path and likely_issuer(path[-1], other) and signatures.verify(path[-1], other):
                 if len(found) > _MAX_PATHS:
                     signatures.exhausted = True
                     return tuple(found[1:])
