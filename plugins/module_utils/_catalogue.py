@@ -50,6 +50,10 @@ CATALOGUE: t.Final[t.Mapping[str, tuple[str, str, str]]] = {
         "info", "RFC 7672 section 3.2.2",
         "Issue a certificate whose subjectAltName has the MX host name; only 3 x x records do without it.",
     ),
+    "command-rewritten": (
+        "error", "Cisco ASA inspect esmtp",
+        "Switch off SMTP inspection on the firewall in front of this server; it overwrites the commands of clients.",
+    ),
     "connect-failed": (
         "error", "RFC 5321 section 3.1",
         "Check that the mail server runs, listens on this address and that no firewall is in between.",

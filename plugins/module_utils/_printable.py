@@ -22,4 +22,4 @@ def printable(text: bytes | str, limit: int = 256) -> str:
     decoded = text[: limit + 1].decode("latin-1") if isinstance(text, bytes) else text[: limit + 1]
     escaped = _UNPRINTABLE.sub(lambda found: ascii(found[0])[1:-1], decoded)
     harmless = _TEMPLATE.sub("{ ", escaped)
-    return harmless if len(harmless) <= limit else f"{harmless[: max(limit - 3, 0)]}..."
+    return harmless if len(harmless) <= limit else f"{harmless[: max(limit - 3, 0)]}..."[:limit]

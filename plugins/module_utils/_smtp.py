@@ -128,12 +128,12 @@ async def probe(
         raise ValueError(f"{endpoint.port} is no port number: it is 1 to 65535")
     if server_name is not None and not _SERVER_NAME.fullmatch(server_name):
         raise ValueError(
-            f"{printable(server_name, 80)!r} is no name for SNI: a host name as A-labels without final dot"
+            f"'{printable(server_name, 80)}' is no name for SNI: a host name as A-labels without final dot"
         )
     if not _EHLO_NAME.fullmatch(ehlo_name):
-        raise ValueError(f"{printable(ehlo_name, 80)!r} is no name for EHLO: printable ASCII without blanks")
+        raise ValueError(f"'{printable(ehlo_name, 80)}' is no name for EHLO: printable ASCII without blanks")
     if key_type is not None and key_type not in _tls.KEY_TYPES:
-        raise ValueError(f"{printable(key_type, 80)!r} is no key type: {' or '.join(_tls.KEY_TYPES)}")
+        raise ValueError(f"'{printable(key_type, 80)}' is no key type: {' or '.join(_tls.KEY_TYPES)}")
     return await _Dialogue(endpoint, server_name, ehlo_name, limits, key_type).run()
 
 
@@ -259,8 +259,7 @@ class _Dialogue:
         if reply.code >= 400:
             detail = f"EHLO was answered: {reply}"
             if reply.code >= 500:
-                helo = await self._command(f"HELO {self._ehlo_name}")
-                detail = f"{detail}; HELO was answered: {helo}"
+                detail = f"{detail}; {await self._helo()}"
             raise _Ended("ehlo-rejected", detail, polite=True)
         if reply.code != 250:
             raise _Ended("smtp-protocol-error", f"EHLO was answered: {reply}", polite=True)
@@ -272,6 +271,13 @@ class _Dialogue:
         if not _offers_starttls(lines):
             offered = " ".join(line.partition(" ")[0] for line in lines) or "nothing"
             raise _Ended("starttls-missing", f"the EHLO reply offers {offered}", polite=True)
+
+    async def _helo(self) -> str:
+        """Say in words how the server takes the older command, which tells old software from a closed door."""
+        try:
+            return f"HELO was answered: {await self._command(f'HELO {self._ehlo_name}')}"
+        except _Ended as end:
+            return f"HELO failed: {end.detail}"
 
     async def _starttls(self) -> None:
         reply = await self._command("STARTTLS")
@@ -380,7 +386,8 @@ _CONNECT_WORDS: t.Final[t.Mapping[int, str]] = {
 def _words(error: OSError) -> str:
     """What went wrong, in words that do not depend on the locale; OpenSSL's own for TLS."""
     if isinstance(error, ssl.SSLError):
-        return (error.reason or "TLS error").replace("_", " ").lower()
+        # Python sets the reason only on errors that come from OpenSSL itself.
+        return (getattr(error, "reason", None) or "TLS error").replace("_", " ").lower()
     if error.errno is None:
         return "the operation failed"
     return _CONNECT_WORDS.get(error.errno) or os.strerror(error.errno)

@@ -57,7 +57,7 @@ class ReplyReader:
             line = await self._line(bool(texts))
             parts = _LINE.fullmatch(line)
             if parts is None:
-                raise ReplyError(f"this is no SMTP reply: {printable(line, 80)!r}")
+                raise ReplyError(f"this is no SMTP reply: '{printable(line, 80)}'")
             texts.append(printable(parts[3] or b""))
             if parts[2] != b"-":
                 return Reply(int(parts[1]), tuple(texts))

@@ -106,7 +106,11 @@ class TlsChannel:
                 return self.connection.read(16384)
             except ssl.SSLWantReadError:
                 await self._flush()
-                self._incoming.write(await self._lower.receive() or self._end())
+                data = await self._lower.receive()
+                if data:
+                    self._incoming.write(data)
+                else:
+                    self._incoming.write_eof()
             except (ssl.SSLZeroReturnError, ssl.SSLEOFError):
                 return b""
 
@@ -114,10 +118,6 @@ class TlsChannel:
         """Encrypt and write all of ``data``. Raises ssl.SSLError and OSError."""
         self.connection.write(data)
         await self._flush()
-
-    def _end(self) -> bytes:
-        self._incoming.write_eof()
-        return b""
 
     async def _flush(self) -> None:
         data = self._outgoing.read()
