@@ -26,6 +26,10 @@ CATALOGUE: t.Final[t.Mapping[str, tuple[str, str, str]]] = {
         "info", "RFC 6890",
         "The address is not reachable from the Internet: probe it from inside on purpose, or correct the record.",
     ),
+    "address-too-many": (
+        "warning", "RFC 5321 section 5.1",
+        "Publish fewer addresses for the host; only the first ones were examined.",
+    ),
     "algorithm-uncovered": (
         "critical", "RFC 7671 section 8.1",
         "Publish records for the key of each algorithm, or serve a single one.",

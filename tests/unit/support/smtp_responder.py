@@ -64,11 +64,13 @@ class Session:
 
 
 #: One context serves many clients at once, and its callback tells them apart by the TLS object only.
-_SESSIONS: weakref.WeakKeyDictionary[ssl.SSLObject, Session] = weakref.WeakKeyDictionary()
+_CONNECTIONS: weakref.WeakKeyDictionary[ssl.SSLObject, _Connection] = weakref.WeakKeyDictionary()
 
 
-def _on_server_name(tls: ssl.SSLObject, name: str | None, _context: ssl.SSLContext) -> None:
-    _SESSIONS[tls].server_name = name
+def _on_server_name(tls: ssl.SSLObject, name: str | None, context: ssl.SSLContext) -> None:
+    connection = _CONNECTIONS[tls]
+    connection.session.server_name = name
+    tls.context = connection.contexts_by_name.get(name or "", context)
 
 
 class _Over(Exception):
@@ -76,7 +78,11 @@ class _Over(Exception):
 
 
 class Responder:
-    """The server; ``async with`` serves, ``port`` is where. ``sessions`` has one entry per client, in order."""
+    """The server; ``async with`` serves, ``port`` is where.
+
+    ``sessions`` has one entry per client, in order. ``contexts_by_name`` has the contexts for server names (SNI)
+    that get another chain than the default one.
+    """
 
     def __init__(
         self,
@@ -89,6 +95,7 @@ class Responder:
         self.address = address
         self.port = port
         self.sessions: list[Session] = []
+        self.contexts_by_name: dict[str, ssl.SSLContext] = {}
         self._context = context
         self._server: asyncio.Server | None = None
         self._clients: set[asyncio.Task[None]] = set()
@@ -114,22 +121,23 @@ class Responder:
         self.sessions.append(session)
         # A client may leave at any time; a test server has nobody to tell.
         with contextlib.suppress(_Over, ConnectionError, ssl.SSLError, asyncio.IncompleteReadError):
-            await _Connection(self.behaviour, self._context, session, reader, writer).serve()
+            await _Connection(self, self._context, session, reader, writer).serve()
         writer.close()
 
 
 class _Connection:
     def __init__(
         self,
-        behaviour: Behaviour,
+        responder: Responder,
         context: ssl.SSLContext | None,
         session: Session,
         reader: asyncio.StreamReader,
         writer: asyncio.StreamWriter,
     ) -> None:
-        self._behaviour = behaviour
+        self.session = session
+        self.contexts_by_name = responder.contexts_by_name
+        self._behaviour = responder.behaviour
         self._context = context
-        self._session = session
         self._reader = reader
         self._writer = writer
         self._incoming = ssl.MemoryBIO()
@@ -143,7 +151,7 @@ class _Connection:
         while True:
             command = await self._command()
             inside = self._tls is not None
-            (self._session.commands_tls if inside else self._session.commands).append(command)
+            (self.session.commands_tls if inside else self.session.commands).append(command)
             verb = command.partition(" ")[0].upper()
             if verb == "EHLO" and inside:
                 await self._say("ehlo-tls", self._ehlo_inside())
@@ -202,7 +210,7 @@ class _Connection:
         if self._context is None:
             raise _Over
         tls = self._context.wrap_bio(self._incoming, self._outgoing, server_side=True)
-        _SESSIONS[tls] = self._session
+        _CONNECTIONS[tls] = self
         self._context.sni_callback = _on_server_name
         self._incoming.write(hello)
         sent = 0

@@ -1,0 +1,35 @@
+# Copyright: (c) 2026, mailsec.dane contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What is wrong with an endpoint, going by one probe of it. Pure. Private to the collection."""
+
+from __future__ import annotations
+
+import typing as t
+
+from ansible_collections.mailsec.dane.plugins.module_utils import _findings
+from ansible_collections.mailsec.dane.plugins.module_utils._findings import Finding, Severity, finding
+
+if t.TYPE_CHECKING:
+    from ansible_collections.mailsec.dane.plugins.module_utils._smtp import Probe
+
+_OLD_VERSIONS: t.Final = frozenset({"SSLv3", "TLSv1", "TLSv1.1"})
+#: Outcomes that say nothing about STARTTLS, because no conversation took place.
+NO_CONVERSATION: t.Final = frozenset({"connect-failed", "probe-timeout"})
+
+
+def probe_findings(probe: Probe, tlsa_usable: bool = False) -> tuple[Finding, ...]:
+    """Return the findings of ``probe``, worst first.
+
+    ``tlsa_usable``: the host has a secure, usable TLSA record, so that senders refuse to deliver without TLS
+    and a server that does not come as far as that is critical.
+    """
+    subject = str(probe.endpoint)
+    found = [finding(code, subject, text) for code, text in zip(probe.oddities, probe.evidence, strict=True)]
+    if probe.outcome != "tls":
+        refused = tlsa_usable and probe.outcome not in NO_CONVERSATION
+        found.append(finding(probe.outcome, subject, probe.detail, severity=Severity.CRITICAL if refused else None))
+    elif probe.tls_version in _OLD_VERSIONS:
+        found.append(finding("tls-version-too-old", subject, f"negotiated {probe.tls_version}", "TLSv1.2 or newer"))
+    return _findings.sort(found)

@@ -1,0 +1,169 @@
+# Copyright: (c) 2026, mailsec.dane contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Probes → what ``starttls_info`` returns: plain data, and findings with remedies. Pure. Private to the collection."""
+
+from __future__ import annotations
+
+import ssl
+import typing as t
+
+from ansible_collections.mailsec.dane.plugins.module_utils import _findings
+from ansible_collections.mailsec.dane.plugins.module_utils._findings import Finding, finding
+from ansible_collections.mailsec.dane.plugins.module_utils._matching import MatchResult, diagnose, match
+from ansible_collections.mailsec.dane.plugins.module_utils._printable import printable
+from ansible_collections.mailsec.dane.plugins.module_utils._probe_findings import probe_findings
+from ansible_collections.mailsec.dane.plugins.module_utils._survey import NotProbed
+from ansible_collections.mailsec.dane.plugins.module_utils._tlsa import DANE_TA, TlsaRecord
+from ansible_collections.mailsec.dane.plugins.module_utils._x509 import Certificate, CertificateError, load_der
+
+if t.TYPE_CHECKING:
+    import datetime
+
+    from ansible_collections.mailsec.dane.plugins.module_utils._smtp import Endpoint, Probe
+    from ansible_collections.mailsec.dane.plugins.module_utils._survey import Seen
+
+
+def report(
+    seen: t.Sequence[Seen | NotProbed],
+    port: int,
+    records: tuple[TlsaRecord, ...],
+    reference_name: str | None,
+    now: datetime.datetime,
+) -> dict[str, list[dict[str, t.Any]]]:
+    """Return ``endpoints`` and ``findings`` as the module documents them.
+
+    Chains are compared with ``records`` when there are any; ``reference_name`` (None: the host) is the name that
+    DANE-TA wants in the certificate. ``now`` is aware.
+    """
+    usable = any(record.unusable_reason() is None for record in records)
+    endpoints: list[dict[str, t.Any]] = []
+    findings: list[Finding] = []
+    compared: list[_Compared] = []
+    reached = {entry.probe.endpoint for entry in seen if not isinstance(entry, NotProbed) and entry.probe.chain}
+    for entry in seen:
+        if isinstance(entry, NotProbed):
+            lost = {"host": entry.host, "address": None, "port": port}
+            endpoints.append({**lost, "outcome": entry.outcome, "detail": entry.detail})
+            findings.append(finding(entry.outcome, entry.host, entry.detail))
+            continue
+        shown = _endpoint(entry.host, entry.probe)
+        endpoints.append(shown)
+        if not _lacks_key_type(entry.probe, reached):
+            findings += probe_findings(entry.probe, usable)
+        if records and entry.probe.outcome == "tls":
+            comparison = _Compared(entry.probe, records, reference_name or entry.host, now)
+            shown["tlsa"] = comparison.as_dict()
+            compared.append(comparison)
+    named = {one.asked for one in compared if one.authenticated and one.probe.server_name is not None}
+    for one in compared:
+        findings += one.findings(named)
+    return {"endpoints": endpoints, "findings": [found.as_dict() for found in _findings.sort(findings)]}
+
+
+def _lacks_key_type(probe: Probe, reached: t.Collection[Endpoint]) -> bool:
+    """A server that shakes hands, only not with the type of key insisted on, is in order (lab.md section 9)."""
+    return probe.key_type is not None and probe.outcome == "tls-handshake-failed" and probe.endpoint in reached
+
+
+def _endpoint(host: str, probe: Probe) -> dict[str, t.Any]:
+    return {
+        "host": host,
+        "address": probe.endpoint.address,
+        "port": probe.endpoint.port,
+        "server_name": probe.server_name,
+        "key_type": probe.key_type or "any",
+        "outcome": probe.outcome,
+        "detail": probe.detail,
+        "banner": probe.banner,
+        "ehlo_host": probe.ehlo_host,
+        "ehlo": list(probe.ehlo),
+        "ehlo_tls": list(probe.ehlo_tls),
+        "tls_version": probe.tls_version,
+        "cipher": probe.cipher,
+        "key_exchange_group": probe.group,
+        "oddities": list(probe.oddities),
+        "seconds": probe.seconds,
+        "chain": [_certificate(der) for der in probe.chain],
+        "chain_pem": "".join(ssl.DER_cert_to_PEM_cert(der) for der in probe.chain),
+        "chain_complete": probe.chain_complete,
+    }
+
+
+def _certificate(der: bytes) -> dict[str, t.Any]:
+    pem = ssl.DER_cert_to_PEM_cert(der)
+    try:
+        certificate = load_der(der)
+        return {
+            "subject": printable(certificate.subject_text),
+            "issuer": printable(certificate.issuer_text),
+            "dns_names": [printable(name) for name in certificate.dns_names],
+            "not_before": f"{certificate.not_before:%Y-%m-%dT%H:%M:%SZ}",
+            "not_after": f"{certificate.not_after:%Y-%m-%dT%H:%M:%SZ}",
+            "is_ca": certificate.is_ca,
+            "key_type": certificate.key_type,
+            "key_bits": certificate.key_bits,
+            "fingerprint_sha256": certificate.fingerprint_sha256,
+            "spki_sha256": certificate.spki_sha256,
+            "pem": pem,
+        }
+    except CertificateError as error:
+        return {"error": printable(str(error)), "pem": pem}
+
+
+class _Compared:
+    """The chain of one probe beside the TLSA records, as a strict sender sees them at ``now``."""
+
+    def __init__(self, probe: Probe, records: tuple[TlsaRecord, ...], name: str, now: datetime.datetime) -> None:
+        self.probe = probe
+        self.asked = (probe.endpoint, probe.key_type)
+        self._chain: list[Certificate] = []
+        self._result: MatchResult | None = None
+        self.authenticated: bool | None = None
+        self.reason = "chain-unreadable"
+        try:
+            self._chain = [load_der(der) for der in probe.chain]
+        except CertificateError:
+            # What is wrong with which certificate stands in the description of the chain.
+            return
+        self._result = match(records, self._chain, [name], now)
+        incomplete = not probe.chain_complete and any(record.usage == DANE_TA for record in records)
+        if incomplete and not self._result.authenticated:
+            self.reason = "chain-incomplete"
+        else:
+            self.authenticated, self.reason = self._result.authenticated, self._result.reason
+
+    def as_dict(self) -> dict[str, t.Any]:
+        result = self._result
+        return {
+            "authenticated": self.authenticated,
+            "reason": self.reason,
+            "strict": result.strict if result and self.authenticated is not None else None,
+            "records": [
+                {
+                    "text": entry.record.to_text(),
+                    "usable": entry.usable,
+                    "matched": entry.matched,
+                    "reason": entry.reason,
+                    "detail": printable(entry.detail, 500),
+                }
+                for entry in (result.records if result else ())
+            ],
+        }
+
+    def findings(self, named: t.Collection[tuple[Endpoint, str | None]]) -> list[Finding]:
+        """What follows from a mismatch; ``named`` has endpoint and key type of the chains that match with a name."""
+        if self._result is None or self.authenticated is not False:
+            return []
+        probe = self.probe
+        code = self.reason
+        if probe.server_name is None and self.asked in named:
+            code = "sni-divergence"
+        elif probe.key_type is not None:
+            code = "algorithm-uncovered"
+        asked = f"server name {probe.server_name or 'none'}, key type {probe.key_type or 'any'}"
+        evidence = f"the chain presented ({asked}) does not satisfy the records: {self.reason}"
+        missed = [entry.record for entry in self._result.records if entry.usable and not entry.matched]
+        explained = (diagnose(record, self._chain) for record in missed)
+        return [finding(code, str(probe.endpoint), evidence), *(found for found in explained if found)]
