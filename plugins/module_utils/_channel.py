@@ -26,11 +26,9 @@ class Channel(t.Protocol):
 
     async def receive(self) -> bytes:
         """Return the next bytes, ``b""`` at the end of the stream. Raises OSError and :class:`Flooded`."""
-        ...
 
     async def send(self, data: bytes) -> None:
         """Write all of ``data``. Raises OSError."""
-        ...
 
 
 class TcpChannel:

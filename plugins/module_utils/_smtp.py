@@ -196,8 +196,9 @@ class _Dialogue:
     async def _within(self, seconds: float, outcome: str, doing: str) -> c.AsyncIterator[None]:
         """End the dialogue with ``outcome`` when ``seconds`` are over, with ``probe-timeout`` when the total is."""
         now, last = self._clock(), self._started + self._limits.total
+        bound = asyncio.timeout_at(min(now + seconds, last))
         try:
-            async with asyncio.timeout_at(min(now + seconds, last)) as bound:
+            async with bound:
                 yield
         except TimeoutError as error:
             if not bound.expired():

@@ -19,7 +19,7 @@ description:
   - Host names are looked up through the system resolver, without DNSSEC. M(mailsec.dane.dane_info) decides as
     senders do.
 author:
-  - mailsec.dane contributors
+  - mailsec.dane contributors (!UNKNOWN)
 extends_documentation_fragment:
   - mailsec.dane.attributes
   - mailsec.dane.attributes.info_module

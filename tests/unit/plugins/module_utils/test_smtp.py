@@ -174,7 +174,7 @@ class TestNoConnection:
             full.bind(("127.0.0.1", 0))
             full.listen(0)
             port = full.getsockname()[1]
-            waiting = [socket.socket() for _ in range(3)]
+            waiting = [socket.socket() for _number in range(3)]
             try:
                 for sock in waiting:
                     sock.setblocking(False)
@@ -285,7 +285,7 @@ class TestRefusals:
         assert "more than 2048 bytes" in seen.detail
 
     def test_more_bytes_than_were_agreed(self) -> None:
-        greeting = b"".join(b"220-%s\r\n" % (b"x" * 500) for _ in range(50)) + b"220 at last\r\n"
+        greeting = b"".join(b"220-%s\r\n" % (b"x" * 500) for _number in range(50)) + b"220 at last\r\n"
         assert meet(Behaviour(greeting=greeting))[0].outcome == "tls"
         seen, _server = meet(Behaviour(greeting=greeting), limits=dataclasses.replace(PATIENT, received_bytes=20_000))
         assert (seen.outcome, "more than 20000 bytes" in seen.detail) == ("smtp-protocol-error", True)
