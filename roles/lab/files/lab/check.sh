@@ -1,0 +1,34 @@
+#!/bin/bash
+# Copyright: (c) 2026, mailsec.dane contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+# check.sh LAB CACHE HOSTS: can this machine carry a lab of that many hosts? Every obstacle is named with its remedy.
+set -euo pipefail
+LAB=$1 CACHE=$2 HOSTS=$3
+problems=()
+problem() { problems+=("- $1"); }
+
+[[ $(id -u) = 0 ]] || { echo "The lab makes namespaces, mounts and bridges: run as root, for instance: sudo ansible-playbook mailsec.dane.lab" >&2; exit 1; }
+. /etc/os-release
+[[ ${ID:-} = debian ]] || problem "This machine is ${PRETTY_NAME:-unknown}; the lab is built with Debian's tools: use Debian 12 or 13."
+unshare --mount --net --pid --fork true 2>/dev/null ||
+  problem "The kernel refuses new namespaces (unshare). In a container: run it privileged, or use a virtual machine."
+mkdir -p "$CACHE"
+# shellcheck disable=SC2016  # expanded by the inner shell
+unshare --mount bash -c 'mount -t tmpfs t /mnt && mkdir /mnt/u /mnt/w /mnt/m && mount -t overlay o -o "lowerdir=$0,upperdir=/mnt/u,workdir=/mnt/w" /mnt/m' "$CACHE" 2>/dev/null ||
+  problem "An overlay over $CACHE cannot be mounted: load the module overlay, or set lab_cache_directory to an ordinary disk."
+unshare --net ip link add type bridge 2>/dev/null ||
+  problem "A bridge cannot be made: load the kernel module bridge."
+unshare --net ip link add type veth 2>/dev/null || problem "A veth pair cannot be made: load the kernel module veth."
+available=$(awk '$1 == "MemAvailable:" { print int($2 / 1024) }' /proc/meminfo)
+needed=$((256 + HOSTS * 128))
+((available >= needed)) || problem "$available MiB of memory are available, $HOSTS hosts need about $needed: free some, or list fewer lab_hosts."
+instances=$(cat /proc/sys/fs/inotify/max_user_instances)
+((instances >= HOSTS * 5 + 10)) ||
+  problem "fs.inotify.max_user_instances is $instances, $HOSTS hosts need $((HOSTS * 5 + 10)): sysctl -w fs.inotify.max_user_instances=$((HOSTS * 10))"
+free=$(df --output=avail -m "$CACHE" | tail -n 1)
+((free >= 2048)) || problem "Only $free MiB are free in $CACHE, the images need about 2048: free some, or set lab_cache_directory."
+((${#LAB} <= 80)) || problem "lab_directory is longer than 80 characters: ssh's control sockets would not fit."
+if ((${#problems[@]})); then
+  printf '%s\n' "This machine cannot carry the lab:" "${problems[@]}" >&2
+  exit 1
+fi
