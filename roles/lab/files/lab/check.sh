@@ -19,6 +19,7 @@ unshare --mount bash -c 'mount -t tmpfs t /mnt && mkdir /mnt/u /mnt/w /mnt/m && 
 unshare --net ip link add type bridge 2>/dev/null ||
   problem "A bridge cannot be made: load the kernel module bridge."
 unshare --net ip link add type veth 2>/dev/null || problem "A veth pair cannot be made: load the kernel module veth."
+[[ -e /etc/resolv.conf ]] || problem "/etc/resolv.conf is missing or a dangling link; commands in the lab cover it with their own."
 available=$(awk '$1 == "MemAvailable:" { print int($2 / 1024) }' /proc/meminfo)
 needed=$((256 + HOSTS * 128))
 ((available >= needed)) || problem "$available MiB of memory are available, $HOSTS hosts need about $needed: free some, or list fewer lab_hosts."

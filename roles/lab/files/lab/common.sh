@@ -62,5 +62,17 @@ lower_dirs() {
   printf '%s:%s' "$(repository_dir "$1")/lists" "$(base_dir "$1")"
 }
 
-# Digest of the parameters on standard input and of the scripts' text: a lab made from anything else is a different lab.
-fingerprint() { (cat; cd "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")"; cat ./*.sh ./*.py bin/*) | sha256sum; }
+# Digest of the parameters on standard input and of the text that makes hosts of them: what differs is another lab.
+fingerprint() {
+  local dir
+  dir=$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")
+  cat - "$dir"/{plan.py,images.sh,init.sh} | sha256sum
+}
+
+# One start or stop of a lab at a time. The lock is on descriptor 7; scripts called by its holder go without.
+take_lock() {
+  [[ -z ${LAB_LOCKED:-} ]] || return 0
+  exec 7>"$LAB/run/lock"
+  flock -w 30 7 || die "Another run is starting or stopping the lab in $LAB; try again when it has ended."
+  export LAB_LOCKED=yes
+}

@@ -83,19 +83,32 @@ cgroup_parents() {
   done
 }
 
-run_host() {
-  local name=$1 parent child='' status stop=''
-  exec 9>&-
+# Fresh at every boot: a group that still has the last boot's groups below it takes no process on cgroup v2.
+enter_cgroups() {
+  local parent group
   while read -r parent; do
-    mkdir -p "$parent/$PREFIX-$name"
-    echo "$BASHPID" >"$parent/$PREFIX-$name/cgroup.procs"
+    group=$parent/$PREFIX-$1
+    [[ ! -d $group ]] || find "$group" -depth -type d -exec rmdir {} +
+    mkdir "$group"
+    echo "$BASHPID" >"$group/cgroup.procs"
   done < <(cgroup_parents)
+}
+
+boot_host() {
+  local name=$1
+  enter_cgroups "$name"
+  exec systemd-nspawn -q -D "$LAB/hosts/$name/root" -M "$name" --hostname="$name" --register=no --keep-unit --boot \
+    --capability=CAP_NET_ADMIN --network-namespace-path="/run/netns/$name" \
+    --bind-ro="$(repository_dir "${RELEASE[$name]}")/debs:/srv/debs" \
+    --resolv-conf=off --timezone=off --link-journal=no --console=pipe
+}
+
+run_host() {
+  local name=$1 child='' status stop=''
+  exec 9>&-
   trap 'stop=1; [[ -z $child ]] || kill -TERM "$child" 2>/dev/null || true' TERM
   while [[ -z $stop ]]; do
-    systemd-nspawn -q -D "$LAB/hosts/$name/root" -M "$name" --hostname="$name" --register=no --keep-unit --boot \
-      --capability=CAP_NET_ADMIN --network-namespace-path="/run/netns/$name" \
-      --bind-ro="$(repository_dir "${RELEASE[$name]}")/debs:/srv/debs" \
-      --resolv-conf=off --timezone=off --link-journal=no --console=pipe </dev/null >>"$LAB/log/$name.log" 2>&1 &
+    boot_host "$name" </dev/null >>"$LAB/log/$name.log" 2>&1 &
     child=$!
     status=0
     wait "$child" || status=$?

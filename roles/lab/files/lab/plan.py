@@ -170,12 +170,12 @@ def read_lab(parameters: dict[str, t.Any]) -> Lab:
     hosts = tuple(read_host(raw) for raw in parameters["hosts"])
     for what, values in (
         ("name", [host.name for host in hosts]),
-        ("address", [host.address for host in hosts]),
+        ("address", [str(host.address) for host in hosts]),
         ("fqdn", [host.fqdn for host in hosts]),
     ):
         double = {value for value in values if values.count(value) > 1}
         if double:
-            raise PlanError(f"hosts share the same {what}: {', '.join(map(str, sorted(double)))}")
+            raise PlanError(f"hosts share the same {what}: {', '.join(sorted(double))}")
     if len([host for host in hosts if host.role == "primary"]) != 1:
         raise PlanError("exactly one host needs the role primary: the name server of all zones")
     if not [host for host in hosts if host.role == "resolver"]:
@@ -294,9 +294,9 @@ zone:
 
 
 def unbound_conf(lab: Lab, host: Host) -> str:
-    # The vantage process runs outside systemd in a chroot of its own and needs no second user or chroot.
     everywhere = host.role == "resolver"
-    interfaces = ("0.0.0.0", "::0") if everywhere else ("127.0.0.1", "::1")
+    # In a network without an uplink, and access-control below names that network only.
+    interfaces = ("0.0.0.0", "::0") if everywhere else ("127.0.0.1", "::1")  # noqa: S104
     lines = [
         f"# {HEADER}",
         "server:",
@@ -366,8 +366,10 @@ def setup_script(lab: Lab, host: Host) -> str:
     lines = ["set -eu"]
     if host.role == "primary":
         lines += [
-            "chown root:bind /etc/bind/lab.tsig", "chmod 0640 /etc/bind/lab.tsig",
-            "install -d -o bind -g bind /var/lib/bind/keys", "chown -R bind:bind /var/lib/bind",
+            "chown root:bind /etc/bind/lab.tsig",
+            "chmod 0640 /etc/bind/lab.tsig",
+            "install -d -o bind -g bind /var/lib/bind/keys",
+            "chown -R bind:bind /var/lib/bind",
         ]
     if host.role == "secondary":
         lines += ["chown root:knot /etc/knot/lab-key.conf /etc/knot/knot.conf", "chmod 0640 /etc/knot/lab-key.conf"]
@@ -376,7 +378,8 @@ def setup_script(lab: Lab, host: Host) -> str:
     if host.role == "sender":
         lines += [
             "useradd --create-home --shell /bin/sh lab",
-            "printf 'postmaster: root\\nroot: lab\\n' > /etc/aliases", "newaliases",
+            "printf 'postmaster: root\\nroot: lab\\n' > /etc/aliases",
+            "newaliases",
             f"echo {shlex.quote(host.fqdn)} > /etc/mailname",
         ]
     return "\n".join([*lines, ""])
@@ -459,7 +462,7 @@ def inventory(lab: Lab) -> dict[str, t.Any]:
     for group in groups:
         children[group] = {"hosts": {host.name: {} for host in lab.hosts if group in host.groups}}
     # Not in group lab: whatever reboots or reinstalls the lab's hosts must never do so to the controller.
-    children["vantage"] = {
+    children["lab_controller"] = {
         "hosts": {
             "vantage": {
                 "ansible_connection": "local",
@@ -494,17 +497,30 @@ def environment(lab: Lab) -> str:
 
 def tables(lab: Lab) -> dict[str, str]:
     hosts = [
-        "\t".join((
-            host.name, str(host.address), "1" if host.ipv6 else "0", host.release,
-            ",".join(host.packages) or "-", host.role, host.fqdn, ",".join(host.certificate_names) or "-",
-        ))
+        "\t".join(
+            (
+                host.name,
+                str(host.address),
+                "1" if host.ipv6 else "0",
+                host.release,
+                ",".join(host.packages) or "-",
+                host.role,
+                host.fqdn,
+                ",".join(host.certificate_names) or "-",
+            )
+        )
         for host in (*lab.hosts, vantage(lab))
     ]
     zones = [
-        "\t".join((
-            zone.origin, zone.file, "1" if zone.signed else "0",
-            "-" if zone.name == "." else lab.parent_of(zone).file, "1" if zone.parent_ds else "0",
-        ))
+        "\t".join(
+            (
+                zone.origin,
+                zone.file,
+                "1" if zone.signed else "0",
+                "-" if zone.name == "." else lab.parent_of(zone).file,
+                "1" if zone.parent_ds else "0",
+            )
+        )
         for zone in lab.zones
     ]
     return {"hosts.tsv": "\n".join([*hosts, ""]), "zones.tsv": "\n".join([*zones, ""])}
@@ -517,9 +533,9 @@ def write_plan(lab: Lab, target: Path) -> None:
         for path, text in host_files(lab, host).items():
             files[f"files/{host.name}/{path}"] = text
     for name, text in files.items():
-        path = target / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text, encoding="utf-8")
+        file = target / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(text, encoding="utf-8")
 
 
 def main() -> int:

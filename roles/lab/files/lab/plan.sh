@@ -12,6 +12,7 @@ if [[ -d $LAB && ! -e $LAB/.mailsec-dane-lab && -n $(ls -A "$LAB") ]]; then
 fi
 mkdir -p "$LAB/run"
 : >"$LAB/.mailsec-dane-lab"
+take_lock
 bash "$LAB_SCRIPTS/stop.sh" "$LAB" processes
 rm -rf "${LAB:?}"/{plan,inventory.yml}
 "$PYTHON" "$LAB_SCRIPTS/plan.py" "$LAB/plan"

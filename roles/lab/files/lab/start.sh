@@ -8,9 +8,8 @@ LAB_SCRIPTS=$(dirname "$(readlink -f "$0")")
 . "$LAB_SCRIPTS/common.sh"
 umask 077
 mkdir -p "$LAB/run"
-exec 7>"$LAB/run/lock"
-flock -n 7 || die "Another run is starting or stopping the lab in $LAB right now; try again when it has ended."
-bash "$LAB_SCRIPTS/stop.sh" "$LAB" processes 7>&-
+take_lock
+bash "$LAB_SCRIPTS/stop.sh" "$LAB" processes
 
 rm -rf "${LAB:?}"/{keys,log,cp,lib,bin,run/ready,trust-anchor.ds}
 mkdir -p "$LAB"/{keys/hosts,log,cp,hosts,lib}
@@ -62,15 +61,16 @@ find "$LAB/plan/files" \( -name 'ssh_host_*_key' -o -name key.pem -o -name chain
 printf 'nameserver 127.0.0.1\noptions edns0 trust-ad\n' >"$LAB/resolv.conf"
 chmod 644 "$LAB/resolv.conf"
 
-# The process writes down who it is before it becomes unshare: there is no moment in which it runs unrecorded.
+# The process writes down who it is before it becomes unshare, and holds the lock until then: if this script is killed,
+# no other run meets the lab unrecorded.
 # shellcheck disable=SC2016  # expanded by the inner shell
 setsid bash -c '
   LAB=$1; . "$LAB/lib/common.sh"
   umask 022
   printf "%s %s %s\n" "$$" "$(start_time $$)" "$(boot_id)" >"$LAB/run/outer.new"
   mv "$LAB/run/outer.new" "$LAB/run/outer"
-  exec unshare --mount --net --pid --fork --kill-child=KILL --mount-proc bash "$LAB/lib/init.sh" "$LAB"
-' lab "$LAB" </dev/null >"$LAB/log/init.log" 2>&1 7>&- &
+  exec unshare --mount --net --pid --fork --kill-child=KILL --mount-proc bash "$LAB/lib/init.sh" "$LAB" 7>&-
+' lab "$LAB" </dev/null >"$LAB/log/init.log" 2>&1 &
 
 for ((i = 0; i < 100; i++)); do
   ! init_pid >/dev/null || break

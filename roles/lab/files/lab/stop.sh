@@ -11,22 +11,24 @@ net_of() { readlink "/proc/$1/ns/net" 2>/dev/null || true; }
 
 # Processes that sit in a network namespace of the lab without being started by it: ssh masters, modules of a killed run.
 guests() {
-  local init=$1 pid space proc
+  local init=$1 pid space own proc
+  own=$(readlink /proc/self/ns/pid)
   declare -A nets=()
   space=$(readlink "/proc/$init/ns/pid")
   for proc in /proc/[0-9]*; do
     [[ $(readlink "$proc/ns/pid_for_children" 2>/dev/null || true) != "$space" ]] || nets[$(net_of "${proc#/proc/}")]=1
   done
   nets[$(net_of "$init")]=1
-  unset "nets[$(net_of 1)]"
+  unset "nets[$(net_of self)]"
   for proc in /proc/[0-9]*; do
     pid=${proc#/proc/}
-    [[ -n ${nets[$(net_of "$pid")]:-} && $(readlink "$proc/ns/pid" 2>/dev/null || true) == "$(readlink /proc/1/ns/pid)" ]] ||
+    [[ -n ${nets[$(net_of "$pid")]:-} && $(readlink "$proc/ns/pid" 2>/dev/null || true) == "$own" ]] ||
       continue
     printf '%s %s\n' "$pid" "$(start_time "$pid" || true)"
   done
 }
 
+[[ ! -d $LAB/run ]] || take_lock
 if init=$(init_pid); then
   [[ $(net_of self) != "$(net_of "$init")" ]] || die "This command runs inside the lab it shall stop; run it outside."
   outer=$(outer_pid)
