@@ -9,6 +9,7 @@ import re
 import signal
 import subprocess
 import time
+from pathlib import Path
 
 import pytest
 from conftest import Lab, command_line, run, wait_for
@@ -200,6 +201,29 @@ def test_b11_a_directory_that_is_no_lab_is_left_alone(small: Lab) -> None:
         assert "not a lab" in text and precious.exists()
     precious.unlink()
     small.directory.rmdir()
+
+
+def test_b11_the_cache_is_removed_on_request_and_nothing_else(small: Lab, tmp_path: Path) -> None:
+    cache = tmp_path / "cache"
+    for name in ("base-x", "layer-y", "repository-z.partial", "work", "somebody-elses"):
+        (cache / name).mkdir(parents=True)
+    (cache / "use.lock").touch()
+    # As text, the way -e on a command line gives it.
+    small.playbook(lab_state="absent", lab_cache_directory=str(cache))
+    assert (cache / "base-x").exists()
+    assert (
+        small.changed(small.playbook(lab_state="absent", lab_cache_directory=str(cache), lab_purge_cache="true")) == 1
+    )
+    assert [path.name for path in cache.iterdir()] == ["somebody-elses"]
+
+
+def test_b11_rebuild_applies_other_parameters(small: Lab) -> None:
+    small.playbook()
+    before = small.outer()
+    assert "lab_rebuild=true" in small.playbook(check=False, lab_ttl=9, lab_install_packages="false")
+    small.playbook(lab_ttl=9, lab_rebuild="true", lab_install_packages="false")
+    assert small.outer() != before
+    assert re.search(r"^net\.\s+9\s", small.inside("dig", "+noall", "+answer", "@203.0.113.2", "net", "NS"), re.M)
 
 
 def test_b11_teardown_leaves_nothing(lab: Lab) -> None:

@@ -11,18 +11,20 @@ net_of() { readlink "/proc/$1/ns/net" 2>/dev/null || true; }
 
 # Processes that sit in a network namespace of the lab without being started by it: ssh masters, modules of a killed run.
 guests() {
-  local init=$1 pid space own proc
+  local init=$1 pid space own proc net
   own=$(readlink /proc/self/ns/pid)
   declare -A nets=()
   space=$(readlink "/proc/$init/ns/pid")
   for proc in /proc/[0-9]*; do
-    [[ $(readlink "$proc/ns/pid_for_children" 2>/dev/null || true) != "$space" ]] || nets[$(net_of "${proc#/proc/}")]=1
+    net=$(net_of "${proc#/proc/}")
+    [[ -z $net || $(readlink "$proc/ns/pid" 2>/dev/null || true) != "$space" ]] || nets[$net]=1
   done
-  nets[$(net_of "$init")]=1
-  unset "nets[$(net_of self)]"
+  net=$(net_of self)
+  nets[$net]=
   for proc in /proc/[0-9]*; do
     pid=${proc#/proc/}
-    [[ -n ${nets[$(net_of "$pid")]:-} && $(readlink "$proc/ns/pid" 2>/dev/null || true) == "$own" ]] ||
+    net=$(net_of "$pid")
+    [[ -n $net && -n ${nets[$net]:-} && $(readlink "$proc/ns/pid" 2>/dev/null || true) == "$own" ]] ||
       continue
     printf '%s %s\n' "$pid" "$(start_time "$pid" || true)"
   done
@@ -32,17 +34,16 @@ guests() {
 if init=$(init_pid); then
   [[ $(net_of self) != "$(net_of "$init")" ]] || die "This command runs inside the lab it shall stop; run it outside."
   outer=$(outer_pid)
-  mapfile -t guest_list < <(guests "$init")
+  list=$(guests "$init")
   kill -TERM "$init" 2>/dev/null || true
   for ((i = 0; i < 200; i++)); do
     outer_pid >/dev/null || break
     sleep 0.05
   done
   ! outer_pid >/dev/null || kill -KILL "$outer" 2>/dev/null || true
-  for guest in "${guest_list[@]}"; do
-    read -r pid started <<<"$guest"
+  while read -r pid started; do
     [[ -z $started || $(start_time "$pid" || true) != "$started" ]] || kill -KILL "$pid" 2>/dev/null || true
-  done
+  done <<<"$list"
 elif outer=$(outer_pid); then
   kill -KILL "$outer" 2>/dev/null || true
 fi
