@@ -21,8 +21,14 @@ WORK=$LAB_CACHE/work
 mkdir -p "$WORK"
 mount -t tmpfs -o size=4g tmpfs "$WORK"
 
-# What this machine's apt knows about proxies, for the apt of the images while they are built.
-apt_proxies() { apt-config dump | grep -iE '^Acquire::(http|https|ftp|proxy)[^ ]*prox' || true; }
+# What this machine's apt knows about proxies, for the apt of the images while they are built. A program that finds the
+# proxy exists on this machine only: its answer is written down instead.
+apt_proxies() {
+  local found
+  apt-config dump | grep -iE '^Acquire::https?::[^ ]*proxy' | grep -viE 'auto-?detect' || true
+  found=$(/usr/lib/apt/apt-helper auto-detect-proxy "$LAB_MIRROR/" | sed -n "s/^Using proxy '\([^']*\)'.*/\1/p")
+  [[ -z $found ]] || printf 'Acquire::http::Proxy "%s";\n' "$found"
+}
 
 sources() {
   printf 'deb %s %s main\n' "$LAB_MIRROR" "$1"
@@ -132,7 +138,6 @@ layers() {
     layer "$release" "$packages"
   done < <(awk -F'\t' -v r="$release" '$4 == r && $5 != "-" { print $5 }' "$PLAN/hosts.tsv" | sort -u)
 }
-
 
 jobs=() made=
 for release in $LAB_RELEASES; do
