@@ -100,6 +100,42 @@ def test_f04_the_outside_sender_tells_right_wrong_and_unsigned_apart(lab: Lab) -
     assert "Verified" not in lab.host("sender", finger + "unsigned.nl")
 
 
+def test_f20_the_three_outcomes_of_a_delivery_from_a_lab_host(lab: Lab) -> None:
+    """A DANE sender installed on a bare host delivers verified, refuses the wrong record, and delivers unsigned."""
+    settings = (
+        "smtp_dns_support_level=dnssec smtp_tls_security_level=dane smtp_host_lookup=dns smtp_tls_loglevel=1 "
+        "maillog_file=/var/log/postfix.log myhostname=out1.example.nl"
+    )
+    lab.host(
+        "out1",
+        "DEBIAN_FRONTEND=noninteractive apt-get -qq -y install postfix >/dev/null 2>&1"
+        f" && postconf -e {settings} && systemctl restart postfix && sleep 2"
+        " && for d in outside wrongtlsa unsigned; do echo x | sendmail -f a@example.nl b@$d.nl; done",
+    )
+    log = ""
+
+    def decided() -> bool:
+        nonlocal log
+        log = lab.host("out1", "cat /var/log/postfix.log")
+        return len(re.findall(r"status=(sent|deferred)", log)) >= 3
+
+    wait_for(decided, 60)
+    assert "Verified TLS connection established to sender.outside.nl" in log
+    assert re.search(r"to=<b@outside\.nl>.*status=sent", log)
+    assert re.search(r"to=<b@wrongtlsa\.nl>.*dsn=4\.7\.5, status=deferred \(Server certificate not verified\)", log)
+    assert re.search(r"to=<b@unsigned\.nl>.*status=sent", log)
+    assert "Verified TLS connection established to mail.unsigned.nl" not in log
+
+
+def test_b11_a_link_can_be_cut_and_mended(lab: Lab) -> None:
+    lab.inside("ip", "link", "set", "v-ns2", "down")
+    assert "no servers could be reached" in lab.inside(
+        "dig", "+time=1", "+tries=1", "@198.51.100.3", "nl", "SOA", check=False
+    )
+    lab.inside("ip", "link", "set", "v-ns2", "up")
+    wait_for(lambda: "NOERROR" in lab.inside("dig", "+time=1", "@198.51.100.3", "nl", "SOA", check=False), 15)
+
+
 def test_b11_a_host_reboots_and_keeps_its_state(lab: Lab) -> None:
     boot = "cat /proc/sys/kernel/random/boot_id; cat /root/kept"
     lab.host("mx1:mx3", "echo precious > /root/kept")

@@ -1,4 +1,4 @@
-#!/bin/bash
+#!/usr/bin/env bash
 # Copyright: (c) 2026, mailsec.dane contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
 # check.sh LAB CACHE HOSTS: can this machine carry a lab of that many hosts? Every obstacle is named with its remedy.
@@ -7,7 +7,8 @@ LAB=$1 CACHE=$2 HOSTS=$3
 problems=()
 problem() { problems+=("- $1"); }
 
-[[ $(id -u) = 0 ]] || { echo "The lab makes namespaces, mounts and bridges: run as root, for instance: sudo ansible-playbook mailsec.dane.lab" >&2; exit 1; }
+. "$(dirname "$(readlink -f "$0")")/common.sh"
+need_root
 . /etc/os-release
 [[ ${ID:-} = debian ]] || problem "This machine is ${PRETTY_NAME:-unknown}; the lab is built with Debian's tools: use Debian 12 or 13."
 unshare --mount --net --pid --fork true 2>/dev/null ||

@@ -6,6 +6,11 @@
 die() { printf '%s\n' "$*" >&2; exit 1; }
 say() { printf '%s\n' "$*"; }
 
+need_root() {
+  [[ $(id -u) = 0 ]] ||
+    die "The lab makes namespaces, mounts and bridges: run as root, for instance: sudo ansible-playbook mailsec.dane.lab"
+}
+
 # Start time of a process in clock ticks since boot; with the boot id it tells a process from a later one of the same
 # number. The name in parentheses may hold spaces, so count from the last parenthesis.
 start_time() {

@@ -1,4 +1,4 @@
-#!/bin/bash
+#!/usr/bin/env bash
 # Copyright: (c) 2026, mailsec.dane contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
 # images.sh base|repository|layers PLAN CACHE: build what the plan needs and the cache lacks, releases side by side.
