@@ -117,3 +117,12 @@ def test_b11_the_same_parameters_give_the_same_files(tmp_path: Path) -> None:
         for name in ("one", "two")
     )
     assert one == two and len(one) > 20
+
+
+def test_b11_variables_reach_the_inventory_of_all_hosts_and_of_one() -> None:
+    parameters = changed("hosts", 3, variables={"postfix_domains": ["a.nl"]})
+    parameters["variables"] = {"tlsa_server": "192.0.2.2", "audit_domains": ["a.nl"]}
+    inventory = plan.inventory(plan.read_lab(parameters))["all"]
+    assert inventory["vars"] == parameters["variables"]
+    assert inventory["children"]["lab"]["hosts"]["mx"]["postfix_domains"] == ["a.nl"]
+    assert "postfix_domains" not in inventory["children"]["lab"]["hosts"]["ns1"]

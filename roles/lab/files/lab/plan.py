@@ -47,6 +47,7 @@ class Host(t.NamedTuple):
     fqdn: str
     domains: tuple[str, ...]
     certificate_names: tuple[str, ...]
+    variables: dict[str, t.Any]
 
 
 class Zone(t.NamedTuple):
@@ -127,6 +128,7 @@ def read_host(raw: dict[str, t.Any]) -> Host:
         fqdn=raw["fqdn"].rstrip(".").lower(),
         domains=tuple(raw.get("domains", ())),
         certificate_names=tuple(raw.get("certificate_names", ())),
+        variables=dict(raw.get("variables", {})),
     )
     if not NAME.fullmatch(host.name):
         raise PlanError(f"host name {host.name!r}: at most 10 characters of a-z, 0-9 and '-', a letter first")
@@ -417,7 +419,7 @@ def host_files(lab: Lab, host: Host) -> dict[str, str]:
 def vantage(lab: Lab) -> Host:
     """The controller's own validating resolver: not a host, but built from an image in the same way."""
     release = lab.with_role("resolver")[0].release
-    return Host("vantage", 1, True, release, "vantage", (), ROLE_PACKAGES["vantage"], "vantage.invalid", (), ())
+    return Host("vantage", 1, True, release, "vantage", (), ROLE_PACKAGES["vantage"], "vantage.invalid", (), (), {})
 
 
 def yaml_text(value: t.Any, indent: int = 0) -> str:
@@ -454,6 +456,7 @@ def inventory(lab: Lab) -> dict[str, t.Any]:
             "lab_fqdn": host.fqdn,
             "lab_release": host.release,
             "lab_addresses": [address for _, address in lab.addresses(host)],
+            **host.variables,
         }
         for host in lab.hosts
     }
@@ -470,7 +473,7 @@ def inventory(lab: Lab) -> dict[str, t.Any]:
             }
         }
     }
-    return {"all": {"children": children}}
+    return {"all": {"vars": dict(lab.parameters.get("variables", {})), "children": children}}
 
 
 def environment(lab: Lab) -> str:
