@@ -12,7 +12,7 @@ import time
 from pathlib import Path
 
 import pytest
-from conftest import Lab, command_line, run, wait_for
+from lab_driver import Lab, command_line, run, wait_for
 
 SIGNED = ["example.nl", "example.org", "trixie.nl", "outside.nl", "wrongtlsa.nl", "lab-dns.nl", "nl", "org", "."]
 RESOLVERS = ["198.51.100.53", "2001:db8:51::53", "127.0.0.1"]
