@@ -46,6 +46,10 @@ ERROR_REASONS: t.Final = frozenset(
 )
 
 
+#: The reasons among them that say where we stand, and nothing about the name that was asked for.
+OWN_VIEW_REASONS: t.Final = frozenset({"dns-unreachable", "resolver-not-validating"})
+
+
 @dataclasses.dataclass(frozen=True)
 class Alias:
     """One CNAME hop: owner, target (both lower case, without final dot) and whether the hop is secure."""
@@ -60,9 +64,10 @@ class Answer:
     """An RRset, or its absence, or the reason why neither could be learnt.
 
     Names are lower-case A-labels without the final dot ('' is the root). ``rdata`` holds presentation
-    format, sorted. ``ttl`` is in seconds and None where nothing was found. ``aliases`` is the CNAME
-    chain that was followed, in order; ``canonical_name`` its end. ``reason`` is '' or one of
-    :data:`ERROR_REASONS`; ``detail`` a sentence for people.
+    format, sorted. ``ttl`` is in seconds, as published where a signature tells, else as received; None where
+    nothing was found. ``aliases`` is the CNAME chain that was followed, in order; ``canonical_name`` its end.
+    ``reason`` is '' or one of :data:`ERROR_REASONS`; ``detail`` a sentence for people. ``unproven`` is, for
+    ``dnssec-bogus``, what the name servers say and cannot prove, where that could be seen.
     """
 
     name: str
@@ -75,11 +80,17 @@ class Answer:
     canonical_name: str = ""
     reason: str = ""
     detail: str = ""
+    unproven: Outcome | None = None
 
     @property
     def is_error(self) -> bool:
         """A lookup error: bogus, indeterminate, SERVFAIL, REFUSED, time-out, malformed (SR-D2)."""
         return self.outcome is Outcome.ERROR
+
+    @property
+    def is_own_view(self) -> bool:
+        """An error that says nothing about the name: our resolver cannot be reached, or does not validate."""
+        return self.reason in OWN_VIEW_REASONS
 
     @property
     def is_absent(self) -> bool:

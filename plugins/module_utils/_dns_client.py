@@ -1,0 +1,146 @@
+# Copyright: (c) 2026, mailsec.dane contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""One DNS question to one server: UDP, and TCP where the answer does not fit (RFC 7766).
+
+Nothing is judged here but the form of the answer. Private to the collection.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import ipaddress
+import os
+import typing as t
+
+try:
+    import dns.exception
+    import dns.flags
+    import dns.message
+    import dns.name
+    import dns.rdataclass
+    import dns.rdatatype
+except ImportError:  # reported by _deps
+    HAS_DNSPYTHON = False
+else:
+    HAS_DNSPYTHON = True
+
+#: Largest UDP answer asked for: what gets through unfragmented nearly everywhere (DNS flag day 2020).
+_UDP_BYTES: t.Final = 1232
+
+
+@dataclasses.dataclass(frozen=True)
+class Server:
+    """Address (a literal, perhaps with a scope) and port of a name server.
+
+    ``trusted``: its AD bit is believed although the path to it is not loopback (RFC 4035 section 4.9.3).
+    """
+
+    address: str
+    port: int = 53
+    trusted: bool = False
+
+    def __str__(self) -> str:
+        return f"[{self.address}]:{self.port}" if ":" in self.address else f"{self.address}:{self.port}"
+
+    @property
+    def believed(self) -> bool:
+        """Whether the AD bit of this server may count at all (SR-D4)."""
+        return self.trusted or ipaddress.ip_address(self.address.partition("%")[0]).is_loopback
+
+
+class ExchangeError(Exception):
+    """No answer, or none that parses: ``reason`` is ``dns-timeout``, ``dns-unreachable`` or ``dns-malformed``."""
+
+    def __init__(self, reason: str, detail: str) -> None:
+        super().__init__(reason, detail)
+        self.reason = reason
+        self.detail = detail
+
+
+def question(name: dns.name.Name, rdtype: str, checking_disabled: bool = False) -> dns.message.Message:
+    """Return a recursive query with EDNS, DO and AD set, and CD where validation is not wanted."""
+    query = dns.message.make_query(name, rdtype, use_edns=0, payload=_UDP_BYTES, want_dnssec=True)
+    query.flags |= dns.flags.AD | dns.flags.RD
+    if checking_disabled:
+        query.flags |= dns.flags.CD
+    return query
+
+
+async def exchange(query: dns.message.Message, server: Server, seconds: float) -> dns.message.Message:
+    """Send ``query`` to ``server`` and return what it answers, within ``seconds`` in all.
+
+    Raises ExchangeError.
+    """
+    wire = query.to_wire()
+    try:
+        async with asyncio.timeout(seconds):
+            answer = _parse(query, await _udp(wire, server), server)
+            if answer.flags & dns.flags.TC:
+                answer = _parse(query, await _tcp(wire, server), server)
+            return answer
+    except TimeoutError as error:
+        raise ExchangeError("dns-timeout", f"{server} did not answer within {seconds:g} seconds") from error
+    except (OSError, asyncio.IncompleteReadError) as error:
+        errno = getattr(error, "errno", None)
+        words = os.strerror(errno) if errno else "it closed the connection"
+        raise ExchangeError("dns-unreachable", f"{server}: {words}") from error
+
+
+def _parse(query: dns.message.Message, wire: bytes, server: Server) -> dns.message.Message:
+    try:
+        answer = dns.message.from_wire(wire)
+    except dns.message.Truncated as error:
+        answer = error.message()  # type: ignore[no-untyped-call]
+    except (dns.exception.DNSException, ValueError) as error:
+        kind = type(error).__name__
+        raise ExchangeError("dns-malformed", f"the answer of {server} does not parse ({kind})") from error
+    if not query.is_response(answer):
+        raise ExchangeError("dns-malformed", f"the answer of {server} is one to another question")
+    return answer
+
+
+class _Datagrams(asyncio.DatagramProtocol):
+    """Waits for the first datagram that carries ``identifier``; anything else is none of our business."""
+
+    def __init__(self, identifier: bytes) -> None:
+        self._identifier = identifier
+        self.reply: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
+
+    def datagram_received(self, data: bytes, addr: object) -> None:
+        if data[:2] == self._identifier and not self.reply.done():
+            self.reply.set_result(data)
+
+    def error_received(self, exc: Exception) -> None:
+        if not self.reply.done():
+            self.reply.set_exception(exc)
+
+
+async def _udp(wire: bytes, server: Server) -> bytes:
+    # A connected socket of its own: the kernel picks a fresh port, drops strangers and reports refusals.
+    transport, protocol = await asyncio.get_running_loop().create_datagram_endpoint(
+        lambda: _Datagrams(wire[:2]), remote_addr=(server.address, server.port)
+    )
+    try:
+        transport.sendto(wire)
+        return await protocol.reply
+    finally:
+        transport.close()
+
+
+async def _tcp(wire: bytes, server: Server) -> bytes:
+    reader, writer = await asyncio.open_connection(server.address, server.port)
+    try:
+        writer.write(len(wire).to_bytes(2, "big") + wire)
+        await writer.drain()
+        length = int.from_bytes(await reader.readexactly(2), "big")
+        return await reader.readexactly(length)
+    finally:
+        writer.close()
+
+
+def text_name(name: dns.name.Name) -> str:
+    """Return ``name`` in lower case without the final dot; '' is the root."""
+    return name.canonicalize().to_text(omit_final_dot=True).removesuffix(".") if name.labels != (b"",) else ""
