@@ -15,7 +15,7 @@ description:
   - The digests are taken of the bytes as they stand in the certificate; nothing is encoded anew.
   - Says what is wrong with the resulting RRset as such, and can check that a private key belongs to the certificate.
 author:
-  - mailsec.dane contributors
+  - mailsec.dane contributors (!UNKNOWN)
 extends_documentation_fragment:
   - mailsec.dane.attributes
   - mailsec.dane.attributes.info_module

@@ -1,0 +1,66 @@
+# Copyright: (c) 2026, mailsec.dane contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+# A thin front: every target is one script, which can be called without make, too.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+export LC_ALL := C.UTF-8
+export ANSIBLE_CONFIG := $(CURDIR)/ansible.cfg
+BIN := .venv/bin
+
+.PHONY: help
+help: ## Show this
+	@echo 'make TARGET'
+	@sed -nE 's/^([a-z-]+):.*## (.*)/  \1|\2/p' $(MAKEFILE_LIST) | while IFS='|' read -r target text; do printf '%-16s %s\n' "$$target" "$$text"; done
+
+.PHONY: demo
+demo: deps root ## Watch a mail domain go from plain SMTP to verified delivery, on this machine (root; ARGS=... for Ansible)
+	@$(BIN)/ansible-playbook mailsec.dane.demo $(ARGS)
+
+.PHONY: test
+test: ## Set everything up and run all tests (as root: the lab needs it)
+	@tests/run/test.sh
+
+.PHONY: lint
+lint: deps ## Run every check that only reads
+	@tests/run/lint.sh
+
+.PHONY: unit
+unit: deps ## Run the unit tests, quickly (ARGS=... for pytest)
+	@$(BIN)/python -m pytest $(if $(ARGS),$(ARGS),tests/unit)
+
+.PHONY: sanity
+sanity: ## Run ansible-test sanity and units without containers, on every ansible-core that is at hand
+	@tests/run/test.sh sanity units
+
+.PHONY: integration
+integration: ## Run the tests on real servers (as root)
+	@tests/run/test.sh integration
+
+.PHONY: docs
+docs: deps ## Build the documentation of modules, filters and roles as web pages
+	@tests/run/docs.sh
+
+.PHONY: lab
+lab: deps root ## Start the lab, a private Internet on this machine (root; ARGS=... for Ansible)
+	@$(BIN)/ansible-playbook mailsec.dane.lab $(ARGS)
+
+.PHONY: lab-down
+lab-down: deps root ## Take the lab down
+	@$(BIN)/ansible-playbook mailsec.dane.lab -e lab_state=absent $(ARGS)
+
+.PHONY: deps
+deps: ## Make .venv and fetch what a checkout needs (all others do it first)
+	@tests/run/deps.sh
+
+.PHONY: package
+package: deps ## Build the collection as a file, and prove that it can be installed
+	@tests/run/package.sh
+
+.PHONY: clean
+clean: ## Remove everything that was made here, .venv included
+	rm -rf .venv .cache .ansible .hypothesis .mypy_cache .pytest_cache .ruff_cache tests/output collections *.tar.gz
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+.PHONY: root
+root:
+	@[ "$$(id -u)" -eq 0 ] || { echo 'This needs root, because it starts network namespaces: sudo make $(MAKECMDGOALS)' >&2; exit 1; }

@@ -1,0 +1,44 @@
+#!/usr/bin/env bash
+# Copyright: (c) 2026, mailsec.dane contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Builds the collection as a user would get it, looks for what does not belong in it, installs it into an empty place,
+# and asks for the documentation of everything there. The file stays in .cache/package.
+. "$(dirname "$0")/common.sh"
+export PATH="$VENV/bin:$PATH"
+
+work=$(mktemp -d)
+# shellcheck disable=SC2064  # now, not later
+trap "rm -rf '$work'" EXIT
+
+# Of the files that git knows, so that what lies around in a checkout is not in it.
+mkdir -p "$work/source" "$CACHE/package"
+project_files | tar -c --null -T - | tar -x --no-same-owner -C "$work/source"
+rm -f "$CACHE"/package/*.tar.gz
+ansible-galaxy collection build "$work/source" --output-path "$CACHE/package" >/dev/null
+file=$(echo "$CACHE"/package/mailsec-dane-*.tar.gz)
+size=$(stat -c %s "$file")
+[ "$size" -lt 2000000 ] || die "The collection is unexpectedly large: $size bytes"
+
+tar -tzf "$file" | sort >"$work/members"
+if grep -E '(^|/)(\.cache|\.ci|\.git|\.venv|\.ansible|__pycache__|output)(/|$)|\.py[co]$|\.tar\.gz$|(^|/)[^/]*\.(pem|key|tsig)$' "$work/members"; then
+  die "These files do not belong in the collection."
+fi
+for name in MANIFEST.json FILES.json LICENSE README.md meta/runtime.yml plugins/modules/tlsa_info.py roles/lab/meta/argument_specs.yml; do
+  grep -qx "$name" "$work/members" || die "The collection has no $name."
+done
+
+mkdir "$work/installed"
+export ANSIBLE_COLLECTIONS_PATH=$work/installed
+unset ANSIBLE_CONFIG
+cd "$work" || die "no $work"
+ansible-galaxy collection install "$file" -p "$work/installed" --offline >/dev/null
+for kind in module role; do
+  case $kind in
+    module) expected=$(grep -cE '^plugins/modules/[^/_][^/]*\.py$' members) ;;
+    role) expected=$(grep -cE '^roles/[^/]+/meta/argument_specs\.yml$' members) ;;
+  esac
+  found=$(ansible-doc -t $kind -l --json mailsec.dane | python -c 'import json, sys; print(len(json.load(sys.stdin)))')
+  [ "$found" -eq "$expected" ] || die "ansible-doc finds $found ${kind}s in the installed collection, expected $expected."
+  say "$found ${kind}s"
+done
+say "$(basename "$file"): $size bytes, $(grep -vc '/$' members) files"

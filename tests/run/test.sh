@@ -1,0 +1,159 @@
+#!/usr/bin/env bash
+# Copyright: (c) 2026, mailsec.dane contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+# test.sh [STAGE…]: runs all tests, or the stages whose names begin with one of the words. Every stage runs, whatever the
+# others say. A stage that this machine cannot run is named as such and counts neither as passed nor as failed.
+. "$(dirname "$0")/common.sh"
+
+# What tests of any stage need besides what the lab installs by itself.
+PACKAGES=(git openssl)
+
+results=()
+passed=0
+failed=0
+number=0
+stages=()
+selected=("$@")
+running=""
+MAILSEC_DANE_TEST_RUN=$$-$(date +%s)
+export MAILSEC_DANE_TEST_RUN
+
+stage_is_selected() {
+  local word
+  [ ${#selected[@]} -gt 0 ] || return 0
+  for word in "${selected[@]}"; do
+    [[ $1 != "$word"* ]] || return 0
+  done
+  return 1
+}
+
+# add_stage NAME SECONDS COMMAND…
+add_stage() {
+  ! stage_is_selected "$1" || stages+=("$(printf '%q ' "$@")")
+}
+
+clock() { printf '%d:%02d' $((SECONDS / 60)) $((SECONDS % 60)); }
+
+run_stage() {
+  local name=$1 limit=$2 log=$LOGS/${1//[^a-z0-9.]/-}.log start=$SECONDS status=0 out tee_pid
+  shift 2
+  number=$((number + 1))
+  say "" "== $number/${#stages[@]} $name (at $(clock))"
+  exec {out}> >(exec tee -i "$log")
+  tee_pid=$!
+  # In a process group of its own, so that an interruption reaches all of it and none of it is left.
+  set -m
+  timeout --signal=INT --kill-after=120 "$limit" "$@" </dev/null >&"$out" 2>&1 &
+  running=$!
+  set +m
+  exec {out}>&-
+  wait "$running" || status=$?
+  running=""
+  for ((i = 0; i < 50; i++)); do
+    kill -0 $tee_pid 2>/dev/null || break
+    sleep 0.1
+  done
+  case $status in
+    0)
+      passed=$((passed + 1))
+      results+=("passed   $name")
+      say "-- passed: $name ($((SECONDS - start)) s)"
+      ;;
+    3)
+      results+=("not run  $name: $(tail -n 2 "$log" | tr '\n' ' ')")
+      say "-- not run: $name"
+      ;;
+    *)
+      failed=$((failed + 1))
+      [ $status -ne 124 ] || say "Ended after $limit seconds."
+      results+=("FAILED   $name: see $log")
+      say "-- FAILED: $name (exit status $status after $((SECONDS - start)) s), log: $log"
+      ;;
+  esac
+}
+
+# Labs that this run has started, known by their environment, and nobody else's.
+take_labs_down() {
+  local outer pid
+  for outer in /var/lib/*/run/outer; do
+    [ -r "$outer" ] || continue
+    read -r pid _ <"$outer"
+    if tr '\0' '\n' 2>/dev/null <"/proc/$pid/environ" | grep -qx "MAILSEC_DANE_TEST_RUN=$MAILSEC_DANE_TEST_RUN"; then
+      say "Taking down the lab in ${outer%/run/outer}"
+      "$VENV/bin/ansible-playbook" mailsec.dane.lab -e lab_directory="${outer%/run/outer}" -e lab_state=absent \
+        </dev/null >/dev/null 2>&1 || say "That did not succeed: it may still be there."
+    fi
+  done
+}
+
+at_exit() {
+  local status=$?
+  trap '' INT TERM
+  if [ -n "$running" ]; then
+    kill -INT -- "-$running" 2>/dev/null || true
+    for ((i = 0; i < 600; i++)); do
+      kill -0 -- "-$running" 2>/dev/null || break
+      sleep 0.1
+    done
+    kill -KILL -- "-$running" 2>/dev/null || true
+  fi
+  take_labs_down
+  exit $status
+}
+trap at_exit EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM HUP
+
+run_pytest() {
+  local least=$1 name=$2 status=0
+  shift 2
+  "$VENV/bin/python" -m pytest "$@" --junitxml="$LOGS/$name.xml" || status=$?
+  [ $status -le 1 ] || return $status
+  "$VENV/bin/python" tests/run/count.py --least "$least" "$LOGS/$name.xml"
+}
+
+run_demo() {
+  is_root || { say "the demo needs root"; return 3; }
+  # In a directory of its own, so that a demo somebody looks around in stays as it is.
+  "$VENV/bin/ansible-playbook" mailsec.dane.demo -e demo_directory=/var/lib/mailsec-dane-demo-test
+}
+
+# The stages run as processes of their own; functions among them are called through this script.
+if [ "${1:-}" = --call ]; then
+  trap - EXIT
+  shift
+  "$@"
+  exit
+fi
+
+mkdir -p "$LOGS"
+rm -f "$LOGS"/*
+say "== Setting up (logs are kept in $LOGS)"
+bash tests/run/deps.sh
+! is_root || install_packages "${PACKAGES[@]}"
+
+self=(bash "$0" --call)
+add_stage lint 600 bash tests/run/lint.sh
+add_stage unit 600 "${self[@]}" run_pytest 200 unit tests/unit
+add_stage package 300 bash tests/run/package.sh
+add_stage sanity 1200 bash tests/run/ansible_test.sh sanity
+add_stage units 900 bash tests/run/ansible_test.sh units
+add_stage "sanity newest" 1800 bash tests/run/ansible_test.sh sanity newest
+add_stage "units newest" 900 bash tests/run/ansible_test.sh units newest
+for suite in tests/integration/*/; do
+  suite=$(basename "$suite")
+  if compgen -G "tests/integration/$suite/test_*.py" >/dev/null; then
+    add_stage "integration $suite" 1800 "${self[@]}" run_pytest 1 "integration-$suite" "tests/integration/$suite"
+  fi
+done
+add_stage demo 1800 "${self[@]}" run_demo
+[ ${#stages[@]} -gt 0 ] || die "No stage begins with: $*"
+
+for stage in "${stages[@]}"; do
+  eval "run_stage $stage"
+done
+
+say "" "== Summary (after $(clock))"
+printf '%s\n' "${results[@]}"
+say "$passed passed, $failed failed"
+[ $failed -eq 0 ] && [ $passed -gt 0 ]
