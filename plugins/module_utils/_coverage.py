@@ -1,0 +1,96 @@
+# Copyright: (c) 2026, mailsec.dane contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""May a TLSA RRset be published, seeing what the endpoints serve now? Pure. Private to the collection.
+
+Senders of all kinds count: a record helps when every one of them would deliver (RS section 2, match_any).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import enum
+import typing as t
+
+from ansible_collections.mailsec.dane.plugins.module_utils import _matching, _smtp, _x509
+
+if t.TYPE_CHECKING:
+    import collections.abc as c
+    import datetime
+
+    from ansible_collections.mailsec.dane.plugins.module_utils._smtp import Endpoint, Probe
+    from ansible_collections.mailsec.dane.plugins.module_utils._tlsa import TlsaRecord
+
+#: Outcomes of a probe that show that the endpoint serves mail without TLS: DANE senders would keep their mail.
+_WITHOUT_TLS: t.Final = frozenset({"starttls-missing", "starttls-refused", "tls-handshake-failed"})
+
+
+class Fit(enum.Enum):
+    """How an endpoint and an RRset go together.
+
+    ``MATCHES``: every sender delivers. ``MISMATCH``: some sender refuses. ``UNKNOWN``: the endpoint could not be seen,
+    or not its certificates.
+    """
+
+    MATCHES = "matches"
+    MISMATCH = "mismatch"
+    UNKNOWN = "unknown"
+
+
+@dataclasses.dataclass(frozen=True)
+class Coverage:
+    """One endpoint and how it fits; ``reason`` is a finding code or ``dane-ok``, ``detail`` a sentence."""
+
+    endpoint: Endpoint
+    fit: Fit
+    reason: str
+    detail: str = ""
+
+    def as_dict(self) -> dict[str, t.Any]:
+        """The entry as results carry it."""
+        return {
+            "address": self.endpoint.address, "port": self.endpoint.port,
+            "fit": self.fit.value, "reason": self.reason, "detail": self.detail,
+        }
+
+
+def cover(probe: Probe, records: c.Sequence[TlsaRecord], base_domain: str, now: datetime.datetime) -> Coverage:
+    """Say how the endpoint of ``probe`` fits the RRset ``records`` at the TLSA base domain ``base_domain``."""
+    if probe.outcome in _WITHOUT_TLS:
+        return Coverage(probe.endpoint, Fit.MISMATCH, probe.outcome, probe.detail)
+    chain = _chain(probe)
+    if not chain:
+        return Coverage(probe.endpoint, Fit.UNKNOWN, probe.outcome, probe.detail or "its certificates cannot be read")
+    results = {profile: _matching.match(records, chain, (base_domain,), now, profile) for profile in _matching.Profile}
+    refusing = {profile: result for profile, result in results.items() if not result.authenticated}
+    if not refusing:
+        return Coverage(probe.endpoint, Fit.MATCHES, "dane-ok")
+    reason = next(iter(refusing.values())).reason
+    if not probe.chain_complete and any(record.usage == 2 for record in records):
+        return Coverage(probe.endpoint, Fit.UNKNOWN, reason, "this Python shows the server's own certificate only")
+    who = "senders refuse" if len(refusing) == len(results) else "some senders refuse"
+    served = f"it serves the key 3 1 1 {chain[0].spki_sha256}"
+    return Coverage(probe.endpoint, Fit.MISMATCH, reason, f"{who}: {reason}; {served}")
+
+
+def helpful(probe: Probe, records: c.Iterable[TlsaRecord], base_domain: str, now: datetime.datetime) -> set[TlsaRecord]:
+    """Return those of ``records`` that, standing alone, would let some sender deliver to the endpoint."""
+    chain = _chain(probe)
+    return {
+        record
+        for record in records
+        if chain and any(
+            _matching.match((record,), chain, (base_domain,), now, profile).authenticated
+            for profile in _matching.Profile
+        )
+    }
+
+
+def _chain(probe: Probe) -> tuple[_x509.Certificate, ...]:
+    if probe.outcome != _smtp.TLS:
+        return ()
+    try:
+        return tuple(_x509.load_der(der) for der in probe.chain)
+    except _x509.CertificateError:
+        return ()

@@ -1,0 +1,113 @@
+# Copyright: (c) 2026, mailsec.dane contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""One question to one name server at one address, asked again when a datagram gets lost, within a bound.
+
+What the server does instead of answering is a result, not an exception. Private to the collection.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import enum
+import re
+import typing as t
+
+from ansible_collections.mailsec.dane.plugins.module_utils import _dns_client
+from ansible_collections.mailsec.dane.plugins.module_utils._printable import printable
+
+try:
+    import dns.exception
+    import dns.flags
+    import dns.message
+    import dns.name
+    import dns.rcode
+except ImportError:  # reported by _deps
+    HAS_DNSPYTHON = False
+else:
+    HAS_DNSPYTHON = True
+
+#: How the seconds for a question are shared among its attempts: a datagram may get lost.
+_SHARES: t.Final = (0.2, 0.3, 0.5)
+_UDP_PAYLOAD: t.Final = 1232
+_WITH_PORT: t.Final = re.compile(r"\[([0-9A-Fa-f:.%a-z]+)\]:(\d{1,5})|([^:\[\]]+):(\d{1,5})")
+
+
+@dataclasses.dataclass(frozen=True)
+class NameServer:
+    """A name server at one IP address (a literal); ``name`` is '' when only the address is known."""
+
+    address: str
+    port: int = 53
+    name: str = ""
+
+    def __str__(self) -> str:
+        host = f"[{self.address}]" if ":" in self.address and self.port != 53 else self.address
+        where = host if self.port == 53 else f"{host}:{self.port}"
+        return f"{self.name} ({where})" if self.name else where
+
+
+def split_port(text: str, port: int) -> tuple[str, int]:
+    """Read ``host``, ``host:port`` or ``[IPv6]:port``; ``port`` is that of a text without one. Raises ValueError."""
+    found = _WITH_PORT.fullmatch(text)
+    host, number = (found[1] or found[3], int(found[2] or found[4])) if found else (text, port)
+    if not 0 < number < 65536:
+        raise ValueError(f"'{printable(text, 80)}' has the port {number}: it is 1 to 65535")
+    return host, number
+
+
+class Failure(enum.Enum):
+    """What a server did instead of answering."""
+
+    REFUSED = "refused"
+    SERVFAIL = "servfail"
+    TIMEOUT = "timeout"
+    UNREACHABLE = "unreachable"
+    MALFORMED = "malformed"
+
+
+class Unanswered(t.NamedTuple):
+    """No answer: neither data nor absence. ``detail`` is a sentence."""
+
+    failure: Failure
+    detail: str
+
+
+async def ask(
+    server: NameServer, name: str, rdtype: str, timeout: float, recursive: bool = False
+) -> dns.message.QueryMessage | Unanswered:
+    """Ask ``server`` for ``rdtype`` at ``name`` (any case, with or without final dot), within ``timeout`` seconds.
+
+    Signatures are asked for. A message that is returned has rcode NOERROR or NXDOMAIN. Raises ValueError
+    for what is no domain name.
+    """
+    try:
+        qname = dns.name.from_text(name)
+    except dns.exception.DNSException as error:
+        raise ValueError(f"'{printable(name, 80)}' is no domain name: {error}") from error
+    query = dns.message.make_query(qname, rdtype, use_edns=0, want_dnssec=True, payload=_UDP_PAYLOAD)
+    if not recursive:
+        query.flags &= ~dns.flags.RD
+    where = _dns_client.Server(server.address, server.port)
+    for share in _SHARES:
+        try:
+            return _judged(await _dns_client.exchange(query, where, timeout * share))
+        except _dns_client.ExchangeError as error:
+            if error.reason == "dns-unreachable":
+                return Unanswered(Failure.UNREACHABLE, f"cannot be reached: {error.detail}")
+            if error.reason == "dns-malformed":
+                return Unanswered(Failure.MALFORMED, f"cannot be understood: {error.detail}")
+    return Unanswered(Failure.TIMEOUT, f"gives no answer within {timeout:g} seconds")
+
+
+def _judged(message: dns.message.Message) -> dns.message.QueryMessage | Unanswered:
+    rcode = message.rcode()
+    if not isinstance(message, dns.message.QueryMessage):
+        return Unanswered(Failure.MALFORMED, "the answer is that to another kind of request")
+    if rcode in (dns.rcode.NOERROR, dns.rcode.NXDOMAIN):
+        return message
+    said = f"answers {dns.rcode.to_text(rcode)}"
+    if rcode in (dns.rcode.REFUSED, dns.rcode.NOTAUTH):
+        return Unanswered(Failure.REFUSED, said)
+    return Unanswered(Failure.SERVFAIL if rcode == dns.rcode.SERVFAIL else Failure.MALFORMED, said)

@@ -1,0 +1,335 @@
+# Copyright: (c) 2026, mailsec.dane contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Publish one TLSA RRset: look, judge, change it if it is still what was seen, and see it everywhere.
+
+Private to the collection.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import datetime
+import typing as t
+
+from ansible_collections.mailsec.dane.plugins.module_utils import _authority, _coverage, _smtp, _tlsa, _update
+from ansible_collections.mailsec.dane.plugins.module_utils._authority import Delegation, View
+from ansible_collections.mailsec.dane.plugins.module_utils._coverage import Coverage, Fit
+from ansible_collections.mailsec.dane.plugins.module_utils._dns_question import NameServer
+from ansible_collections.mailsec.dane.plugins.module_utils._findings import Finding, Severity
+from ansible_collections.mailsec.dane.plugins.module_utils._smtp import Endpoint, Limits, Probe
+from ansible_collections.mailsec.dane.plugins.module_utils._tlsa import TlsaRecord, TlsaRrset
+from ansible_collections.mailsec.dane.plugins.module_utils._update import Refusal, UpdateError
+
+if t.TYPE_CHECKING:
+    import collections.abc as c
+
+    from ansible_collections.mailsec.dane.plugins.module_utils._tsig_key import TsigKey
+
+#: Findings about a wanted RRset that no one can mean; all others are passed on as warnings.
+_NONSENSE: t.Final = frozenset({"tlsa-all-unusable", "tlsa-bad-field", "tlsa-empty-digest"})
+_MAX_ENDPOINTS: t.Final = 64
+_FIRST_PAUSE: t.Final = 0.25
+_LONGEST_PAUSE: t.Final = 5.0
+
+
+class PublicationError(Exception):
+    """The RRset was not published, or not everywhere; the message says why and what to do."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Wish:
+    """What is to stand at ``owner`` (lower case, without final dot) for the TLSA base domain ``base_domain``.
+
+    ``records`` with ``ttl`` (seconds) is the RRset wanted, none to withdraw it. ``expected``: what must be there
+    before, None for whatever the primary serves. ``exclusive``: nothing else may stand there; otherwise an RRset
+    that has all of ``records`` is left alone, and no record is removed that an endpoint serves the key of.
+    ``force``: the endpoints are not looked at. ``endpoints``: None for the addresses of the base domain.
+    """
+
+    owner: str
+    base_domain: str
+    port: int
+    records: tuple[TlsaRecord, ...]
+    ttl: int
+    expected: tuple[TlsaRecord, ...] | None = None
+    exclusive: bool = True
+    force: bool = False
+    endpoints: tuple[Endpoint, ...] | None = None
+
+    @property
+    def rrset(self) -> TlsaRrset:
+        """The RRset wanted."""
+        return TlsaRrset(self.owner, tuple(set(self.records)), self.ttl if self.records else None)
+
+
+@dataclasses.dataclass
+class Course:
+    """How far a publication has come; filled in on the way, so that a failure can show it too.
+
+    ``changed``: an update was made (or would be, in check mode). ``views``: what each authoritative address served
+    when it was last asked, the primary first.
+    """
+
+    zone: str = ""
+    before: TlsaRrset | None = None
+    after: TlsaRrset | None = None
+    changed: bool = False
+    coverage: tuple[Coverage, ...] = ()
+    views: tuple[View, ...] = ()
+    warnings: tuple[str, ...] = ()
+
+    def warn(self, text: str) -> None:
+        """Remember a sentence for people."""
+        self.warnings = (*self.warnings, text)
+
+
+@dataclasses.dataclass(frozen=True)
+class Means:
+    """By which servers and with which patience: ``timeout`` is for one question, ``wait`` for all servers (seconds).
+
+    ``primary`` takes updates, signed with ``key``. ``authorities`` None: those that the NS sets name. ``wait`` None:
+    do not wait.
+    """
+
+    primary: NameServer
+    key: TsigKey | None
+    timeout: float
+    wait: float | None
+    ehlo_name: str
+    zone: str | None = None
+    authorities: tuple[NameServer, ...] | None = None
+    resolvers: tuple[NameServer, ...] = ()
+    limits: Limits = _smtp.DEFAULT_LIMITS
+
+
+def check(rrset: TlsaRrset) -> tuple[str, ...]:
+    """Return warnings about a wanted RRset. Raises PublicationError when nobody can mean it."""
+    findings = _tlsa.lint(rrset)
+    nonsense = [
+        found
+        for found in findings
+        if found.code in _NONSENSE or (found.code == "tlsa-too-many-records" and found.severity is Severity.ERROR)
+    ]
+    if nonsense:
+        raise PublicationError(f"This RRset is not published: {'; '.join(map(_sentence, nonsense))}")
+    return tuple(_sentence(found) for found in findings if found.severity is not Severity.INFO)
+
+
+def _sentence(found: Finding) -> str:
+    return f"{found.code}: {found.evidence}. {found.remedy}"
+
+
+def target(wish: Wish, current: TlsaRrset) -> TlsaRrset:
+    """Return what is to stand there, knowing what does."""
+    more = set(current.records) > set(wish.records) and bool(wish.records)
+    return current if more and not wish.exclusive else wish.rrset
+
+
+def same(one: TlsaRrset, other: TlsaRrset) -> bool:
+    """Say whether two RRsets have the same records and the same TTL."""
+    return set(one.records) == set(other.records) and (one.ttl == other.ttl or not one.records)
+
+
+async def publish(wish: Wish, means: Means, course: Course, check_mode: bool = False) -> None:
+    """Bring about ``wish`` and record in ``course`` what happened.
+
+    In check mode all is done but the update and the wait. Raises PublicationError, AuthorityError; before the update
+    nothing has been changed by then, and ``course.changed`` says whether it was made.
+    """
+    for warning in check(wish.rrset):
+        course.warn(warning)
+    course.zone = means.zone or await _authority.find_zone(means.primary, wish.owner, means.timeout)
+    current = await _current(wish.owner, course.zone, means)
+    course.before = course.after = current
+    servers = await _authorities(course, means)
+    wanted = target(wish, current)
+    if not same(current, wanted):
+        _expect(wish, current)
+        await _judge(wish, current, course, means)
+        course.after = wanted
+        course.changed = True
+        if not check_mode:
+            course.changed = False
+            await _change(wish, current, wanted, course, means)
+    await _confirm(wanted, servers, course, means, None if check_mode else means.wait)
+
+
+async def _current(owner: str, zone: str, means: Means) -> TlsaRrset:
+    (view,) = await _authority.observe(owner, zone, (means.primary,), means.timeout)
+    if view.status is _authority.Status.ALIAS:
+        raise PublicationError(
+            f"Name server {means.primary} {view.detail}: publish the records at the end of the alias of {owner}"
+        )
+    if not view.is_known:
+        raise PublicationError(f"What stands at {owner} is unknown: name server {means.primary} {view.detail}")
+    return view.rrset
+
+
+def _expect(wish: Wish, current: TlsaRrset) -> None:
+    if wish.expected is not None and set(wish.expected) != set(current.records):
+        raise PublicationError(
+            f"Nothing was changed: at {wish.owner} {_shown(wish.expected)} was expected, "
+            f"but there is {_shown(current.records)}"
+        )
+
+
+def _shown(records: c.Collection[TlsaRecord]) -> str:
+    return ", ".join(record.to_text() for record in sorted(records)) or "no TLSA record"
+
+
+async def _judge(wish: Wish, current: TlsaRrset, course: Course, means: Means) -> None:
+    """Raise PublicationError when mail would be refused, or when that cannot be known."""
+    if wish.force or not wish.records:
+        return
+    probes = await _probes(wish, course, means)
+    now = datetime.datetime.now(datetime.UTC)
+    course.coverage = tuple(_coverage.cover(probe, wish.records, wish.base_domain, now) for probe in probes)
+    refused = [entry for entry in course.coverage if entry.fit is Fit.MISMATCH]
+    unseen = [entry for entry in course.coverage if entry.fit is Fit.UNKNOWN]
+    if refused:
+        raise PublicationError(
+            f"This RRset is not published, because mail would be refused: {_list(refused)}. "
+            "Serve a certificate that matches first, or set force"
+        )
+    if len(unseen) == len(course.coverage):
+        raise PublicationError(
+            f"This RRset is not published, because no endpoint of {wish.base_domain} could be seen: {_list(unseen)}. "
+            "Run this where they can be reached, name others with endpoints, or set force"
+        )
+    dropped = set(current.records) - set(wish.records)
+    if dropped and not wish.exclusive:
+        _keep(wish, dropped, probes, unseen, now)
+    for entry in unseen:
+        course.warn(f"whether endpoint {entry.endpoint} matches is unknown, since it could not be seen: {entry.detail}")
+
+
+def _keep(
+    wish: Wish, dropped: set[TlsaRecord], probes: c.Sequence[Probe], unseen: list[Coverage], now: datetime.datetime
+) -> None:
+    wanted = [record for probe in probes for record in _coverage.helpful(probe, dropped, wish.base_domain, now)]
+    if wanted:
+        raise PublicationError(
+            f"Nothing was changed: {_shown(set(wanted))} would be removed from {wish.owner}, but matches what is "
+            "served now. Add it to the records, or set exclusive to remove it on purpose"
+        )
+    if unseen:
+        raise PublicationError(
+            f"Nothing was changed: {_shown(dropped)} would be removed from {wish.owner}, and it is unknown whether it "
+            f"matches what is served: {_list(unseen)}"
+        )
+
+
+def _list(entries: c.Iterable[Coverage]) -> str:
+    return "; ".join(f"{entry.endpoint}: {entry.detail or entry.reason}" for entry in entries) or "it has no address"
+
+
+async def _probes(wish: Wish, course: Course, means: Means) -> list[Probe]:
+    endpoints = wish.endpoints
+    if endpoints is None:
+        literals, why = await _authority.addresses(wish.base_domain, means.primary, means.resolvers, means.timeout)
+        if why:
+            course.warn(f"perhaps not all addresses of {wish.base_domain} are known: {why}")
+        endpoints = tuple(Endpoint(literal, wish.port) for literal in literals)
+    if len(endpoints) > _MAX_ENDPOINTS:
+        raise PublicationError(f"{wish.base_domain} has {len(endpoints)} endpoints; more than {_MAX_ENDPOINTS}")
+    return await asyncio.gather(
+        *(_smtp.probe(endpoint, wish.base_domain, means.ehlo_name, means.limits) for endpoint in endpoints)
+    )
+
+
+async def _change(wish: Wish, current: TlsaRrset, wanted: TlsaRrset, course: Course, means: Means) -> None:
+    try:
+        await _update.replace_rrset(means.primary, course.zone, current, wanted, means.key, means.timeout)
+    except UpdateError as error:
+        # An answer may have got lost on its way, so look before saying that nothing was done.
+        (view,) = await _authority.observe(wish.owner, course.zone, (means.primary,), means.timeout)
+        lost = error.refusal in (Refusal.CHANGED_MEANWHILE, Refusal.UNANSWERED, Refusal.UNSIGNED_REPLY)
+        if lost and view.serves(wanted):
+            course.changed = True
+            if error.refusal is Refusal.UNSIGNED_REPLY:
+                course.warn(f"{error}; the RRset is there")
+            return
+        course.after = view.rrset if view.is_known else None
+        raise PublicationError(_undone(error, wish, current, view)) from error
+    course.changed = True
+
+
+def _undone(error: UpdateError, wish: Wish, current: TlsaRrset, view: View) -> str:
+    there = _shown(view.records) if view.is_known else f"unknown ({view.detail})"
+    if error.refusal is Refusal.CHANGED_MEANWHILE and view.is_known and set(view.records) == set(current.records):
+        return (
+            f"Nothing was changed: {error}; yet {there} is served there. It may come from a wildcard, which an update "
+            f"cannot replace, or others change {wish.owner} at this moment"
+        )
+    if error.refusal is Refusal.CHANGED_MEANWHILE:
+        return (
+            f"Nothing was changed: somebody else changed {wish.owner} meanwhile. It had {_shown(current.records)}; "
+            f"now it has {there} ({error})"
+        )
+    if error.refusal in (Refusal.UNANSWERED, Refusal.UNSIGNED_REPLY):
+        return f"It is unknown whether the update was made: {error}. Served there now: {there}"
+    return f"Nothing was changed: {error}"
+
+
+async def _authorities(course: Course, means: Means) -> tuple[NameServer, ...]:
+    """Return every address to look at, the primary first; known before anything is changed."""
+    if means.authorities is None:
+        delegation = await _authority.find_name_servers(course.zone, means.primary, means.resolvers, means.timeout)
+    else:
+        delegation = Delegation(means.authorities)
+    for note in delegation.notes:
+        course.warn(note)
+    unresolved = "; ".join(f"{name} ({why})" for name, why in delegation.unresolved)
+    if unresolved and means.wait is not None:
+        raise PublicationError(
+            f"Nothing was changed: these name servers of {course.zone} have addresses that could not be learnt: "
+            f"{unresolved}. Give the addresses to ask as name_servers, or do not wait"
+        )
+    if unresolved:
+        course.warn(f"name servers whose addresses could not be learnt were not asked: {unresolved}")
+    others = tuple(
+        server
+        for server in delegation.servers
+        if (server.address, server.port) != (means.primary.address, means.primary.port)
+    )
+    primary = next((server for server in delegation.servers if server not in others), means.primary)
+    return (primary, *others)
+
+
+async def _confirm(
+    wanted: TlsaRrset, servers: c.Sequence[NameServer], course: Course, means: Means, patience: float | None
+) -> None:
+    """Look at all ``servers``; with ``patience`` (seconds) until each serves ``wanted``."""
+    clock = asyncio.get_running_loop().time
+    end, pause = clock() + (patience or 0), _FIRST_PAUSE
+    while True:
+        course.views = await _authority.observe(wanted.owner, course.zone, servers, means.timeout)
+        behind = [view for view in course.views if not view.serves(wanted)]
+        if patience is None or not behind:
+            return
+        if clock() + pause > end:
+            raise PublicationError(_behind(wanted, course, behind, patience))
+        await asyncio.sleep(pause)
+        pause = min(pause * 1.5, _LONGEST_PAUSE)
+
+
+def _behind(wanted: TlsaRrset, course: Course, behind: c.Sequence[View], patience: float) -> str:
+    serials = [view.serial for view in course.views if view.serves(wanted) and view.serial is not None]
+    told = [_lagging(view, serials[0] if serials else None) for view in behind]
+    done = "The update was made, but" if course.changed else "Nothing was to be changed, but"
+    return (
+        f"{done} after {patience:g} seconds not every authoritative name server serves {wanted.owner} as wanted. "
+        f"{'; '.join(told)}. Mend the zone transfer or the server, and run this again; "
+        "name_servers says which servers to ask"
+    )
+
+
+def _lagging(view: View, newest: int | None) -> str:
+    if not view.is_known:
+        return f"{view.server} {view.detail}"
+    what = f"serves {_shown(view.records)}" + (f" with TTL {view.ttl}" if view.records else "")
+    serial = "" if view.serial is None else f" at serial {view.serial}"
+    return f"{view.server} {what}{serial}" + (f", others have {newest}" if newest not in (None, view.serial) else "")

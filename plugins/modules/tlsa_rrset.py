@@ -1,0 +1,513 @@
+#!/usr/bin/python
+# Copyright: (c) 2026, mailsec.dane contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: tlsa_rrset
+short_description: Publish the TLSA RRset of a mail server by a dynamic DNS update, safely
+version_added: 0.1.0
+description:
+  - Makes the TLSA RRset at a name what it is to be, in one update message (RFC 2136) that the name server carries out
+    wholly or not at all. The condition of the update is that the RRset is still the one that was seen or expected, so
+    that two who change it at the same time cannot undo each other's work.
+  - Looks at the mail server first, and refuses an RRset that would make senders refuse to deliver to it.
+  - Afterwards waits until every authoritative name server, at each of its addresses, serves the RRset. This is done
+    when nothing had to be changed, too.
+  - What is seen here comes straight from the authoritative servers and is not validated. M(mailsec.dane.dane_info)
+    says whether senders will believe it.
+  - Works with every server that takes dynamic updates, such as BIND, Knot DNS, PowerDNS and Windows DNS. GSS-TSIG is
+    not supported.
+author:
+  - mailsec.dane contributors (!UNKNOWN)
+extends_documentation_fragment:
+  - mailsec.dane.attributes
+attributes:
+  check_mode:
+    support: full
+    details:
+      - Sends queries only. An RRset that would be refused is refused in check mode, too.
+  diff_mode:
+    support: full
+  idempotent:
+    support: full
+requirements:
+  - cryptography >= 42
+  - dnspython >= 2.6
+  - netaddr >= 1.0
+  - Python >= 3.11
+options:
+  base_domain:
+    description:
+      - TLSA base domain, the name of the mail server as the MX record has it. Internationalised names are given as
+        A-labels.
+      - Can be left out when O(owner) has the form C(_25._tcp.mx.example.nl).
+    type: str
+  port:
+    description:
+      - Port of the service. SMTP with STARTTLS is spoken there to look at the certificates.
+    type: int
+    default: 25
+  protocol:
+    description:
+      - Transport protocol of the service.
+    type: str
+    choices: [tcp, udp, sctp]
+    default: tcp
+  owner:
+    description:
+      - Name of the RRset. The default is made of O(base_domain), O(port) and O(protocol).
+      - Give both this and O(base_domain) where the TLSA name is an alias, and the records stand at its end.
+    type: str
+  zone:
+    description:
+      - Zone that holds O(owner). The default is what O(server) says.
+    type: str
+  records:
+    description:
+      - The records wanted, in presentation format, for instance V(3 1 1 8755cd...). Order, case and repetitions do not
+        matter.
+      - Required with O(state=present).
+    type: list
+    elements: str
+  ttl:
+    description:
+      - TTL of the RRset in seconds.
+    type: int
+    default: 3600
+  state:
+    description:
+      - V(present) publishes O(records), V(absent) removes the whole RRset.
+      - Removing it takes the protection away, and caches may hold it for its TTL after that. Keep serving what it
+        matches meanwhile.
+    type: str
+    choices: [present, absent]
+    default: present
+  exclusive:
+    description:
+      - V(true) replaces all that stands at O(owner) by O(records).
+      - V(false) is for whoever does not own all records there, because for instance a rotation may be under way.
+        An RRset that holds O(records) and more is left as it is, its TTL included. Any other is replaced, unless
+        that would remove a record that matches what the mail server serves, or might do so.
+    type: bool
+    default: true
+  expected:
+    description:
+      - Records that must stand at O(owner) before the change, none for V([]). Their TTL does not matter.
+      - The default is what O(server) serves when the module starts. When the wanted RRset is there already, nothing is
+        expected.
+    type: list
+    elements: str
+  server:
+    description:
+      - Name server that takes updates for the zone, its primary, as IP address or host name.
+    type: str
+    required: true
+  server_port:
+    description:
+      - Port of O(server).
+    type: int
+    default: 53
+  key_name:
+    description:
+      - Name of the TSIG key. Without a key the update is not signed.
+      - With O(key_file), which of the keys in the file to take; not needed when there is only one.
+    type: str
+  key_secret:
+    description:
+      - Secret of the TSIG key in base64.
+    type: str
+  key_algorithm:
+    description:
+      - Algorithm of the TSIG key. A O(key_file) has its own.
+    type: str
+    choices: [hmac-sha224, hmac-sha256, hmac-sha384, hmac-sha512]
+    default: hmac-sha256
+  key_file:
+    description:
+      - File with the TSIG key as C(tsig-keygen) writes it and C(nsupdate -k) takes it, on the host where this module
+        runs.
+    type: path
+  endpoints:
+    description:
+      - Where to see the certificates of the mail server, as IP addresses, with C(:port) where it is not O(port), an
+        IPv6 address then in brackets.
+      - The default is all addresses of O(base_domain), as O(server) has them, or else the resolver of this machine.
+      - An RRset is refused when any endpoint that can be seen serves mail without TLS or with certificates that do not
+        match, and when none can be seen at all. Endpoints that cannot be reached, beside others that can, give a
+        warning.
+      - Each is asked once, with the server name O(base_domain) and the key of its choice.
+    type: list
+    elements: str
+  force:
+    description:
+      - Publish without looking at the mail server, also when mail would be refused.
+    type: bool
+    default: false
+  wait:
+    description:
+      - Whether to wait until every authoritative name server serves the RRset.
+    type: bool
+    default: true
+  wait_timeout:
+    description:
+      - Seconds to wait for that. When they are over the module fails and says what each server that lags behind serves.
+        The update, if one was made, stays.
+    type: int
+    default: 300
+  name_servers:
+    description:
+      - The authoritative name servers to wait for, as IP addresses or host names, with C(:port) where it is not 53.
+      - The default is every address of every name server in the NS sets of the zone and of its parent zone, and
+        O(server).
+    type: list
+    elements: str
+  timeout:
+    description:
+      - Seconds for one question to one server, its repetitions included, and for each of three attempts to update.
+    type: float
+    default: 5
+seealso:
+  - module: mailsec.dane.tlsa_info
+  - module: mailsec.dane.dane_info
+  - module: community.general.nsupdate
+  - name: RFC 2136
+    description: Dynamic Updates in the Domain Name System.
+    link: https://www.rfc-editor.org/rfc/rfc2136
+  - name: RFC 7671
+    description: The DNS-Based Authentication of Named Entities (DANE) Protocol, Updates and Operational Guidance.
+    link: https://www.rfc-editor.org/rfc/rfc7671
+"""
+
+EXAMPLES = r"""
+---
+- name: Publish the records of the server's key and of the CA
+  mailsec.dane.tlsa_rrset:
+    base_domain: mx.example.nl
+    records:
+      - "{{ chain_pem | mailsec.dane.tlsa_from_certificate }}"
+      - "{{ chain_pem | mailsec.dane.tlsa_from_certificate(usage=2) }}"
+    ttl: 1800
+    server: ns1.example.nl
+    key_name: tlsa.example.nl
+    key_secret: "{{ vault_tsig_secret }}"
+  delegate_to: localhost
+
+- name: Change the RRset only if it is what the last run has left
+  mailsec.dane.tlsa_rrset:
+    base_domain: mx.example.nl
+    records: ["{{ current }}", "{{ next }}"]
+    expected: ["{{ current }}", "{{ issuer }}"]
+    server: 192.0.2.53
+    key_file: /etc/mailsec-dane/tsig.key
+  delegate_to: vantage.example.org
+
+- name: Withdraw DANE
+  mailsec.dane.tlsa_rrset:
+    base_domain: mx.example.nl
+    state: absent
+    server: 192.0.2.53
+    key_file: /etc/mailsec-dane/tsig.key
+  delegate_to: localhost
+"""
+
+RETURN = r"""
+owner:
+  description: Name of the RRset, lower case, without final dot.
+  returned: success or failure after the options were read
+  type: str
+  sample: _25._tcp.mx.example.nl
+zone:
+  description: Zone that holds it, empty when it is not known.
+  returned: success or failure after the options were read
+  type: str
+  sample: example.nl
+before:
+  description: The RRset that O(server) served when the module started, null when that is not known.
+  returned: success or failure after the options were read
+  type: dict
+  contains:
+    records:
+      description: Records in presentation format, sorted; none when there was no RRset.
+      type: list
+      elements: str
+    ttl:
+      description: TTL in seconds, null when there was no RRset.
+      type: int
+after:
+  description: The RRset at the end, or what it would be in check mode, null when that is not known.
+  returned: success or failure after the options were read
+  type: dict
+  contains:
+    records:
+      description: Records in presentation format, sorted; none when there is no RRset.
+      type: list
+      elements: str
+    ttl:
+      description: TTL in seconds, null when there is no RRset.
+      type: int
+serial:
+  description: Serial number of the zone at O(server) at the end, null when it is not known.
+  returned: success or failure after the options were read
+  type: int
+served:
+  description: What each authoritative address served when it was last asked, O(server) first.
+  returned: success or failure after the options were read
+  type: list
+  elements: dict
+  contains:
+    name:
+      description: Name of the name server, empty when only its address is known.
+      type: str
+      sample: ns2.example.nl
+    address:
+      description: IP address.
+      type: str
+      sample: 192.0.2.54
+    port:
+      description: Port.
+      type: int
+      sample: 53
+    status:
+      description:
+        - V(served) is the RRset, V(absent) an authoritative no, V(alias) a CNAME record, V(lame) a server that does not
+          serve the zone.
+        - V(refused), V(servfail), V(timeout), V(unreachable) and V(malformed) are no answer and say nothing about the
+          RRset.
+      type: str
+      sample: served
+    detail:
+      description: The status in a sentence, empty for V(served) and V(absent).
+      type: str
+    serial:
+      description: Serial number of the zone there, null when it is not known.
+      type: int
+    records:
+      description: Records in presentation format, sorted.
+      type: list
+      elements: str
+    ttl:
+      description: TTL in seconds.
+      type: int
+    signed_until:
+      description: End of the validity of the signature over the RRset, ISO 8601, UTC, null when there is none.
+      type: str
+endpoints:
+  description:
+    - How the wanted RRset fits what the endpoints serve. Empty when they were not looked at, because nothing had to be
+      changed, the RRset was removed, or with O(force).
+  returned: success or failure after the options were read
+  type: list
+  elements: dict
+  contains:
+    address:
+      description: IP address.
+      type: str
+    port:
+      description: Port.
+      type: int
+    fit:
+      description: V(matches) when all senders deliver, V(mismatch) when some refuse, V(unknown) when it was not seen.
+      type: str
+      sample: matches
+    reason:
+      description: V(dane-ok), or the code of the finding that says why not.
+      type: str
+      sample: dane-ok
+    detail:
+      description: The same in a sentence.
+      type: str
+"""
+
+import asyncio
+import re
+import socket
+import typing as t
+
+from ansible.module_utils.basic import AnsibleModule, missing_required_lib
+
+from ansible_collections.mailsec.dane.plugins.module_utils import _authority, _publication, _tlsa, _tsig_key
+from ansible_collections.mailsec.dane.plugins.module_utils._deps import missing
+from ansible_collections.mailsec.dane.plugins.module_utils._dns_question import NameServer, split_port
+from ansible_collections.mailsec.dane.plugins.module_utils._publication import Course, Means, PublicationError, Wish
+from ansible_collections.mailsec.dane.plugins.module_utils._smtp import Endpoint
+from ansible_collections.mailsec.dane.plugins.module_utils._tlsa import TlsaRecord, TlsaRrset
+
+_OWNER = re.compile(r"_(\d{1,5})\._(?:tcp|udp|sctp)\.(.+)")
+_LARGEST_TTL = 2**31 - 1
+
+
+def _wish(params: dict[str, t.Any]) -> Wish:
+    owner = _tlsa.host_name(params["owner"]) if params["owner"] else None
+    form = _OWNER.fullmatch(owner) if owner else None
+    port = int(form[1]) if form else params["port"]
+    base_domain = params["base_domain"] or (form[2] if form else None)
+    if base_domain is None:
+        raise ValueError(f"owner {owner!r} has not the form _25._tcp.HOST: give base_domain, the host it is for")
+    usual = _tlsa.owner_name(base_domain, port, params["protocol"])
+    if params["state"] == "present" and not params["records"]:
+        raise ValueError("records is empty: give at least one, or state=absent to remove the RRset")
+    if not 0 < params["ttl"] <= _LARGEST_TTL:
+        raise ValueError(f"ttl is {params['ttl']}: it is 1 to {_LARGEST_TTL} seconds (RFC 2181 section 8)")
+    endpoints = params["endpoints"]
+    return Wish(
+        owner or usual,
+        _tlsa.host_name(base_domain),
+        port,
+        _records(params["records"]) if params["state"] == "present" else (),
+        params["ttl"],
+        None if params["expected"] is None else _records(params["expected"]),
+        params["exclusive"],
+        params["force"],
+        None if endpoints is None else tuple(_endpoint(text, port) for text in endpoints),
+    )
+
+
+def _records(texts: t.Sequence[str]) -> tuple[TlsaRecord, ...]:
+    return tuple(dict.fromkeys(TlsaRecord.from_text(text) for text in texts))
+
+
+def _endpoint(text: str, port: int) -> Endpoint:
+    address, number = split_port(text, port)
+    if not _authority.is_address(address):
+        raise ValueError(f"endpoints has {text[:80]!r}, which is no IP address")
+    return Endpoint(address, number)
+
+
+def _name_servers(text: str, option: str, port: int = 53) -> tuple[NameServer, ...]:
+    host, number = split_port(text, port)
+    if _authority.is_address(host):
+        return (NameServer(host, number),)
+    try:
+        found = socket.getaddrinfo(host, number, type=socket.SOCK_STREAM)
+    except (OSError, UnicodeError) as error:
+        raise ValueError(f"{option} has {text[:80]!r}, whose address cannot be found: {error}") from error
+    return tuple(NameServer(address, number, host) for address in dict.fromkeys(str(entry[4][0]) for entry in found))
+
+
+def _key(params: dict[str, t.Any]) -> _tsig_key.TsigKey | None:
+    path = params["key_file"]
+    if path is None:
+        if params["key_name"] is None:
+            return None
+        if params["key_secret"] is None:
+            raise ValueError("key_name is given, but neither key_secret nor key_file")
+        return _tsig_key.TsigKey.from_text(params["key_name"], params["key_secret"], params["key_algorithm"])
+    try:
+        with open(path, encoding="utf-8") as file:
+            text = file.read(65536)
+    except OSError as error:
+        raise ValueError(f"key_file {path} cannot be read: {error.strerror}") from error
+    except UnicodeError:
+        raise ValueError(f"key_file {path} is no text file") from None
+    try:
+        return _tsig_key.parse_key_file(text, params["key_name"])
+    except _tsig_key.TsigKeyError as error:
+        raise ValueError(f"key_file {path}: {error}") from error
+
+
+def _means(params: dict[str, t.Any]) -> Means:
+    if not 0 < params["timeout"] <= 600:
+        raise ValueError(f"timeout is {params['timeout']:g}: it is more than 0 and up to 600 seconds")
+    if params["wait_timeout"] < 0:
+        raise ValueError(f"wait_timeout is {params['wait_timeout']}: it is 0 or more seconds")
+    servers = params["name_servers"]
+    if servers is not None and not servers:
+        raise ValueError("name_servers is empty: leave it out, or give at least one")
+    return Means(
+        _name_servers(params["server"], "server", params["server_port"])[0],
+        _key(params),
+        params["timeout"],
+        params["wait_timeout"] if params["wait"] else None,
+        socket.gethostname(),
+        None if params["zone"] is None else _zone(params["zone"]),
+        None if servers is None else tuple(each for text in servers for each in _name_servers(text, "name_servers")),
+        _authority.system_resolvers(),
+    )
+
+
+def _zone(text: str) -> str:
+    return "" if text == "." else _tlsa.host_name(text)
+
+
+def _shown(rrset: TlsaRrset | None) -> dict[str, t.Any] | None:
+    return None if rrset is None else {"records": [entry.to_text() for entry in rrset.records], "ttl": rrset.ttl}
+
+
+def _result(wish: Wish, course: Course) -> dict[str, t.Any]:
+    result: dict[str, t.Any] = {
+        "changed": course.changed,
+        "owner": wish.owner,
+        "zone": course.zone,
+        "before": _shown(course.before),
+        "after": _shown(course.after),
+        "serial": course.views[0].serial if course.views else None,
+        "served": [view.as_dict() for view in course.views],
+        "endpoints": [entry.as_dict() for entry in course.coverage],
+    }
+    if course.before is not None and course.after is not None:
+        sides = {"before": course.before, "after": course.after}
+        result["diff"] = {side: "".join(f"{line}\n" for line in rrset.zone_lines()) for side, rrset in sides.items()}
+        result["diff"] |= {f"{side}_header": wish.owner for side in sides}
+    return result
+
+
+def main() -> None:
+    module = AnsibleModule(
+        argument_spec={
+            "base_domain": {"type": "str"},
+            "port": {"type": "int", "default": 25},
+            "protocol": {"type": "str", "choices": ["tcp", "udp", "sctp"], "default": "tcp"},
+            "owner": {"type": "str"},
+            "zone": {"type": "str"},
+            "records": {"type": "list", "elements": "str"},
+            "ttl": {"type": "int", "default": 3600},
+            "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
+            "exclusive": {"type": "bool", "default": True},
+            "expected": {"type": "list", "elements": "str"},
+            "server": {"type": "str", "required": True},
+            "server_port": {"type": "int", "default": 53},
+            "key_name": {"type": "str"},
+            "key_secret": {"type": "str", "no_log": True},
+            "key_algorithm": {
+                "type": "str",
+                "choices": ["hmac-sha224", "hmac-sha256", "hmac-sha384", "hmac-sha512"],
+                "default": "hmac-sha256",
+                "no_log": False,
+            },
+            "key_file": {"type": "path", "no_log": False},
+            "endpoints": {"type": "list", "elements": "str"},
+            "force": {"type": "bool", "default": False},
+            "wait": {"type": "bool", "default": True},
+            "wait_timeout": {"type": "int", "default": 300},
+            "name_servers": {"type": "list", "elements": "str"},
+            "timeout": {"type": "float", "default": 5},
+        },
+        required_one_of=[("base_domain", "owner")],
+        required_if=[("state", "present", ("records",))],
+        required_by={"key_secret": ("key_name",)},
+        mutually_exclusive=[("key_secret", "key_file")],
+        supports_check_mode=True,
+    )
+    for gap in missing("cryptography", "dnspython", "netaddr"):
+        module.fail_json(msg=f"{missing_required_lib(gap.library)} ({gap.why})", exception=gap.trace or None)
+    try:
+        wish, means = _wish(module.params), _means(module.params)
+    except ValueError as error:
+        module.fail_json(msg=str(error))
+    course, failure = Course(), None
+    try:
+        asyncio.run(_publication.publish(wish, means, course, module.check_mode))
+    except (PublicationError, _authority.AuthorityError) as error:
+        failure = str(error)
+    for warning in course.warnings:
+        module.warn(warning)
+    if failure is not None:
+        module.fail_json(msg=failure, **_result(wish, course))
+    module.exit_json(**_result(wish, course))
+
+
+if __name__ == "__main__":
+    main()
