@@ -1,0 +1,484 @@
+# Copyright: (c) 2026, mailsec.dane contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The next safe step of a rotation, first rollout, renewal, change of CA, scheme or TTL, compromise, or withdrawal.
+
+One mechanism: publish what the wanted chains need beside what the served ones need, deploy when no cache
+can hold an RRset that does not match, then remove what nothing needs. Pure. Private to the collection.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import typing as t
+
+from ansible_collections.mailsec.dane.plugins.module_utils import _rollover_guards as guards
+from ansible_collections.mailsec.dane.plugins.module_utils import _rollover_learn, _rollover_state
+from ansible_collections.mailsec.dane.plugins.module_utils._rollover_guards import Obstacle, describe
+from ansible_collections.mailsec.dane.plugins.module_utils._rollover_state import (
+    CachedRrset,
+    Chain,
+    Exposure,
+    Journal,
+    Moment,
+    Observation,
+    Scheme,
+    ServedChain,
+    Target,
+)
+from ansible_collections.mailsec.dane.plugins.module_utils._rollover_steps import (
+    Choose,
+    Deploy,
+    Done,
+    Generate,
+    HandOver,
+    Option,
+    Plan,
+    Publish,
+    Step,
+    Wait,
+)
+from ansible_collections.mailsec.dane.plugins.module_utils._tlsa import DANE_EE, DANE_TA, TlsaRecord
+
+if t.TYPE_CHECKING:
+    import collections.abc as c
+
+Records = frozenset[TlsaRecord]
+
+
+def plan(journal: Journal, observation: Observation, target: Target, now: Moment) -> Plan:
+    """Return what to do next and the journal to store before doing it. Total: never raises.
+
+    ``journal`` is what the last call returned; ``lost_journal`` where there is none to trust. ``now`` was read after
+    the observation. Each call takes the last step's outcome from ``observation`` alone.
+    """
+    learnt = _rollover_learn.learn(journal, observation, target, now)
+    planner = _Planner(learnt, observation, target, now)
+    step = planner.step()
+    return Plan(step, remember(learnt, step), tuple(dict.fromkeys(planner.notes)))
+
+
+def remember(journal: Journal, step: Step) -> Journal:
+    """Return the journal with the intent of ``step``: from here on its effect may exist."""
+    if isinstance(step, Publish):
+        return dataclasses.replace(
+            journal,
+            rrsets=_with_intended_rrset(journal.rrsets, step),
+            owned=journal.owned | step.added,
+            effect_age=0,
+        )
+    if isinstance(step, Deploy):
+        return dataclasses.replace(journal, chains=_with_intended_chains(journal.chains, step), effect_age=0)
+    if isinstance(step, HandOver):
+        return dataclasses.replace(journal, handed_over=True)
+    return journal
+
+
+def _with_intended_rrset(entries: tuple[CachedRrset, ...], step: Publish) -> tuple[CachedRrset, ...]:
+    for position, entry in enumerate(entries):
+        if (entry.owner, entry.records, entry.ttl) == (step.owner, step.records, step.ttl):
+            begun = dataclasses.replace(entry, intended=not entry.served_by, age=0)
+            return (*entries[:position], begun, *entries[position + 1 :])
+    return (*entries, CachedRrset(step.owner, step.records, step.ttl, intended=True))
+
+
+def _with_intended_chains(entries: tuple[ServedChain, ...], step: Deploy) -> tuple[ServedChain, ...]:
+    by_chain = {entry.chain: entry for entry in entries}
+    for chain in step.chains:
+        entry = by_chain.get(chain, ServedChain(chain))
+        begun = (entry.intended | frozenset(step.endpoints)) - entry.seen_at
+        by_chain[chain] = dataclasses.replace(entry, intended=begun, age=0)
+    return tuple(by_chain.values())
+
+
+@dataclasses.dataclass(frozen=True)
+class _Base:
+    """What stands at the primary for one owner name."""
+
+    records: Records
+    ttl: int
+
+
+class _Planner:
+    """One decision. Each ``_…_step`` returns a step when its stage is not over, else None."""
+
+    def __init__(self, journal: Journal, observation: Observation, target: Target, now: Moment) -> None:
+        self.journal, self.observation, self.target, self.now = journal, observation, target, now
+        self.policy = target.policy
+        self.emergency = bool(target.revoked)
+        self.notes: list[str] = []
+        if not self.policy.strict:
+            self.notes.append("compatibility mode: any matching record is enough; RFC 7671 section 8 is not kept")
+
+    def step(self) -> Step:
+        """Return the first step that some stage needs."""
+        if self.observation.lock:
+            text = f"{self.observation.lock} holds the lease of this rotation"
+            return self._wait([Obstacle("one controller at a time", self.observation.lock, text)])
+        unread = [owner for owner in self.target.owners if self._base(owner) is None]
+        if unread:
+            return self._wait(self._failures or [self._unknown_primary(owner) for owner in unread])
+        if not self.target.scheme:
+            return self._repair_step() or self._withdraw_step()
+        stages: tuple[c.Callable[[], Step | None], ...] = (
+            self._repair_step,
+            self._short_cut_step,
+            self._generate_step,
+            self._interim_step,
+            self._deploy_step,
+            self._retire_step,
+            self._late_generate_step,
+            self._spread_step,
+        )
+        for stage in stages:
+            step = stage()
+            if step is not None:
+                return step
+        return self._done()
+
+    # What was seen.
+
+    @functools.cache  # noqa: B019 - lives as long as one decision
+    def _base(self, owner: str) -> _Base | None:
+        views = [view for view in self.observation.authorities if view.owner == owner]
+        primaries = [view for view in views if view.primary] or views
+        values = {(view.records, view.ttl) for view in primaries if not view.failure}
+        if len(values) != 1 or any(view.failure for view in primaries):
+            return None
+        return _Base(*values.pop())
+
+    def _records(self, owner: str) -> Records:
+        base = self._base(owner)
+        return base.records if base else frozenset()
+
+    @functools.cached_property
+    def _failures(self) -> list[Obstacle]:
+        """Guard G0: whatever could not be seen, or will not stay valid for long enough."""
+        found = []
+        for view in self.observation.authorities:
+            if view.failure:
+                text = f"{view.address} gives no secure answer for {view.owner}: {view.failure}"
+                found.append(Obstacle("every authoritative address answers, and validates", view.address, text))
+            elif view.signed_until is not None:
+                need = guards.signature_need(view.ttl, self.policy)
+                left = view.signed_until - self.now.wall
+                if left < need:
+                    text = f"{view.owner} at {view.address} is signed for {left:.0f} s more, needed are {need:.0f} s"
+                    found.append(Obstacle("signature validity > max(2 TTL, W)", view.address, text))
+        views = {view.endpoint: view for view in self.observation.endpoints}
+        for endpoint in sorted({*self.target.endpoints, *views}):
+            seen = views.get(endpoint)
+            if seen is None or seen.failure or not seen.chains:
+                why = "it was not probed" if seen is None else seen.failure or "it presented no chain"
+                text = f"it is not known what {endpoint} serves: {why}"
+                found.append(Obstacle("every endpoint is reachable", endpoint, text))
+        return found
+
+    def _unknown_primary(self, owner: str) -> Obstacle:
+        text = f"the authoritative addresses disagree about {owner}, and none is known as the primary"
+        return Obstacle("the RRset at the primary is known", owner, text)
+
+    @functools.cached_property
+    def _lagging(self) -> tuple[str, ...]:
+        """Managed endpoints that serve anything but the wanted chains."""
+        wanted = frozenset(self.target.chains)
+        views = {view.endpoint: view for view in self.observation.endpoints}
+        return tuple(
+            endpoint
+            for endpoint in self.target.endpoints
+            if endpoint not in views or views[endpoint].chains != wanted
+        )
+
+    @functools.cached_property
+    def _revoked(self) -> Records:
+        return _rollover_state.revoked_records(self.target, self.now.wall)
+
+    @functools.cached_property
+    def _deploy_obstacles(self) -> list[Obstacle]:
+        return guards.deploy_obstacles(self.journal, self.target.chains, self.policy, self.emergency)
+
+    # Stages.
+
+    def _repair_step(self) -> Step | None:
+        """Mail fails now: a served chain and a published RRset do not match. Undo it, whatever else is unknown."""
+        for owner in self.target.owners:
+            records = self._records(owner)
+            for view in self.observation.endpoints:
+                for chain in sorted(view.chains, key=lambda chain: chain.identity):
+                    if not guards.matches(records, chain, False):
+                        step = self._repair(owner, records, view.endpoint, chain)
+                        if step is not None:
+                            return step
+        return None
+
+    def _repair(self, owner: str, records: Records, endpoint: str, chain: Chain) -> Step | None:
+        held = (*self.target.chains, *self.target.fallback)
+        known = chain in held or chain.key in self.journal.owned
+        if known and chain.key not in self._revoked:
+            why = f"{endpoint} serves a key whose record is not published; putting a record back is always safe"
+            return self._publish(owner, records | {chain.key}, why)
+        if endpoint not in self.target.endpoints:
+            return None
+        unstolen = [(one,) for one in self.target.fallback if one.key not in self._revoked]
+        for chains in (self.target.chains, *unstolen):
+            if chains and not guards.deploy_obstacles(self.journal, chains, self.policy, True):
+                why = f"{endpoint} serves an unplanned key that no published record matches"
+                return Deploy(chains, (endpoint,), False, why)
+        return None
+
+    def _short_cut_step(self) -> Step | None:
+        """Compatibility mode, same CA: the record of the CA alone already carries the new chain everywhere."""
+        if self.policy.strict or not self._lagging or self._deploy_obstacles or self._failures:
+            return None
+        return self._deploy("every RRset that a cache may hold has some record that matches")
+
+    def _generate_step(self) -> Step | None:
+        if self.emergency or self._lagging:
+            return None
+        return self._late_generate_step()
+
+    def _late_generate_step(self) -> Step | None:
+        if Scheme.NEXT not in self.target.scheme or self.target.next_keys:
+            return None
+        return Generate("no next key is held; with one published and aged, an emergency needs no wait")
+
+    def _interim_step(self) -> Step | None:
+        """Publish what the wanted chains need beside what stands there: guard G1."""
+        for owner in self.target.owners:
+            base = self._base(owner)
+            if base is None:
+                return self._wait([self._unknown_primary(owner)])
+            wanted = self._interim_records(base.records)
+            ttl = base.ttl if self.target.ttl is None or not wanted else self.target.ttl
+            if wanted == base.records and (ttl == base.ttl or not wanted):
+                continue
+            if len(wanted) > self.policy.maximum_records:
+                text = f"{owner} would have {len(wanted)} records, more than {self.policy.maximum_records}"
+                return self._wait([Obstacle("records <= 12", owner, text)])
+            obstacles = self._change_obstacles(base.records, wanted, self.policy.worker)
+            if not self.policy.strict and not base.records <= wanted:
+                obstacles += self._swap_obstacles()
+            if obstacles or self._failures:
+                return self._wait([*self._failures, *obstacles])
+            why = "the wanted chains and the next key need these records before they are served"
+            return self._publish(owner, wanted, why, ttl)
+        return None
+
+    def _interim_records(self, base: Records) -> Records:
+        desired = _rollover_state.desired_records(self.target, self.now.wall)
+        exposure = self.target.exposure if self.emergency and self._deploy_obstacles else None
+        if self._lagging and exposure is Exposure.DEFER:
+            return desired
+        if self._lagging and exposure is Exposure.DOWNGRADE:
+            return base - self.journal.owned
+        if not self.policy.strict and self._lagging and Scheme.ISSUER in self.target.scheme:
+            return self._swapped(base, desired)
+        wanted = base | desired
+        groups = guards.combinations(wanted)
+        old = guards.combinations(base)
+        for key in sorted(groups, reverse=True):
+            if key not in old and not self._all_served_match(groups[key]):
+                wanted -= groups[key]
+                self.notes.append(f"{describe(groups[key])} comes later: it does not match every chain served now")
+            elif self._lagging and self._may_drop(groups[key], wanted):
+                wanted -= groups[key]
+        if len(wanted) > self.policy.maximum_records:
+            anchors = frozenset(record for record in wanted if record.usage == DANE_TA)
+            if anchors <= self.journal.owned | desired and self._all_served_match(wanted - anchors):
+                wanted -= anchors
+                count = len(wanted | anchors)
+                self.notes.append(f"{describe(anchors)} is left out for now: {count} records are too many")
+        return wanted
+
+    def _may_drop(self, group: Records, wanted: Records) -> bool:
+        """A combination that no wanted chain fits goes before the deployment (rollover-safety section 4)."""
+        if all(group & chain.satisfies for chain in self.target.chains):
+            return False
+        rest = wanted - group
+        return bool(guards.combinations(rest)) and group <= self.journal.owned and self._all_served_match(rest)
+
+    def _swapped(self, base: Records, desired: Records) -> Records:
+        """The factsheet's two records: the key that is served, and the CA that is to come."""
+        served = [entry.chain for entry in self.journal.chains if entry.chain and entry.is_served]
+        leaf = {record for record in base if record.usage == DANE_EE and any(record in one.satisfies for one in served)}
+        return frozenset(leaf) | {record for record in desired if record.usage == DANE_TA} | (base - self.journal.owned)
+
+    def _swap_obstacles(self) -> list[Obstacle]:
+        """Until every cached RRset has the key that is served, the record of the CA must not move (section 9)."""
+        found = []
+        served = [entry.chain for entry in self.journal.chains if entry.chain and entry.is_served]
+        for entry in self.journal.rrsets:
+            if entry.records is None or not guards.may_be_cached(entry, self.policy, self.journal.outage):
+                continue
+            leaf = frozenset(record for record in entry.records if record.usage == DANE_EE)
+            if entry.records and not all(leaf & chain.satisfies for chain in served):
+                left = guards.cache_seconds(entry, self.policy, self.journal.outage) - entry.age
+                text = f"caches may hold {describe(entry.records)}, where only the record of the CA matches"
+                seconds = None if entry.is_served else left
+                found.append(Obstacle("every cached 3 1 1 matches", entry.owner, text, seconds))
+        return found
+
+    def _all_served_match(self, group: Records) -> bool:
+        served = [one for one in self.journal.chains if guards.may_be_served(one, self.policy.worker)]
+        return all(one.chain is None or guards.matches(group, one.chain, self.policy.strict) for one in served)
+
+    def _deploy_step(self) -> Step | None:
+        if not self._lagging:
+            return None
+        obstacles = self._deploy_obstacles
+        if self.emergency and obstacles and not self._failures:
+            if self.target.exposure is None:
+                return self._choose(obstacles)
+            if self.target.exposure is Exposure.DEFER:
+                return self._deploy("the operator accepts that mail is delayed until caches have the new RRset", False)
+        if obstacles or self._failures:
+            return self._wait([*self._failures, *obstacles])
+        return self._deploy("every RRset that a cache may hold matches the chain")
+
+    def _choose(self, obstacles: list[Obstacle]) -> Step:
+        times = [one.seconds for one in obstacles if one.seconds is not None]
+        known = len(times) == len(obstacles)
+        wait = f"{max(times):.0f} s" if known else "an unknown time (" + obstacles[0].sentence + ")"
+        copies = [
+            guards.cache_seconds(entry, self.policy, self.journal.outage)
+            for entry in self.journal.rrsets
+            if guards.may_be_cached(entry, self.policy, self.journal.outage)
+        ]
+        longest = max(copies, default=0)
+        return Choose(
+            (
+                Option(Exposure.SERVE, f"the stolen key is served and accepted for {wait} longer; no mail is delayed"),
+                Option(
+                    Exposure.DEFER,
+                    f"the new key is served at once; senders with old copies delay mail for up to {longest:.0f} s "
+                    "after the last authoritative address has followed",
+                ),
+                Option(
+                    Exposure.DOWNGRADE,
+                    f"no TLSA record until the new key is served, after up to {longest:.0f} s; "
+                    "meanwhile mail is not protected",
+                ),
+            ),
+            tuple(obstacles),
+            "the key was stolen and no next key is ready everywhere; the operator chooses what to bear",
+        )
+
+    def _retire_step(self) -> Step | None:
+        """Remove what neither the wanted state nor anybody else needs: guard G5."""
+        for owner in self.target.owners:
+            base = self._base(owner)
+            if base is None:
+                return self._wait([self._unknown_primary(owner)])
+            final = self._final_records(base.records)
+            ttl = base.ttl if self.target.ttl is None or not final else self.target.ttl
+            if final == base.records:
+                continue
+            hold = guards.removal_hold(self.policy, self.emergency)
+            obstacles = self._change_obstacles(base.records, final, hold)
+            if self._failures or obstacles:
+                return self._wait([*self._failures, *obstacles])
+            return self._publish(owner, final, "no endpoint serves what these records are for", ttl)
+        return None
+
+    def _final_records(self, base: Records) -> Records:
+        desired = _rollover_state.desired_records(self.target, self.now.wall)
+        foreign = base - self.journal.owned - desired
+        if foreign:
+            shown = describe(foreign)
+            self.notes.append(f"{shown} was not published here and is left alone; release it to have it removed")
+        return desired | foreign
+
+    def _spread_step(self) -> Step | None:
+        found = []
+        for view in self.observation.authorities:
+            base = self._base(view.owner)
+            if view.failure or base is None or (view.records, view.ttl) == (base.records, base.ttl):
+                continue
+            text = f"{view.address} still has {describe(view.records)} for {view.owner}, not {describe(base.records)}"
+            found.append(Obstacle("every authoritative address has the RRset", view.address, text))
+        found += self._failures
+        return self._wait(found) if found else None
+
+    def _withdraw_step(self) -> Step:
+        """Remove the records, wait until no copy is left, only then let TLS go (rollover-safety section 4)."""
+        for owner in self.target.owners:
+            base = self._base(owner)
+            if base is None:
+                return self._wait([self._unknown_primary(owner)])
+            rest = base.records - self.journal.owned
+            if rest:
+                text = f"{describe(rest)} at {owner} was not published here; release it to have it removed"
+                return self._wait([Obstacle("all records may be removed", owner, text)])
+            if base.records:
+                if self._failures:
+                    return self._wait(self._failures)
+                return self._publish(owner, frozenset(), "DANE is withdrawn")
+        spread = self._spread_step()
+        if spread is not None:
+            return spread
+        copies = []
+        for entry in self.journal.rrsets:
+            if entry.records != frozenset() and guards.may_be_cached(entry, self.policy, self.journal.outage):
+                left = guards.cache_seconds(entry, self.policy, self.journal.outage) - entry.age
+                text = f"caches may hold {describe(entry.records)} for {left:.0f} s; until then TLS must stay as it is"
+                copies.append(Obstacle("t >= T_omni + W", entry.owner, text, left))
+        if copies:
+            return self._wait(copies)
+        if self.journal.handed_over:
+            return Done("DANE is withdrawn; nothing binds TLS any more")
+        return HandOver("no cache can hold a TLSA record any more")
+
+    # Making steps.
+
+    def _change_obstacles(self, before: Records, after: Records, hold: float) -> list[Obstacle]:
+        if self.emergency and self.target.exposure is Exposure.DEFER:
+            return []
+        return guards.change_obstacles(self.journal, before, after, self.policy, hold)
+
+    def _publish(self, owner: str, records: Records, why: str, ttl: int | None = None) -> Step:
+        base = self._base(owner)
+        if base is None:
+            return self._wait([self._unknown_primary(owner)])
+        if ttl is None or (not base.records and self.target.ttl is not None):
+            ttl = self.target.ttl or base.ttl
+        return Publish(owner, records, ttl, base.records, base.ttl, why)
+
+    def _deploy(self, why: str, returnable: bool = True) -> Deploy:
+        return Deploy(self.target.chains, self._lagging, returnable, why)
+
+    def _wait(self, obstacles: c.Sequence[Obstacle]) -> Wait:
+        times = [one.seconds for one in obstacles]
+        until = None if None in times else self.now.wall + max((one for one in times if one is not None), default=0)
+        looks = [self.now.wall + self.policy.poll if until is None else until]
+        if not self.policy.exclusive_owner:
+            # Looks closer together than half a TTL leave no room for an edit and its undoing.
+            looks += [self.now.wall + view.ttl / 2 for view in self.observation.authorities if view.records]
+        return Wait(until, min(looks), tuple(obstacles), obstacles[0].sentence)
+
+    def _done(self) -> Done:
+        exposed = exposed_until(self.journal, self.target, self.now)
+        text = "published, served and wanted are the same"
+        if exposed is not None:
+            text += "; signed copies of the old RRset make the stolen key acceptable for some time yet"
+        return Done(text, exposed)
+
+
+def exposed_until(journal: Journal, target: Target, now: Moment) -> float | None:
+    """Return until when (Unix time) a sender can be made to accept a stolen key, as far as known.
+
+    That is the longer of what caches keep and of what signed copies allow, RFC 7671 section 11. None: not any more.
+    ``inf`` while it is published.
+    """
+    times: list[float] = []
+    stolen = _rollover_state.revoked_records(target, now.wall)
+    for entry in journal.rrsets:
+        if entry.records is not None and not entry.records & stolen:
+            continue
+        if entry.is_served:
+            return float("inf")
+        left = guards.cache_seconds(entry, target.policy, journal.outage) - entry.age
+        times.append(max(now.wall + left, entry.signed_until or 0))
+    late = [moment for moment in times if moment > now.wall]
+    return max(late) if stolen and late else None

@@ -1,0 +1,255 @@
+# Copyright: (c) 2026, mailsec.dane contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The inequalities of a safe rotation (rollover-safety sections 2 and 3).
+
+Everything follows from one invariant: every RRset that a cache may hold matches every chain that may be
+served. A chain may be deployed when all those RRsets match it; an RRset may be published when it matches
+all those chains. Pure. Private to the collection.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import typing as t
+
+if t.TYPE_CHECKING:
+    import collections.abc as c
+
+    from ansible_collections.mailsec.dane.plugins.module_utils._rollover_state import (
+        CachedRrset,
+        Chain,
+        Journal,
+        Moment,
+        Policy,
+        ServedChain,
+    )
+    from ansible_collections.mailsec.dane.plugins.module_utils._tlsa import TlsaRecord
+
+Combination = tuple[int, int, int]
+
+
+@dataclasses.dataclass(frozen=True)
+class Obstacle:
+    """Why a step is not safe yet.
+
+    ``inequality``: the rule, in symbols. ``subject``: what blocks (address, endpoint, RRset). ``sentence``: the rule
+    with its numbers. ``seconds``: when it will have passed by itself, None when something must happen first.
+    """
+
+    inequality: str
+    subject: str
+    sentence: str
+    seconds: float | None = None
+
+
+def proven_elapsed(before: Moment | None, now: Moment) -> float:
+    """Return the seconds that surely passed: the smaller of both clocks within one boot, else the wall clock."""
+    if before is None:
+        return 0
+    wall = now.wall - before.wall
+    if before.boot == now.boot:
+        wall = min(wall, now.monotonic - before.monotonic)
+    return max(wall, 0)
+
+
+def possibly_elapsed(before: Moment | None, now: Moment) -> float:
+    """Return the seconds that may have passed: the larger of both clocks; unbounded when time ran backwards."""
+    if before is None:
+        return float("inf")
+    wall = now.wall - before.wall
+    if before.boot == now.boot:
+        wall = max(wall, now.monotonic - before.monotonic)
+    return wall if wall >= 0 else float("inf")
+
+
+def cache_seconds(entry: CachedRrset, policy: Policy, outage: bool) -> float:
+    """Return how long copies outlive the moment the RRset was gone everywhere: W of guard G3."""
+    stale = policy.serve_stale if outage else 0
+    return entry.ttl + policy.application_cache + policy.clock_margin + stale
+
+
+def may_be_cached(entry: CachedRrset, policy: Policy, outage: bool) -> bool:
+    """Say whether some cache may hold the RRset."""
+    return entry.is_served or entry.age < cache_seconds(entry, policy, outage)
+
+
+def removal_hold(policy: Policy, emergency: bool) -> float:
+    """Return how long an unseen chain still counts as served when a record is to be removed (G4, G5)."""
+    return policy.worker if emergency else max(policy.soak, policy.worker)
+
+
+def may_be_served(entry: ServedChain, hold: float) -> bool:
+    """Say whether some endpoint may present the chain; ``hold`` is the time an unseen one still counts."""
+    return entry.is_served or entry.age < hold
+
+
+def combinations(records: c.Iterable[TlsaRecord]) -> dict[Combination, frozenset[TlsaRecord]]:
+    """Group records by usage, selector and matching type; what senders find unusable is left out."""
+    groups: dict[Combination, set[TlsaRecord]] = {}
+    for record in records:
+        if record.unusable_reason() is None:
+            groups.setdefault(record.parameters, set()).add(record)
+    return {key: frozenset(group) for key, group in groups.items()}
+
+
+def matches(records: frozenset[TlsaRecord], chain: Chain, strict: bool) -> bool:
+    """Say whether a sender who holds ``records`` accepts ``chain``; strict: by each combination of them.
+
+    Senders with and without digest agility must accept (RFC 7671 section 9). No usable record: nothing to fail.
+    """
+    groups = combinations(records)
+    if not groups:
+        return True
+    fulfilled = {key for key, group in groups.items() if group & chain.satisfies}
+    if strict:
+        return len(fulfilled) == len(groups)
+    strongest: dict[tuple[int, int], int] = {}
+    for usage, selector, matching_type in groups:
+        strongest[usage, selector] = max(strongest.get((usage, selector), 0), matching_type)
+    return any(key[2] in (0, strongest[key[:2]]) for key in fulfilled)
+
+
+def matches_cached(entry: CachedRrset, chain: Chain, strict: bool) -> bool:
+    """Say whether a sender with this copy accepts ``chain``; of an unknown RRset that cannot be said."""
+    return entry.records is not None and matches(entry.records, chain, strict)
+
+
+def deploy_obstacles(
+    journal: Journal, chains: c.Iterable[Chain], policy: Policy, emergency: bool = False
+) -> list[Obstacle]:
+    """Return why serving ``chains`` would not be safe: guards G2 and G3.
+
+    In an ``emergency`` the mere possibility of an edit nobody saw does not count: the stolen key weighs more.
+    """
+    found: list[Obstacle] = []
+    wanted = tuple(chains)
+    for entry in journal.rrsets:
+        if not may_be_cached(entry, policy, journal.outage):
+            continue
+        if entry.reason == "hidden" and emergency:
+            continue
+        if all(matches_cached(entry, chain, policy.strict) for chain in wanted):
+            continue
+        found.append(_cache_obstacle(entry, policy, journal.outage))
+    if policy.strict:
+        found += _lead_obstacles(journal, wanted)
+    return found
+
+
+def _cache_obstacle(entry: CachedRrset, policy: Policy, outage: bool) -> Obstacle:
+    shown = describe(entry.records)
+    if entry.served_by:
+        addresses = ", ".join(sorted(entry.served_by))
+        sentence = f"{addresses} still serves {shown} for {entry.owner}, which does not match the chain to deploy"
+        return Obstacle("every authoritative address serves a matching RRset", addresses, sentence)
+    if entry.intended:
+        sentence = f"an update of {entry.owner} to {shown} was begun, and it is not known yet what became of it"
+        return Obstacle("no update is under way", entry.owner, sentence)
+    need = cache_seconds(entry, policy, outage)
+    terms = f"TTL {entry.ttl} + application caches {_number(policy.application_cache)}"
+    terms += f" + clock margin {_number(policy.clock_margin)}"
+    terms += f" + serve-stale {_number(policy.serve_stale)}" if outage else ""
+    why = {
+        "lost": "nobody remembers what was published before; caches may hold anything",
+        "hidden": "the zone was changed unseen between two looks; caches may hold what stood there meanwhile",
+    }.get(entry.reason, f"caches may hold {shown}, which does not match the chain to deploy")
+    sentence = f"{entry.owner}: {why}: {_number(entry.age)} s passed since, needed are {terms} = {_number(need)} s"
+    return Obstacle("t >= T_omni + W", entry.owner, sentence, need - entry.age)
+
+
+def _lead_obstacles(journal: Journal, chains: tuple[Chain, ...]) -> list[Obstacle]:
+    """RFC 7671 section 8.1: published two TTLs ahead, counted from when the record was first seen."""
+    found: list[Obstacle] = []
+    for entry in journal.rrsets:
+        if not entry.served_by or not entry.records:
+            continue
+        ages = {item.record: item.age for item in journal.visible if item.owner == entry.owner}
+        need = 2 * entry.ttl
+        for group in combinations(entry.records).values():
+            for chain in chains:
+                lead = max((ages.get(record, 0) for record in group & chain.satisfies), default=None)
+                if lead is not None and lead < need:
+                    shown = describe(group & chain.satisfies)
+                    sentence = (
+                        f"{entry.owner}: {shown} is published for {_number(lead)} s, and RFC 7671 section 8.1 asks for "
+                        f"two TTLs = {_number(need)} s before its key is used"
+                    )
+                    found.append(Obstacle("t >= T_pub + 2 TTL", entry.owner, sentence, need - lead))
+    return found
+
+
+def change_obstacles(
+    journal: Journal,
+    before: frozenset[TlsaRecord],
+    after: frozenset[TlsaRecord],
+    policy: Policy,
+    hold: float,
+) -> list[Obstacle]:
+    """Return why replacing ``before`` by ``after`` would not be safe: guards G1 and G5.
+
+    The new RRset must match every chain that may be served. A combination that stays as it was, or only grows,
+    harms no chain that it did not harm before.
+    """
+    found: list[Obstacle] = []
+    harmful = _harmful_combinations(before, after)
+    if not combinations(after) or (not harmful and before <= after):
+        return found
+    for entry in journal.chains:
+        if not may_be_served(entry, hold):
+            continue
+        if entry.chain is None:
+            if before <= after:
+                continue
+            sentence = "nobody remembers which chains were served before"
+        elif _change_matches(before, after, harmful, entry.chain, policy.strict):
+            continue
+        else:
+            sentence = f"{describe(after)} does not match the chain {entry.chain.identity[:16]}"
+        found.append(_chain_obstacle(entry, hold, sentence))
+    return found
+
+
+def _harmful_combinations(before: frozenset[TlsaRecord], after: frozenset[TlsaRecord]) -> set[Combination]:
+    old, new = combinations(before), combinations(after)
+    return {key for key, group in new.items() if key not in old or not old[key] <= group}
+
+
+def _change_matches(
+    before: frozenset[TlsaRecord], after: frozenset[TlsaRecord], harmful: set[Combination], chain: Chain, strict: bool
+) -> bool:
+    if not strict:
+        return matches(after, chain, False) or (not matches(before, chain, False) and before <= after)
+    groups = combinations(after)
+    return matches(after, chain, False) and all(groups[key] & chain.satisfies for key in harmful)
+
+
+def _chain_obstacle(entry: ServedChain, hold: float, sentence: str) -> Obstacle:
+    if entry.seen_at:
+        where = ", ".join(sorted(entry.seen_at))
+        return Obstacle("all endpoints have left the chain", where, f"{sentence}, which {where} serves")
+    if entry.intended:
+        where = ", ".join(sorted(entry.intended))
+        return Obstacle("no deployment is under way", where, f"{sentence}, whose deployment on {where} was begun")
+    sentence += f": it was last seen {_number(entry.age)} s ago, and counts as served for {_number(hold)} s"
+    return Obstacle("t >= T_deployed + soak", "endpoints", sentence, hold - entry.age)
+
+
+def signature_need(ttl: int, policy: Policy) -> float:
+    """Return how long signatures must still be valid before anything is changed: guards G0 and G2."""
+    return max(2 * ttl, ttl + policy.application_cache + policy.clock_margin)
+
+
+def describe(records: frozenset[TlsaRecord] | None) -> str:
+    """Return an RRset for people: parameters and the first digits."""
+    if records is None:
+        return "an unknown RRset"
+    if not records:
+        return "no TLSA record"
+    shown = sorted(record.to_text() for record in records)
+    return "{" + ", ".join(text if len(text) <= 14 else text[:14] + "…" for text in shown) + "}"
+
+
+def _number(value: float) -> str:
+    return str(int(value)) if float(value).is_integer() else f"{value:.1f}"

@@ -1,0 +1,324 @@
+# Copyright: (c) 2026, mailsec.dane contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What the rotation planner knows and is told: policy, target, observation, journal.
+
+Pure data. Durations are seconds. Owner names are lower case without final dot, endpoints and addresses
+text as ``_smtp.Endpoint`` prints them. Private to the collection.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import enum
+import typing as t
+
+from ansible_collections.mailsec.dane.plugins.module_utils._tlsa import DANE_TA, TlsaRecord
+
+if t.TYPE_CHECKING:
+    import collections.abc as c
+
+
+class TargetError(ValueError):
+    """What is wanted contradicts itself; the message names the input and the rule."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Moment:
+    """One reading of two clocks: ``wall`` is Unix time, ``monotonic`` counts only within one ``boot``."""
+
+    wall: float
+    monotonic: float
+    boot: str
+
+
+@dataclasses.dataclass(frozen=True)
+class Policy:
+    """How careful the planner is.
+
+    ``strict``: RFC 7671 section 8 holds at every moment, cached copies included; False is the compatibility mode, in
+    which any matching record is enough. ``application_cache``: how long programs keep an answer beyond its TTL.
+    ``clock_margin``: error that the clocks may have. ``serve_stale``: how long resolvers hand out expired answers
+    (RFC 8767), counted only once an outage of all authoritative addresses was seen. ``unknown_ttl``: longest TTL
+    assumed of RRsets that nobody remembers. ``maximum_ttl`` and ``maximum_records`` bound what is published.
+    ``worker``: how long a process of the mail server lives on with the former chain. ``soak``: how long a chain
+    that was seen nowhere still counts as served before its record is removed. ``effect``: by when a change that was
+    begun has either happened or never will. ``repeats``: connections to an endpoint before its chains count as
+    known. ``poll``: when to look again if nothing better is known. ``exclusive_owner``: nobody else can write
+    these owner names, so that no edit can hide between two looks.
+    """
+
+    strict: bool = True
+    application_cache: float = 300
+    clock_margin: float = 60
+    serve_stale: float = 86400
+    unknown_ttl: int = 86400
+    maximum_ttl: int = 86400
+    maximum_records: int = 12
+    worker: float = 120
+    soak: float = 86400
+    effect: float = 120
+    repeats: int = 5
+    poll: float = 60
+    exclusive_owner: bool = False
+
+    def __post_init__(self) -> None:
+        for field in dataclasses.fields(self):
+            value = getattr(self, field.name)
+            if not isinstance(value, bool) and value < 0:
+                raise TargetError(f"policy {field.name} is {value}: no duration or count is negative")
+        if not 1 <= self.maximum_records <= 12:
+            raise TargetError(
+                f"policy maximum_records is {self.maximum_records}: it is 1 to 12; some senders fail above 12 records"
+            )
+
+
+@dataclasses.dataclass(frozen=True)
+class Chain:
+    """What the planner needs to know of one certificate chain.
+
+    ``identity`` names exactly these certificates (SHA-256, hex). ``key`` is the ``3 1 1`` record of the leaf,
+    ``issuers`` the ``2 1 1`` records that the scheme publishes for it. ``satisfies`` has every usable record that
+    authenticates this chain for senders of every kind. ``not_after``: Unix time when the leaf expires, None when
+    unknown.
+    """
+
+    identity: str
+    key: TlsaRecord
+    issuers: tuple[TlsaRecord, ...] = ()
+    satisfies: frozenset[TlsaRecord] = frozenset()
+    not_after: float | None = None
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "satisfies", self.satisfies | {self.key, *self.issuers})
+
+
+class Scheme(enum.Enum):
+    """Which records are kept published."""
+
+    CURRENT = "current"
+    NEXT = "next"
+    ISSUER = "issuer"
+
+
+class Exposure(enum.Enum):
+    """What the operator accepts when a key was stolen and no aged next key exists (rollover-safety section 10).
+
+    ``SERVE``: the stolen key is served until the caches know the new one. ``DEFER``: the new key at once; senders
+    with old copies delay their mail. ``DOWNGRADE``: no DANE until the new key is served.
+    """
+
+    SERVE = "serve"
+    DEFER = "defer"
+    DOWNGRADE = "downgrade"
+
+
+@dataclasses.dataclass(frozen=True)
+class Target:
+    """What is wanted of one TLSA base domain.
+
+    ``owners``: the TLSA owner names that share the chains (one per port). ``endpoints``: those managed here.
+    ``chains``: what they shall serve, one chain per type of key. ``next_keys``: ``3 1 1`` records of the keys proven
+    to be held for the following rotation. ``scheme``: empty to withdraw DANE. ``ttl``: None leaves it as it is.
+    ``revoked``: chains whose key was stolen; no record that they satisfy stays published. ``fallback``: other
+    chains still held, to return to. ``release``: records of others that may be removed.
+    """
+
+    owners: tuple[str, ...]
+    endpoints: tuple[str, ...]
+    chains: tuple[Chain, ...]
+    next_keys: tuple[TlsaRecord, ...] = ()
+    scheme: frozenset[Scheme] = frozenset({Scheme.CURRENT, Scheme.NEXT})
+    ttl: int | None = None
+    revoked: tuple[Chain, ...] = ()
+    exposure: Exposure | None = None
+    fallback: tuple[Chain, ...] = ()
+    release: frozenset[TlsaRecord] = frozenset()
+    policy: Policy = Policy()
+
+    def __post_init__(self) -> None:
+        if not self.owners:
+            raise TargetError("owners is empty: name at least one TLSA owner name, such as _25._tcp.mx.example.nl")
+        for what in ("owners", "endpoints"):
+            names = getattr(self, what)
+            if len(set(names)) != len(names):
+                raise TargetError(f"{what} names something twice: {', '.join(names)}")
+        if not self.scheme:
+            return
+        if not self.chains:
+            raise TargetError("chains is empty: name the chain that the endpoints shall serve, or withdraw DANE")
+        if Scheme.NEXT in self.scheme and Scheme.CURRENT not in self.scheme:
+            raise TargetError("scheme has next without current: future records never stand alone (RFC 7671 section 8)")
+        if Scheme.ISSUER in self.scheme and any(not chain.issuers for chain in self.chains):
+            raise TargetError("scheme has issuer, but a chain has no issuer that its handshake carries")
+        if self.ttl is not None and not 0 < self.ttl <= self.policy.maximum_ttl:
+            raise TargetError(f"ttl {self.ttl} is not 1 to {self.policy.maximum_ttl} seconds, the policy's maximum_ttl")
+        stolen = {chain.key for chain in self.revoked}
+        if any(chain.key in stolen for chain in self.chains) or stolen & set(self.next_keys):
+            raise TargetError("a revoked key is among the chains or next keys wanted: a stolen key has no future")
+
+
+@dataclasses.dataclass(frozen=True)
+class AuthorityView:
+    """What one authoritative address says about one owner name.
+
+    ``failure`` is '' for an answer that validated, else a sentence why there is none (unreachable, bogus, insecure).
+    ``records`` is empty for proven absence; ``ttl`` then the negative TTL. Behind aliases ``ttl`` is the sum over
+    all hops. ``serial`` of the zone, ``signature`` (anything that changes when the RRset is signed anew, such as its
+    inception), and ``signed_until`` (Unix time) are None when unknown. ``primary``: updates go there.
+    """
+
+    owner: str
+    address: str
+    records: frozenset[TlsaRecord] = frozenset()
+    ttl: int = 0
+    failure: str = ""
+    primary: bool = False
+    serial: int | None = None
+    signature: str | None = None
+    signed_until: float | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class EndpointView:
+    """Every chain that one endpoint presented in ``repeats`` rounds over all server names and types of key.
+
+    ``failure`` is '' when the rounds were complete, else a sentence.
+    """
+
+    endpoint: str
+    chains: frozenset[Chain] = frozenset()
+    repeats: int = 1
+    failure: str = ""
+
+
+@dataclasses.dataclass(frozen=True)
+class Observation:
+    """All that was seen at one moment. ``lock`` names another holder of the lease, '' when it is ours."""
+
+    authorities: tuple[AuthorityView, ...]
+    endpoints: tuple[EndpointView, ...]
+    lock: str = ""
+
+
+@dataclasses.dataclass(frozen=True)
+class CachedRrset:
+    """An RRset that caches may hold. ``records`` is None where nobody knows which one it was.
+
+    ``served_by``: authoritative addresses that had it at the last look; ``intended``: an update to it was begun.
+    ``age``: seconds proven to have passed since it was seen to be gone everywhere, 0 before. ``signed_until``: end
+    of the last signature seen. ``reason`` tells where an unknown one comes from: ``lost`` or ``hidden``.
+    """
+
+    owner: str
+    records: frozenset[TlsaRecord] | None
+    ttl: int
+    served_by: frozenset[str] = frozenset()
+    intended: bool = False
+    age: float = 0
+    signed_until: float | None = None
+    reason: str = ""
+
+    @property
+    def is_served(self) -> bool:
+        """Whether some authoritative address may hand it out now."""
+        return self.intended or bool(self.served_by)
+
+
+@dataclasses.dataclass(frozen=True)
+class ServedChain:
+    """A chain that endpoints may serve. ``chain`` is None where nobody knows which.
+
+    ``seen_at``: endpoints that had it at the last look; ``intended``: endpoints where its deployment was begun.
+    ``age``: seconds proven to have passed since it was seen nowhere, 0 before.
+    """
+
+    chain: Chain | None
+    seen_at: frozenset[str] = frozenset()
+    intended: frozenset[str] = frozenset()
+    age: float = 0
+
+    @property
+    def is_served(self) -> bool:
+        """Whether some endpoint may present it now."""
+        return bool(self.seen_at or self.intended)
+
+
+@dataclasses.dataclass(frozen=True)
+class VisibleRecord:
+    """A record that some authoritative address has, and for how long that was so without a gap."""
+
+    owner: str
+    record: TlsaRecord
+    age: float = 0
+
+
+@dataclasses.dataclass(frozen=True)
+class Mark:
+    """Serial and signature at the last look: when both changed, an edit and its undoing could hide in between."""
+
+    owner: str
+    address: str
+    serial: int | None
+    signature: str | None
+
+
+@dataclasses.dataclass(frozen=True)
+class Journal:
+    """What is known of the past: exactly as much as the guards need.
+
+    ``owned``: records that may be removed here. ``effect_age``: seconds since the last effect was begun. ``outage``:
+    all authoritative addresses of an owner failed at once since the last steady state. ``handed_over``: DANE is
+    withdrawn and TLS is free.
+    """
+
+    clock: Moment | None
+    rrsets: tuple[CachedRrset, ...] = ()
+    chains: tuple[ServedChain, ...] = ()
+    visible: tuple[VisibleRecord, ...] = ()
+    owned: frozenset[TlsaRecord] = frozenset()
+    marks: tuple[Mark, ...] = ()
+    effect_age: float = 0
+    outage: bool = False
+    handed_over: bool = False
+
+
+def lost_journal(owners: c.Iterable[str], policy: Policy) -> Journal:
+    """Return the journal of someone who remembers nothing: anything may be cached, anything may be served."""
+    return Journal(
+        clock=None,
+        rrsets=tuple(CachedRrset(owner, None, policy.unknown_ttl, reason="lost") for owner in owners),
+        chains=(ServedChain(None),),
+    )
+
+
+def first_journal() -> Journal:
+    """Return the journal for names where the operator states that no TLSA record ever stood."""
+    return Journal(clock=None)
+
+
+def desired_records(target: Target, wall: float) -> frozenset[TlsaRecord]:
+    """Return the RRset of the steady state; without what a stolen chain satisfies until its leaf has expired."""
+    wanted: set[TlsaRecord] = set()
+    if Scheme.CURRENT in target.scheme:
+        wanted.update(chain.key for chain in target.chains)
+    if Scheme.NEXT in target.scheme:
+        wanted.update(target.next_keys)
+    if Scheme.ISSUER in target.scheme:
+        wanted.update(record for chain in target.chains for record in chain.issuers)
+    return frozenset(wanted) - revoked_records(target, wall)
+
+
+def revoked_records(target: Target, wall: float) -> frozenset[TlsaRecord]:
+    """Return the records under which a stolen chain would still be accepted (rollover-safety section 10).
+
+    The key of the leaf is meant for ever; issuers only until the stolen certificate expires, as dates count for
+    DANE-TA.
+    """
+    return frozenset(
+        record
+        for chain in target.revoked
+        for record in chain.satisfies
+        if record.usage != DANE_TA or chain.not_after is None or wall <= chain.not_after
+    )

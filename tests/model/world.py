@@ -1,0 +1,529 @@
+# Copyright: (c) 2026, mailsec.dane contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The world around the planner: name servers, caches, endpoints, controllers and faults, in ticks.
+
+A state is a tuple of small integers and tuples, see :class:`State`. Caches are over-approximated: a value
+that some name server hands out may be fetched at any moment, so only values no longer handed out are counted,
+each with the longest time a copy can still live.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import typing as t
+
+from ansible_collections.mailsec.dane.plugins.module_utils import _rollover, _rollover_guards, _rollover_learn
+from ansible_collections.mailsec.dane.plugins.module_utils._rollover_state import (
+    AuthorityView,
+    Chain,
+    EndpointView,
+    Journal,
+    Moment,
+    Observation,
+    Policy,
+    Target,
+    first_journal,
+    lost_journal,
+)
+from ansible_collections.mailsec.dane.plugins.module_utils._rollover_steps import (
+    Deploy,
+    Done,
+    Generate,
+    HandOver,
+    Plan,
+    Publish,
+    Step,
+)
+from ansible_collections.mailsec.dane.plugins.module_utils._tlsa import TlsaRecord
+
+Planner = t.Callable[[Journal, Observation, Target, Moment], Plan]
+Records = frozenset[TlsaRecord]
+
+OWNER: t.Final = "_25._tcp.mx.example"
+_NOW: t.Final = Moment(0, 0, "model")
+#: No time is proven to have passed, any may have: ages advance with the ticks, and every look is far from the last.
+_LATER: t.Final = Moment(0, 1_000_000, "model")
+_LONG: t.Final = 1_000_000
+
+#: A policy without reserves, in ticks: the guards have to be exact.
+EXACT: t.Final = Policy(
+    application_cache=0, clock_margin=0, serve_stale=0, unknown_ttl=0, worker=0, soak=0, effect=0, repeats=1, poll=1,
+    exclusive_owner=True,
+)  # fmt: skip
+
+
+def record(label: str, usage: int = 3, matching_type: int = 1) -> TlsaRecord:
+    """Return the record of the key called ``label``."""
+    digest = hashlib.sha256 if matching_type == 1 else hashlib.sha512
+    return TlsaRecord(usage, 1, matching_type, digest(label.encode()).digest())
+
+
+def chain(key: str, *issuers: str, also: t.Iterable[TlsaRecord] = ()) -> Chain:
+    """Return a chain with leaf ``key``, under the CAs ``issuers``."""
+    anchors = tuple(record(issuer, 2) for issuer in issuers)
+    return Chain("/".join((key, *issuers)), record(key), anchors, frozenset({record(key, 3, 2), *also}))
+
+
+#: TLS switched off: what an administrator may do once the planner hands over.
+NO_TLS: t.Final = Chain("no TLS", record("no TLS"))
+
+
+@dataclasses.dataclass(frozen=True)
+class Controller:
+    """Who acts. ``target`` is an index into the targets of the scope."""
+
+    target: int = 0
+    planner: Planner = _rollover.plan
+
+
+@dataclasses.dataclass(frozen=True)
+class Scope:
+    """One configuration to search through.
+
+    ``records``, ``ttl`` and ``chain`` (one, or one per endpoint) are published and served at the start, in
+    every cache and known to the journal, unless ``fresh``. ``generated`` and ``flips`` lead from a target to the
+    one after generating a key, and to the one an operator may change to. ``faults`` are names of :data:`FAULTS`,
+    ``budget`` how many may happen. ``cas``: publication is compare-and-swap. ``lease``: one controller at a time.
+    ``atomic``: an effect follows its decision at once. ``secure``: check that DANE is never off (P3).
+    """
+
+    name: str
+    records: Records
+    chain: Chain | tuple[Chain, ...]
+    targets: tuple[Target, ...]
+    ttl: int = 2
+    delay: int = 1
+    secondaries: int = 1
+    endpoints: int = 1
+    controllers: tuple[Controller, ...] = (Controller(),)
+    generated: t.Mapping[int, int] = dataclasses.field(default_factory=dict)
+    flips: t.Mapping[int, int] = dataclasses.field(default_factory=dict)
+    faults: tuple[str, ...] = ()
+    budget: int = 0
+    raised_ttl: int = 3
+    jump: int = 1
+    cas: bool = True
+    lease: bool = False
+    atomic: bool = False
+    secure: bool = True
+    fresh: bool = False
+    extra_cache: int = 0
+    goal: t.Callable[[World, State], bool] | None = None
+    strangers: tuple[Records, ...] = ()
+    rogues: tuple[Chain, ...] = ()
+
+    @property
+    def chains(self) -> tuple[Chain, ...]:
+        """The chain of each endpoint at the start."""
+        return self.chain if isinstance(self.chain, tuple) else (self.chain,) * self.endpoints
+
+
+FAULTS: t.Final[t.Mapping[str, str]] = {
+    "crash": "the controller dies before its effect",
+    "orphan": "the controller dies, and its effect may still happen",
+    "lose": "the journal is lost",
+    "stale": "the last secondary stops to follow",
+    "down": "the last secondary is unreachable and does not follow",
+    "ttl": "somebody changes the TTL",
+    "clock": "the clock jumps ahead, across a reboot",
+    "remove": "somebody removes a record that no endpoint needs yet",
+    "remove-late": "the same, between the decision to deploy and the deployment",
+    "flap": "somebody removes a record and puts it back, unseen",
+    "revert": "somebody writes an earlier RRset over ours",
+    "restore": "an endpoint comes back with the first chain",
+    "rogue": "an endpoint gets a chain that nobody planned",
+    "flip": "the operator wants something else",
+}
+
+
+class Ctl(t.NamedTuple):
+    """One controller: its journal, what it wants, the effect it is about to have, and whether the zone changed."""
+
+    journal: int
+    target: int
+    pending: int
+    left: tuple[int, ...]
+    dirty: int
+
+
+class State(t.NamedTuple):
+    """``ns``: value of each authoritative address, primary first. ``lags``: ticks each is behind the primary.
+
+    ``cache``: value and remaining life of what is no longer handed out. ``srv``: chain of each endpoint. ``limbo``:
+    effect of a dead controller, endpoints left, and for how long it may come. ``trouble``: 0, 1 stale, 2 down.
+    """
+
+    ns: tuple[int, ...]
+    lags: tuple[int, ...]
+    cache: tuple[tuple[int, int], ...]
+    srv: tuple[int, ...]
+    ctls: tuple[Ctl, ...]
+    limbo: tuple[int, tuple[int, ...], int] | None
+    trouble: int
+    budget: int
+
+
+Edge = tuple[tuple[t.Any, ...], State, bool]
+
+
+class _Table:
+    """Things to numbers and back."""
+
+    def __init__(self) -> None:
+        self.things: list[t.Any] = []
+        self._numbers: dict[t.Any, int] = {}
+
+    def number(self, thing: t.Any) -> int:
+        found = self._numbers.get(thing)
+        if found is None:
+            found = self._numbers[thing] = len(self.things)
+            self.things.append(thing)
+        return found
+
+
+class World:
+    """Transitions of one scope, with everything that repeats remembered."""
+
+    def __init__(self, scope: Scope) -> None:
+        self.scope = scope
+        self.values, self.chains, self.journals, self.steps = _Table(), _Table(), _Table(), _Table()
+        self._ran: dict[t.Any, tuple[int, int]] = {}
+        self._elapsed: dict[tuple[int, int, int], int] = {}
+        self._any: dict[tuple[int, int], bool] = {}
+        self._strict: dict[tuple[int, int], bool] = {}
+        self._faults = frozenset(scope.faults)
+        self._wants_secure = scope.secure and bool(scope.records)
+
+    # The beginning.
+
+    def initial(self) -> State:
+        """Everything as the scope says, for ever so long."""
+        scope = self.scope
+        value = self.values.number((scope.records, scope.ttl))
+        srv = tuple(self.chains.number(one) for one in scope.chains)
+        ns = (value,) * (scope.secondaries + 1)
+        ctls = []
+        for controller in scope.controllers:
+            target = scope.targets[controller.target]
+            journal = _rollover_learn.learn(first_journal(), self.observe(ns, srv, 0, 0), target, _NOW)
+            journal = dataclasses.replace(_rollover_learn.elapse(journal, _LONG), clock=_NOW)
+            if scope.fresh:
+                journal = dataclasses.replace(lost_journal(target.owners, target.policy), clock=None)
+            ctls.append(Ctl(self._journal(journal, controller.target), controller.target, -1, (), 0))
+        return State(ns, (0,) * scope.secondaries, (), srv, tuple(ctls), None, 0, scope.budget)
+
+    # What is checked.
+
+    def violated(self, state: State) -> str:
+        """Return the first property among P1 (any), P3 (secure), P2 (strict) that ``state`` breaks, or ''."""
+        held = {*state.ns, *(value for value, _left in state.cache)}
+        srv = set(state.srv)
+        for value in held:
+            for served in srv:
+                if not self._matches(value, served, False):
+                    return "P1"
+        if self._wants_secure and not all(self.values.things[value][0] for value in set(state.ns)):
+            return "P3"
+        for value in held:
+            for served in srv:
+                if not self._matches(value, served, True):
+                    return "P2"
+        return ""
+
+    def _matches(self, value: int, served: int, strict: bool) -> bool:
+        memory = self._strict if strict else self._any
+        known = memory.get((value, served))
+        if known is None:
+            records, one = self.values.things[value][0], self.chains.things[served]
+            known = not records if one is NO_TLS else TRUE_MATCH(records, one, strict)
+            memory[value, served] = known
+        return known
+
+    def is_goal(self, state: State) -> bool:
+        """Say whether the rotation is over: as wanted everywhere, and no cache remembers anything else."""
+        if self.scope.goal is not None:
+            return self.scope.goal(self, state)
+        if state.cache or len(set(state.ns)) > 1 or state.limbo or state.trouble:
+            return False
+        for number, ctl in enumerate(state.ctls):
+            if ctl.pending >= 0:
+                return False
+            _journal, step = self._run(number, ctl, state)
+            if not isinstance(self.steps.things[step], Done):
+                return False
+        return True
+
+    # What can happen.
+
+    def successors(self, state: State) -> t.Iterator[Edge]:
+        """Yield label, next state, and whether a fault was needed."""
+        ns, lags, cache, srv, ctls, limbo, trouble, budget = state
+        last = len(lags) - 1
+        behind = [one for one in range(len(lags)) if ns[one + 1] != ns[0] and not (trouble and one == last)]
+        due = any(lags[one] >= self.scope.delay for one in behind)
+        if not due:
+            yield ("tick",), self._tick(state), False
+        for one in behind:
+            yield ("sync", one + 1), self._sync(state, one), False
+        for number, ctl in enumerate(ctls):
+            if ctl.pending >= 0:
+                yield ("effect", number, ctl.pending, *ctl.left[:1]), self._effect(state, number), False
+            elif not (self.scope.lease and any(other.pending >= 0 for other in ctls)):
+                after = self._decide(state, number)
+                if after is not state:
+                    yield ("decide", number, after.ctls[number].pending), after, False
+        if limbo is not None:
+            yield ("late effect", 0, limbo[0], *limbo[1][:1]), self._late(state), False
+        if trouble:
+            yield ("recovers",), state._replace(trouble=0), False
+        if budget and self._faults:
+            yield from ((label, after._replace(budget=budget - 1), True) for label, after in self._harm(state))
+
+    def _tick(self, state: State) -> State:
+        ns, limit = state.ns, self.scope.delay
+        lags = tuple([min(lag + 1, limit) if ns[one + 1] != ns[0] else 0 for one, lag in enumerate(state.lags)])
+        cache = tuple((value, left - 1) for value, left in state.cache if left > 1)
+        ctls = tuple([ctl._replace(journal=self._later(ctl.journal, ctl.target, 1)) for ctl in state.ctls])
+        limbo = state.limbo
+        if limbo is not None:
+            limbo = (limbo[0], limbo[1], limbo[2] - 1) if limbo[2] > 0 else None
+        return State(state.ns, lags, cache, state.srv, ctls, limbo, state.trouble, state.budget)
+
+    def _later(self, journal: int, target: int, ticks: int) -> int:
+        key = (journal, target, ticks)
+        known = self._elapsed.get(key)
+        if known is None:
+            known = self._journal(_rollover_learn.elapse(self.journals.things[journal], ticks), target)
+            self._elapsed[key] = known
+        return known
+
+    def _sync(self, state: State, one: int) -> State:
+        ns = list(state.ns)
+        old, ns[one + 1] = ns[one + 1], ns[0]
+        lags = list(state.lags)
+        lags[one] = 0
+        return self._served(state, tuple(ns), tuple(lags), old)
+
+    def _served(self, state: State, ns: tuple[int, ...], lags: tuple[int, ...], *gone: int) -> State:
+        cache = dict(state.cache)
+        for value in gone:
+            cache[value] = self.values.things[value][1] + self.scope.extra_cache
+        left = tuple(sorted((value, life) for value, life in cache.items() if value not in ns and life > 0))
+        ctls = tuple(ctl._replace(dirty=1) for ctl in state.ctls) if ns != state.ns else state.ctls
+        return state._replace(ns=ns, lags=lags, cache=left, ctls=self._dirt(ctls))
+
+    def _dirt(self, ctls: tuple[Ctl, ...]) -> tuple[Ctl, ...]:
+        return tuple(
+            ctl._replace(dirty=0) if self.scope.targets[ctl.target].policy.exclusive_owner else ctl for ctl in ctls
+        )
+
+    def _write(self, state: State, value: int) -> State:
+        """The primary has ``value`` now; secondaries that happen to agree are no longer behind."""
+        if value == state.ns[0]:
+            return state
+        ns = (value, *state.ns[1:])
+        lags = tuple(0 if held == value else lag for held, lag in zip(state.ns[1:], state.lags, strict=True))
+        return self._served(state, ns, lags, state.ns[0])
+
+    # Controllers.
+
+    def observe(self, ns: tuple[int, ...], srv: tuple[int, ...], trouble: int, serial: int) -> Observation:
+        """What a controller sees; a changed ``serial`` comes with a new signature."""
+        authorities = []
+        for place, value in enumerate(ns):
+            records, ttl = self.values.things[value]
+            failure = "no answer" if trouble == 2 and place == len(ns) - 1 else ""
+            seen = AuthorityView(
+                OWNER, f"ns{place}", frozenset() if failure else records, 0 if failure else ttl, failure, place == 0,
+                serial, str(serial),
+            )  # fmt: skip
+            authorities.append(seen)
+        endpoints = tuple(
+            EndpointView(f"mx{place}", frozenset({self.chains.things[served]})) for place, served in enumerate(srv)
+        )
+        return Observation(tuple(authorities), endpoints)
+
+    def _run(self, number: int, ctl: Ctl, state: State) -> tuple[int, int]:
+        key = (number, ctl.journal, ctl.target, ctl.dirty, state.ns, state.srv, state.trouble)
+        known = self._ran.get(key)
+        if known is None:
+            journal: Journal = self.journals.things[ctl.journal]
+            serial = next((mark.serial or 0 for mark in journal.marks), 0) ^ ctl.dirty
+            seen = self.observe(state.ns, state.srv, state.trouble, serial)
+            plan = self.scope.controllers[number].planner(journal, seen, self.scope.targets[ctl.target], _LATER)
+            known = self._journal(plan.journal, ctl.target), self.steps.number(_bare(plan.step))
+            self._ran[key] = known
+        return known
+
+    def _decide(self, state: State, number: int) -> State:
+        ctl = state.ctls[number]
+        journal, chosen = self._run(number, ctl, state)
+        step: Step = self.steps.things[chosen]
+        after = ctl._replace(journal=journal, dirty=0)
+        if isinstance(step, Generate):
+            after = after._replace(target=self.scope.generated[ctl.target])
+        elif isinstance(step, Publish):
+            after = after._replace(pending=chosen)
+        elif isinstance(step, Deploy):
+            after = after._replace(pending=chosen, left=tuple(int(name[2:]) for name in step.endpoints))
+        elif isinstance(step, HandOver):
+            after = after._replace(pending=chosen, left=tuple(range(len(state.srv))))
+        if after == ctl:
+            return state
+        state = self._with(state, number, after)
+        if self.scope.atomic:
+            while state.ctls[number].pending >= 0:
+                state = self._effect(state, number)
+        return state
+
+    def _with(self, state: State, number: int, ctl: Ctl) -> State:
+        return state._replace(ctls=(*state.ctls[:number], ctl, *state.ctls[number + 1 :]))
+
+    def _effect(self, state: State, number: int) -> State:
+        ctl = state.ctls[number]
+        left = ctl.left[1:]
+        state = self._with(state, number, ctl._replace(pending=ctl.pending if left else -1, left=left))
+        return self._apply(state, ctl.pending, ctl.left)
+
+    def _apply(self, state: State, chosen: int, left: tuple[int, ...]) -> State:
+        step: Step = self.steps.things[chosen]
+        if isinstance(step, Publish):
+            expected = (step.expected, step.expected_ttl)
+            if self.scope.cas and self.values.things[state.ns[0]] != expected:
+                return state
+            return self._write(state, self.values.number((step.records, step.ttl)))
+        srv = list(state.srv)
+        srv[left[0]] = self.chains.number(step.chains[0] if isinstance(step, Deploy) else NO_TLS)
+        return state._replace(srv=tuple(srv))
+
+    def _late(self, state: State) -> State:
+        if state.limbo is None:
+            return state
+        chosen, left, life = state.limbo
+        after = state._replace(limbo=(chosen, left[1:], life) if len(left) > 1 else None)
+        return self._apply(after, chosen, left)
+
+    # Faults.
+
+    def _harm(self, state: State) -> t.Iterator[tuple[tuple[t.Any, ...], State]]:
+        faults = self._faults
+        for number, ctl in enumerate(state.ctls):
+            if ctl.pending >= 0 and "crash" in faults:
+                yield ("crash", number), self._with(state, number, ctl._replace(pending=-1, left=()))
+            if ctl.pending >= 0 and "orphan" in faults and state.limbo is None:
+                life = int(self.scope.targets[ctl.target].policy.effect)
+                orphan = (ctl.pending, ctl.left, life)
+                dead = self._with(state, number, ctl._replace(pending=-1, left=()))
+                yield ("orphan", number), dead._replace(limbo=orphan)
+            if ctl.pending >= 0:
+                continue
+            if "lose" in faults:
+                target = self.scope.targets[ctl.target]
+                lost = self._journal(lost_journal(target.owners, target.policy), ctl.target)
+                yield ("lose", number), self._with(state, number, ctl._replace(journal=lost))
+            if "clock" in faults:
+                early = self._later(ctl.journal, ctl.target, self.scope.jump)
+                yield ("clock", number), self._with(state, number, ctl._replace(journal=early))
+            if "flip" in faults and ctl.target in self.scope.flips:
+                yield ("flip", number), self._with(state, number, ctl._replace(target=self.scope.flips[ctl.target]))
+        if not state.trouble and state.lags:
+            if "stale" in faults:
+                yield ("stale",), state._replace(trouble=1)
+            if "down" in faults:
+                yield ("down",), state._replace(trouble=2)
+        yield from self._edits(state)
+        for place, served in enumerate(state.srv):
+            for name, harmful in (("restore", self.scope.chains[:1]), ("rogue", self.scope.rogues)):
+                if name in faults:
+                    for one in harmful:
+                        other = self.chains.number(one)
+                        if other != served:
+                            srv = (*state.srv[:place], other, *state.srv[place + 1 :])
+                            yield (name, place), state._replace(srv=srv)
+
+    def _edits(self, state: State) -> t.Iterator[tuple[tuple[t.Any, ...], State]]:
+        records, ttl = self.values.things[state.ns[0]]
+        if "ttl" in self._faults:
+            for other in {self.scope.ttl, self.scope.raised_ttl} - {ttl}:
+                yield ("ttl", other), self._write(state, self.values.number((records, other)))
+        if "revert" in self._faults:
+            for number, (older, life) in enumerate(self.values.things):
+                if number != state.ns[0] and older and self._harmless(state, number):
+                    yield ("revert", number), self._write(state, self.values.number((older, life)))
+        for one in sorted(records):
+            value = self.values.number((records - {one}, ttl))
+            idle = all(ctl.pending < 0 for ctl in state.ctls) and state.limbo is None
+            if len(records) == 1 or not self._harmless(state, value):
+                continue
+            if ("remove" in self._faults and idle) or ("remove-late" in self._faults and not idle):
+                yield ("remove", one.to_text()[:12]), self._write(state, value)
+            if "flap" in self._faults and idle and value not in state.ns:
+                cache = {**dict(state.cache), value: ttl + self.scope.extra_cache}
+                dirty = tuple(ctl._replace(dirty=1) for ctl in state.ctls)
+                after = state._replace(cache=tuple(sorted(cache.items())), ctls=self._dirt(dirty))
+                yield ("flap", one.to_text()[:12]), after
+
+    def _harmless(self, state: State, value: int) -> bool:
+        """Nothing that is served, or about to be served, needs what ``value`` lacks."""
+        coming = set(state.srv)
+        for ctl in state.ctls:
+            if ctl.pending >= 0 and isinstance(self.steps.things[ctl.pending], Deploy) and "remove-late" not in self._faults:
+                coming.update(self.chains.number(one) for one in self.steps.things[ctl.pending].chains)
+        if state.limbo is not None and isinstance(self.steps.things[state.limbo[0]], Deploy):
+            coming.update(self.chains.number(one) for one in self.steps.things[state.limbo[0]].chains)
+        return all(self._matches(value, served, True) for served in coming)
+
+    # Journals as states: what has expired, and what only people read, must not tell them apart.
+
+    def _journal(self, journal: Journal, target: int) -> int:
+        policy = self.scope.targets[target].policy
+        rrsets = [entry for entry in journal.rrsets if _rollover_guards.may_be_cached(entry, policy, True)]
+        cap = 2 * max((entry.ttl for entry in journal.rrsets), default=0)
+        hold = _rollover_guards.removal_hold(policy, False)
+        canonical = dataclasses.replace(
+            journal,
+            clock=journal.clock and _NOW,
+            rrsets=tuple(sorted(rrsets, key=_rrset_key)),
+            chains=tuple(
+                sorted(
+                    (entry for entry in journal.chains if _rollover_guards.may_be_served(entry, hold)),
+                    key=lambda entry: entry.chain.identity if entry.chain else "",
+                )
+            ),
+            visible=tuple(
+                sorted(
+                    (dataclasses.replace(entry, age=min(entry.age, cap)) for entry in journal.visible),
+                    key=lambda entry: (entry.owner, entry.record),
+                )
+            ),
+            effect_age=min(journal.effect_age, policy.effect),
+        )
+        return self.journals.number(canonical)
+
+
+def _rrset_key(entry: t.Any) -> tuple[t.Any, ...]:
+    return (entry.owner, entry.reason, sorted(entry.records or ()), entry.ttl)
+
+
+def _bare(step: Step) -> Step:
+    """Sentences and times are for people, and would tell apart what is the same."""
+    if isinstance(step, (Publish, Deploy, Generate, HandOver)):
+        return dataclasses.replace(step, why="")
+    if isinstance(step, Done):
+        return Done("")
+    return dataclasses.replace(step, obstacles=(), why="", **({"until": None, "look_again": 0} if hasattr(step, "until") else {"options": ()}))
+
+
+#: The judge of the model is written apart from the planner's own matching, so that one does not hide the other's fault.
+def TRUE_MATCH(records: Records, one: Chain, strict: bool) -> bool:  # noqa: N802
+    """Say whether every kind of sender who holds ``records`` accepts the chain (RFC 7671 sections 8 and 9)."""
+    if not records:
+        return True
+    fitting = records & one.satisfies
+    if strict:
+        return {item.parameters for item in records} == {item.parameters for item in fitting}
+    best = {(item.usage, item.selector): 0 for item in records}
+    for item in records:
+        best[item.usage, item.selector] = max(best[item.usage, item.selector], item.matching_type)
+    return any(item.matching_type == best[item.usage, item.selector] for item in fitting)
