@@ -1,0 +1,487 @@
+# Copyright: (c) 2026, mailsec.dane contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The key and certificates of a mail server as files: made, proven, then switched in one step.
+
+    DIRECTORY/staged/   key.pem, chain.pem      what the next deployment takes
+    DIRECTORY/next/     key.pem, chain.pem      the same for a key to come, during a rotation
+    DIRECTORY/live/     keychain.pem            what the mail server reads: key, then chain
+                        chain.pem               its public part, for whoever computes TLSA records
+    DIRECTORY/previous/ keychain.pem, chain.pem what was live before
+
+``live/keychain.pem`` is the truth: it changes by one rename, and everything else is brought in line with it by
+the next call, wherever an earlier one was cut off. The key in it changes only when that is asked for, because
+published TLSA records may depend on it. Standard library and the openssl command only. Private to the collection.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import fcntl
+import hashlib
+import os
+import re
+import stat
+import time
+import typing as t
+
+from ansible_collections.mailsec.dane.plugins.module_utils import _openssl
+from ansible_collections.mailsec.dane.plugins.module_utils._openssl import Openssl, OpensslError
+from ansible_collections.mailsec.dane.plugins.module_utils._x509 import CertificateError
+
+if t.TYPE_CHECKING:
+    import collections.abc as c
+
+STAGED: t.Final = "staged"
+NEXT: t.Final = "next"
+LIVE: t.Final = "live"
+PREVIOUS: t.Final = "previous"
+SLOTS: t.Final = (STAGED, NEXT)
+
+_MODES: t.Final[t.Mapping[str, int]] = {"": 0o755, LIVE: 0o755, STAGED: 0o700, NEXT: 0o700, PREVIOUS: 0o700}
+_PRIVATE: t.Final = 0o600
+_PUBLIC: t.Final = 0o644
+_MAX_BYTES: t.Final = 256 * 1024
+_MAX_CERTIFICATES: t.Final = 10
+_MAX_NAMES: t.Final = 100
+_DAY: t.Final = 86400
+_NAME: t.Final = re.compile(r"(?=.{4,253}\Z)([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
+
+
+class FilesError(ValueError):
+    """Something is not as it must be; the message names the file or option, the rule, and what to do."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Pair:
+    """A private key and its chain, leaf first, each certificate as normalised PEM text."""
+
+    key: str = dataclasses.field(repr=False)
+    chain: tuple[str, ...]
+
+    @property
+    def public(self) -> str:
+        """The chain as one text."""
+        return "".join(self.chain)
+
+    @property
+    def keychain(self) -> str:
+        """Key, then chain, the order Postfix asks for."""
+        return self.key + self.public
+
+
+@dataclasses.dataclass(frozen=True)
+class Wish:
+    """What a certificate shall be: good for ``names``, followed by ``issuers``, longer valid than ``renew_days``."""
+
+    names: tuple[str, ...]
+    issuers: tuple[str, ...] = ()
+    renew_days: int = 0
+    key_type: str = "ecdsa-p256"
+
+
+def check_names(names: c.Iterable[str]) -> tuple[str, ...]:
+    """Return ``names`` in lower case, in order, each once; FilesError for what is no host name with a domain."""
+    found = tuple(dict.fromkeys(name.strip().lower().removesuffix(".") for name in names))
+    if not found or len(found) > _MAX_NAMES:
+        raise FilesError(f"{len(found)} names are given; a certificate here has 1 to {_MAX_NAMES}")
+    for name in found:
+        if not name.isascii():
+            raise FilesError(f"name {name[:80]!r} is an internationalised name: give it as A-labels (xn--...)")
+        if not _NAME.fullmatch(name) or name.rsplit(".", 1)[1].isdigit():
+            raise FilesError(
+                f"name {name[:80]!r} is no fully qualified host name: labels of 1 to 63 letters, digits or hyphens, "
+                "at least two of them (RFC 1123 section 2.1)"
+            )
+    return found
+
+
+def read_chain(text: str, what: str) -> tuple[str, ...]:
+    """Return the certificates in the PEM ``text``, normalised; FilesError naming ``what`` when that cannot be done."""
+    try:
+        blocks = _openssl.pem_blocks(text)
+        chain = tuple(block for label, block in blocks if label == "CERTIFICATE")
+        for number, certificate in enumerate(chain, start=1):
+            try:
+                _openssl.spki_of(certificate)
+            except CertificateError as error:
+                raise CertificateError(f"certificate {number}: {error}") from error
+    except CertificateError as error:
+        raise FilesError(f"{what}: {error}") from error
+    if not chain:
+        others = ", ".join(sorted({label for label, _block in blocks}))
+        raise FilesError(f"{what} has no CERTIFICATE block" + (f", only: {others}" if others else ""))
+    if len(chain) > _MAX_CERTIFICATES:
+        raise FilesError(f"{what} has {len(chain)} certificates; chains of more than {_MAX_CERTIFICATES} are refused")
+    return chain
+
+
+def read_key(text: str, what: str) -> str:
+    """Return the one private key in the PEM ``text``, normalised; FilesError naming ``what``, without its content."""
+    try:
+        keys = [(label, block) for label, block in _openssl.pem_blocks(text) if label.endswith("PRIVATE KEY")]
+    except CertificateError as error:
+        raise FilesError(f"{what}: {error}") from None
+    if len(keys) != 1:
+        raise FilesError(f"{what} has {len(keys)} private keys; exactly one is needed")
+    label, block = keys[0]
+    if not block or label.startswith("ENCRYPTED"):
+        raise FilesError(f"{what}: the private key is encrypted; mail servers read unencrypted keys only")
+    return block
+
+
+class Files:
+    """The directory of one mail server.
+
+    With ``change`` false nothing is written: what would be written is remembered, and read back as if it had been.
+    ``actions`` collects, in words, what was or would be changed.
+    """
+
+    def __init__(self, directory: str, openssl: Openssl, change: bool = True) -> None:
+        self.directory = directory
+        self.change = change
+        self.actions: list[str] = []
+        self._openssl = openssl
+        self._owner = os.geteuid()
+        self._planned: dict[str, str | None] = {}
+
+    # Reading
+
+    def _path(self, *parts: str) -> str:
+        return os.path.join(self.directory, *parts)
+
+    def _check(self, path: str, found: os.stat_result, forbidden: int) -> None:
+        if found.st_uid != self._owner:
+            raise FilesError(
+                f"{path} belongs to user number {found.st_uid}, not to {self._owner}: who owns it can change it at any "
+                "time. Find out who put it there, then remove it or give it to the right user"
+            )
+        mode = stat.S_IMODE(found.st_mode)
+        if mode & forbidden:
+            what = "read or change" if forbidden & 0o055 else "change"
+            wanted = _PRIVATE if forbidden & 0o055 else mode & ~forbidden
+            raise FilesError(
+                f"{path} has mode {mode:04o}, so that others may {what} it. When nobody did, chmod {wanted:04o} it; "
+                "a key that was read must be replaced"
+            )
+
+    def read(self, path: str, private: bool) -> str | None:
+        """Return the text of a file, None when there is none; FilesError when others could have tampered with it."""
+        if path in self._planned:
+            return self._planned[path]
+        try:
+            handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise FilesError(f"{path} cannot be read: {error.strerror}") from error
+        with os.fdopen(handle, "rb") as file:
+            found = os.fstat(file.fileno())
+            if not stat.S_ISREG(found.st_mode):
+                raise FilesError(f"{path} is not an ordinary file")
+            self._check(path, found, 0o077 if private else 0o022)
+            data = file.read(_MAX_BYTES + 1)
+        if len(data) > _MAX_BYTES:
+            raise FilesError(f"{path} has more than {_MAX_BYTES} bytes")
+        return data.decode("utf-8", "surrogateescape")
+
+    def key(self, slot: str) -> str | None:
+        """Return the private key in ``slot``, None when there is none."""
+        path = self._path(slot, "key.pem")
+        text = self.read(path, private=True)
+        return None if text is None else read_key(text, path)
+
+    def chain(self, slot: str) -> tuple[str, ...] | None:
+        """Return the chain in ``slot``, None when there is none."""
+        path = self._path(slot, "chain.pem")
+        text = self.read(path, private=False)
+        return None if text is None else read_chain(text, path)
+
+    def live(self) -> Pair | None:
+        """Return what the mail server reads, None when nothing was deployed yet."""
+        path = self._path(LIVE, "keychain.pem")
+        text = self.read(path, private=True)
+        return None if text is None else Pair(read_key(text, path), read_chain(text, path))
+
+    def public_key(self, key: str, what: str) -> bytes:
+        """Return the raw public key of ``key``; FilesError naming ``what``."""
+        try:
+            return self._openssl.public_key(key)
+        except ValueError as error:
+            raise FilesError(f"{what}: {error}") from None
+
+    def describe(self, pair: Pair | None) -> dict[str, t.Any] | None:
+        """Return what may be shown of ``pair``: the digests TLSA records have, names, end. Nothing secret."""
+        if pair is None:
+            return None
+        facts = [self._openssl.facts(certificate) for certificate in pair.chain]
+        end = min(fact.not_after for fact in facts)
+        return {
+            "spki_sha256": hashlib.sha256(_openssl.spki_of(pair.chain[0])).hexdigest(),
+            "names": list(facts[0].dns_names),
+            "subjects": [fact.subject for fact in facts],
+            "sha256": hashlib.sha256(pair.public.encode()).hexdigest(),
+            "not_after": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(end)),
+            "days_left": int((end - time.time()) // _DAY),
+        }
+
+    # Writing
+
+    @contextlib.contextmanager
+    def locked(self) -> c.Iterator[None]:
+        """Make the directories, keep other runs out, and clear away what a killed run left."""
+        if not self.change:
+            for name in _MODES:
+                self._directory(name)
+            yield
+            return
+        self._directory("")
+        handle = os.open(self.directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise FilesError(f"another run is at work on {self.directory}; try again when it has ended") from None
+            for name in list(_MODES)[1:]:
+                self._directory(name)
+                for entry in os.listdir(self._path(name)):
+                    if entry.startswith(".") and entry.endswith(".new"):
+                        os.unlink(self._path(name, entry))
+            yield
+        finally:
+            os.close(handle)
+
+    def _directory(self, name: str) -> None:
+        path = self._path(name).rstrip("/")
+        try:
+            found = os.lstat(path)
+        except FileNotFoundError:
+            self.actions.append(f"make directory {path}")
+            if self.change:
+                os.makedirs(os.path.dirname(path), exist_ok=True)
+                os.mkdir(path)
+                os.chmod(path, _MODES[name])
+            return
+        if not stat.S_ISDIR(found.st_mode):
+            raise FilesError(f"{path} is not a directory")
+        self._check(path, found, 0o022)
+
+    def _write(self, slot: str, name: str, text: str, mode: int) -> None:
+        """Replace one file by a rename, so that readers see the old or the new one, also after a power cut."""
+        path, new = self._path(slot, name), self._path(slot, f".{name}.new")
+        self.actions.append(f"write {path}")
+        if not self.change:
+            self._planned[path] = text
+            return
+        handle = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            os.fchmod(file.fileno(), mode)
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        os.rename(new, path)
+        self._sync(slot)
+
+    def _sync(self, slot: str) -> None:
+        handle = os.open(self._path(slot), os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+
+    def _remove(self, slot: str, name: str) -> None:
+        path = self._path(slot, name)
+        if self._planned.get(path, "") is None or not os.path.lexists(path):
+            return
+        self.actions.append(f"remove {path}")
+        if not self.change:
+            self._planned[path] = None
+            return
+        os.unlink(path)
+        self._sync(slot)
+
+    def _make_key(self, slot: str, key_type: str) -> str | None:
+        path, new = self._path(slot, "key.pem"), self._path(slot, ".key.pem.new")
+        self.actions.append(f"make an {key_type} key in {path}")
+        if not self.change:
+            return None
+        try:
+            self._openssl.new_key(key_type, new)
+        except OpensslError as error:
+            raise FilesError(str(error)) from error
+        os.chmod(new, _PRIVATE)
+        # Unlike a rename, a link never replaces a key that is there.
+        os.link(new, path)
+        os.unlink(new)
+        self._sync(slot)
+        return self.key(slot)
+
+    # Deciding
+
+    def settle(self) -> None:
+        """Bring ``staged`` in line with the live key, whatever an earlier run left undone.
+
+        FilesError when ``staged`` has a key that nobody planned.
+        """
+        live = self.live()
+        if live is None:
+            return
+        wanted = self.public_key(live.key, self._path(LIVE, "keychain.pem"))
+        found = {slot: self._key_digest(slot) for slot in SLOTS}
+        digest = hashlib.sha256(wanted).hexdigest()
+        if found[STAGED] is None or (found[STAGED] != digest and found[NEXT] == digest):
+            # The key went live out of "next", or the staged one was lost: the live pair is the one to renew from.
+            self._write(STAGED, "chain.pem", live.public, _PUBLIC)
+            self._write(STAGED, "key.pem", live.key, _PRIVATE)
+        elif found[STAGED] != digest:
+            raise FilesError(
+                f"{self._path(STAGED, 'key.pem')} (public key {found[STAGED]}) is not the key in use "
+                f"({self._path(LIVE, 'keychain.pem')}, public key {digest}): published TLSA records may depend on the "
+                f"one in use. Remove {self._path(STAGED, 'key.pem')} to renew with the key in use; to change the key, "
+                "rotate it"
+            )
+
+    def _begin(self, slot: str) -> None:
+        """Settle, and make room in ``next`` when its key has gone live: the one to come is another."""
+        self.settle()
+        live = self.live()
+        if slot != NEXT or live is None:
+            return
+        digest = hashlib.sha256(self.public_key(live.key, self._path(LIVE, "keychain.pem"))).hexdigest()
+        if self._key_digest(NEXT) == digest:
+            self._remove(NEXT, "chain.pem")
+            self._remove(NEXT, "key.pem")
+
+    def _key_digest(self, slot: str) -> str | None:
+        key = self.key(slot)
+        if key is None:
+            return None
+        return hashlib.sha256(self.public_key(key, self._path(slot, "key.pem"))).hexdigest()
+
+    def reasons(self, slot: str, key: str, wish: Wish) -> list[str]:
+        """Say why ``slot`` needs a new certificate; empty when it has what ``wish`` says."""
+        try:
+            chain = self.chain(slot)
+        except FilesError as error:
+            return [str(error)]
+        if chain is None:
+            return ["there is no certificate yet"]
+        if _openssl.spki_of(chain[0]) != self.public_key(key, self._path(slot, "key.pem")):
+            return ["the certificate is of another key"]
+        found = []
+        facts = [self._openssl.facts(certificate) for certificate in chain]
+        if sorted(facts[0].dns_names) != sorted(wish.names):
+            found.append(f"its names are {', '.join(facts[0].dns_names) or 'none'}")
+        if chain[1:] != wish.issuers:
+            found.append("the certificates of the authority changed")
+        first = min(facts, key=lambda fact: fact.not_after)
+        days = int((first.not_after - time.time()) // _DAY)
+        if days < wish.renew_days:
+            found.append(f"{first.subject} has {days} days left")
+        if not found:
+            try:
+                self._openssl.verify(chain, wish.names)
+            except OpensslError as error:
+                found.append(str(error))
+        return found
+
+    def prepare(self, slot: str, wish: Wish) -> tuple[list[str], str]:
+        """Make the key of ``slot`` when there is none, and ask for a certificate when one is needed.
+
+        Returns why one is needed, and the request as PEM text; nothing and "" when none is. The request is also ""
+        when the key it needs would only be made, because ``change`` is false.
+        """
+        self._begin(slot)
+        key = self.key(slot)
+        if key is None:
+            key = self._make_key(slot, wish.key_type)
+        if key is None:
+            return ["there is no key yet"], ""
+        reasons = self.reasons(slot, key, wish)
+        if not reasons:
+            return [], ""
+        path = self._path(slot, "key.pem")
+        if path in self._planned:
+            path = self._path(LIVE, "keychain.pem")
+        try:
+            return reasons, self._openssl.request(path, wish.names)
+        except OpensslError as error:
+            raise FilesError(f"{path}: {error}") from error
+
+    def prove(self, pair: Pair, names: c.Sequence[str], what: str) -> None:
+        """Raise FilesError unless ``pair`` would serve.
+
+        That is: key and leaf belong together, and the chain verifies for each of ``names``.
+        """
+        if _openssl.spki_of(pair.chain[0]) != self.public_key(pair.key, what):
+            raise FilesError(f"{what}: the private key does not belong to the first certificate of the chain")
+        try:
+            self._openssl.verify(pair.chain, names)
+        except OpensslError as error:
+            raise FilesError(f"{what}: {error}") from error
+
+    def stage(self, slot: str, chain: tuple[str, ...], names: c.Sequence[str], key: str | None = None) -> None:
+        """Put ``chain``, and ``key`` when given, into ``slot`` once they are proven.
+
+        FilesError before anything is written when they do not serve, or when the key would replace one that TLSA
+        records may have been published of.
+        """
+        self._begin(slot)
+        what, present = self._path(slot), self.key(slot)
+        if key is None and present is None:
+            raise FilesError(f"{what} has no key.pem that a certificate could belong to")
+        pair = Pair(t.cast("str", key or present), chain)
+        self.prove(pair, names, what)
+        replaces = False
+        if key is not None and present is not None:
+            old, new = (hashlib.sha256(self.public_key(text, what)).hexdigest() for text in (present, key))
+            replaces = old != new
+            if replaces and (slot == NEXT or self.live() is not None):
+                raise FilesError(
+                    f"the new key (public key {new}) is not the one in {what} (public key {old}): a renewal keeps the "
+                    "key, because published TLSA records may depend on it. To change the key, rotate it"
+                )
+        if self._chain_or_none(slot) != chain:
+            self._write(slot, "chain.pem", pair.public, _PUBLIC)
+        if key is not None and (present is None or replaces):
+            self._write(slot, "key.pem", pair.key, _PRIVATE)
+
+    def _chain_or_none(self, slot: str) -> tuple[str, ...] | None:
+        try:
+            return self.chain(slot)
+        except FilesError:
+            # What is unreadable is about to be replaced by what was proven.
+            return None
+
+    def deploy(self, slot: str, names: c.Sequence[str], new_key: bool = False) -> bool:
+        """Make what is in ``slot`` live, proven once more.
+
+        Returns whether ``live/keychain.pem`` changes. FilesError when there is nothing to deploy, it does not serve,
+        or its key is another than the live one and ``new_key`` does not allow that.
+        """
+        self.settle()
+        key, chain = self.key(slot), self.chain(slot)
+        if key is None or chain is None:
+            lacks = "key.pem" if key is None else "chain.pem"
+            raise FilesError(f"{self._path(slot)} has no {lacks}: stage a certificate first")
+        pair, live = Pair(key, chain), self.live()
+        self.prove(pair, names, self._path(slot))
+        if live is not None and not new_key:
+            old, new = (hashlib.sha256(self.public_key(one.key, slot)).hexdigest() for one in (live, pair))
+            if old != new:
+                raise FilesError(
+                    f"the key in {self._path(slot)} (public key {new}) is not the key in use (public key {old}); it is "
+                    "deployed only by a rotation, after TLSA records of it were published and have spread"
+                )
+        changed = live != pair
+        if changed:
+            if live is not None:
+                self._write(PREVIOUS, "keychain.pem", live.keychain, _PRIVATE)
+                self._write(PREVIOUS, "chain.pem", live.public, _PUBLIC)
+            self._write(LIVE, "keychain.pem", pair.keychain, _PRIVATE)
+        if self._chain_or_none(LIVE) != pair.chain:
+            self._write(LIVE, "chain.pem", pair.public, _PUBLIC)
+        self.settle()
+        return changed
