@@ -22,6 +22,14 @@ CATALOGUE: t.Final[t.Mapping[str, tuple[str, str, str]]] = {
         "info", "RFC 7672 section 2.2",
         "Use a host name as mail exchanger; DANE does not apply to address literals.",
     ),
+    "address-no-route": (
+        "warning", "RFC 7672 section 2.2.1",
+        "Audit from a machine that has a route to this address: what it serves was not seen.",
+    ),
+    "address-not-asked": (
+        "info", "RFC 7672 section 2.2.1",
+        "Nothing to do: this version of IP was left out on purpose, so nothing is said about these addresses.",
+    ),
     "address-special-use": (
         "info", "RFC 6890",
         "The address is not reachable from the Internet: probe it from inside on purpose, or correct the record.",
@@ -53,6 +61,14 @@ CATALOGUE: t.Final[t.Mapping[str, tuple[str, str, str]]] = {
     "certificate-name-mismatch": (
         "info", "RFC 7672 section 3.2.2",
         "Issue a certificate whose subjectAltName has the MX host name; only 3 x x records do without it.",
+    ),
+    "chain-incomplete": (
+        "error", "RFC 7672 section 3.1.2",
+        "Audit with a Python that can read the whole chain; DANE-TA records could not be judged with this one.",
+    ),
+    "chain-unreadable": (
+        "error", "RFC 5280 section 4.1",
+        "Replace the certificate: it does not parse, and senders need not accept what they cannot read.",
     ),
     "command-rewritten": (
         "error", "Cisco ASA inspect esmtp",
@@ -118,6 +134,14 @@ CATALOGUE: t.Final[t.Mapping[str, tuple[str, str, str]]] = {
         "warning", "RFC 7672 section 2.2.3",
         "Give each MX host its own key so that one mistake stops one host only.",
     ),
+    "mail-domain-absent": (
+        "critical", "RFC 5321 section 5.1",
+        "Correct the name, or register and delegate the domain: mail to it bounces.",
+    ),
+    "mx-bad-name": (
+        "error", "RFC 5321 section 5.1",
+        "Correct the MX record: its target is no host name, and senders pass it over.",
+    ),
     "mx-insecure": (
         "error", "RFC 7672 section 2.2.1",
         "Sign the zone of the mail domain and hand its DS to the parent.",
@@ -125,6 +149,10 @@ CATALOGUE: t.Final[t.Mapping[str, tuple[str, str, str]]] = {
     "mx-is-alias": (
         "warning", "RFC 2181 section 10.3",
         "Name the final host in the MX record; senders disagree on aliased MX targets.",
+    ),
+    "mx-null-beside-others": (
+        "warning", "RFC 7505 section 3",
+        "Remove the null MX: it may only stand alone, and senders disagree about what it means beside others.",
     ),
     "mx-too-many": (
         "warning", "RFC 5321 section 5.1",
@@ -162,6 +190,10 @@ CATALOGUE: t.Final[t.Mapping[str, tuple[str, str, str]]] = {
         "error", "RFC 4035 section 4.9.3",
         "Leave only the validating resolver on loopback in resolv.conf.",
     ),
+    "resolv-conf-trust-ad-missing": (
+        "error", "resolv.conf(5), option trust-ad",
+        "Add the options edns0 and trust-ad to resolv.conf; without them the C library hides that answers are authentic.",
+    ),
     "resolver-accepts-bogus": (
         "critical", "RFC 4035 section 5.5",
         "Switch on DNSSEC validation for all clients of this resolver.",
@@ -181,6 +213,10 @@ CATALOGUE: t.Final[t.Mapping[str, tuple[str, str, str]]] = {
     "rrsig-expiring": (
         "warning", "RFC 7671 section 11",
         "Keep the remaining life of signatures above twice the TTL plus the refresh of the secondaries.",
+    ),
+    "senders-differ": (
+        "error", "RFC 7671",
+        "Repair the finding that goes with this one: mail gets through from some senders only.",
     ),
     "smtp-greeting-failed": (
         "error", "RFC 5321 section 3.1",

@@ -1,0 +1,67 @@
+# Copyright: (c) 2026, mailsec.dane contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""A keychain file as Postfix's smtpd_tls_chain_files wants it: key, its certificate, then intermediates.
+
+Standard library only, because it runs on mail servers. Nothing of the key is ever returned. Private to the collection.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+import os
+import re
+import ssl
+import stat
+import typing as t
+
+_BLOCK: t.Final = re.compile(r"-----BEGIN ([A-Z0-9 ]+)-----.+?-----END \1-----", re.S)
+_LIMIT: t.Final = 1 << 20
+
+
+def problem(path: str) -> str:
+    """Say in a sentence why a mail server cannot work with the file; '' when it can."""
+    try:
+        state = os.stat(path)
+        with open(path, encoding="ascii", errors="replace") as file:
+            text = file.read(_LIMIT)
+    except FileNotFoundError:
+        return f"{path} does not exist"
+    except OSError as error:
+        return f"{path} cannot be read: {error.strerror}"
+    if state.st_uid != 0:
+        return f"{path} has a private key and belongs to user {state.st_uid}: it must belong to root"
+    if stat.S_IMODE(state.st_mode) & 0o027:
+        return f"{path} has a private key and mode {stat.S_IMODE(state.st_mode):04o}: it must be 0600 or 0640"
+    kinds = [match.group(1) for match in _BLOCK.finditer(text)]
+    if not kinds:
+        return f"{path} has nothing in PEM form"
+    if not kinds[0].endswith("PRIVATE KEY"):
+        return f"{path} starts with a {kinds[0].lower()}: the private key comes first, then its certificate"
+    if "CERTIFICATE" not in kinds:
+        return f"{path} has no certificate"
+    return _mismatch(path)
+
+
+def _mismatch(path: str) -> str:
+    # Without a password function an encrypted key would ask for one on the terminal.
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(path, password=lambda: "")
+    except ssl.SSLError as error:
+        if error.reason == "KEY_VALUES_MISMATCH":
+            return f"{path}: the private key is not the key of the first certificate"
+        return f"{path}: OpenSSL cannot load key and certificate ({error.reason or 'malformed or encrypted'})"
+    except ValueError:
+        return f"{path}: the private key is encrypted; a mail server cannot ask for its password"
+    return ""
+
+
+def leaf_fingerprints(path: str) -> tuple[str, ...]:
+    """Return the SHA-256 of the certificate behind each key of the file, lower-case hex."""
+    with open(path, encoding="ascii", errors="replace") as file:
+        blocks = list(_BLOCK.finditer(file.read(_LIMIT)))
+    behind_key = (b for a, b in itertools.pairwise(blocks) if a.group(1).endswith("PRIVATE KEY"))
+    ders = (ssl.PEM_cert_to_DER_cert(block.group(0)) for block in behind_key if block.group(1) == "CERTIFICATE")
+    return tuple(hashlib.sha256(der).hexdigest() for der in ders)
