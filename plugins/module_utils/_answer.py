@@ -108,4 +108,3 @@ class Resolver(t.Protocol):
 
     async def resolve(self, name: str, rdtype: str) -> Answer:
         """Follow CNAMEs (bounded) from ``name`` and return what stands at their end."""
-        ...

@@ -20,9 +20,8 @@ PLAYBOOK = "mailsec.dane.lab"
 
 
 def run(*argv: str | Path, check: bool = True, stdin: str = "") -> subprocess.CompletedProcess[str]:
-    done = subprocess.run(
-        [str(word) for word in argv], capture_output=True, text=True, input=stdin, cwd=CHECKOUT, timeout=900
-    )
+    words = [str(word) for word in argv]
+    done = subprocess.run(words, capture_output=True, text=True, input=stdin, cwd=CHECKOUT, timeout=900, check=False)
     if check and done.returncode != 0:
         raise AssertionError(f"{argv} ended with {done.returncode}\n{done.stdout}\n{done.stderr}")
     return done

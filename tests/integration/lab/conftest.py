@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from lab_driver import Lab, machine  # noqa: F401 - a fixture is used by being here
+from lab_driver import Lab, machine  # noqa: F401  # pylint: disable=unused-import
 
 
 @pytest.fixture(scope="session")

@@ -7,6 +7,7 @@ LAB=$1
 . "$(dirname "$(readlink -f "$0")")/common.sh"
 need_root
 init=$(init_pid) || die "There is no lab in $LAB."
+# shellcheck disable=SC2016  # expanded by the inner shell
 nsenter -t "$init" -m -p bash -c '
   set -eu
   processes=$(cat /proc/[0-9]*/smaps_rollup 2>/dev/null | awk "/^Pss:/ { kib += \$2 } END { print kib + 0 }")

@@ -389,11 +389,11 @@ def setup_script(lab: Lab, host: Host) -> str:
 
 def host_files(lab: Lab, host: Host) -> dict[str, str]:
     """Path below the host's root and content of every file that differs from the image."""
-    resolvers = [address for other in lab.with_role("resolver") for _, address in lab.addresses(other)[:1]]
+    resolvers = [address for other in lab.with_role("resolver") for dummy, address in lab.addresses(other)[:1]]
     if host.role in ("resolver", "sender", "vantage"):
         resolvers = ["127.0.0.1"]
     short = "localhost" if host.role == "vantage" else f"{host.fqdn} {host.name}"
-    address_lines = "".join(f"{address} {short}\n" for _, address in lab.addresses(host))
+    address_lines = "".join(f"{address} {short}\n" for dummy, address in lab.addresses(host))
     files = {
         "etc/hostname": host.fqdn + "\n",
         "etc/hosts": "127.0.0.1 localhost\n::1 localhost\n" + address_lines,
@@ -455,7 +455,7 @@ def inventory(lab: Lab) -> dict[str, t.Any]:
             "ansible_host": f"{lab.prefix4}.{host.address}",
             "lab_fqdn": host.fqdn,
             "lab_release": host.release,
-            "lab_addresses": [address for _, address in lab.addresses(host)],
+            "lab_addresses": [address for dummy, address in lab.addresses(host)],
             **host.variables,
         }
         for host in lab.hosts
