@@ -262,7 +262,7 @@ def _undone(error: UpdateError, wish: Wish, current: TlsaRrset, view: View) -> s
     if error.refusal is Refusal.CHANGED_MEANWHILE and view.is_known and set(view.records) == set(current.records):
         return (
             f"Nothing was changed: {error}; yet {there} is served there. It may come from a wildcard, which an update "
-            f"cannot replace, or others change {wish.owner} at this moment"
+            f"cannot replace, or others change {wish.owner} at this moment and the server has not signed it yet"
         )
     if error.refusal is Refusal.CHANGED_MEANWHILE:
         return (

@@ -79,12 +79,13 @@ class Names:
         return sorted(rdata.to_text() for rrset in found for rdata in rrset), found[0].ttl if found else None
 
     def meddle(self, *records: str, owner: str = OWNER, zone: str = "example.nl", server: str = BIND) -> None:
-        """Change the RRset behind everybody's back."""
+        """Change the RRset behind everybody's back, and see it served: inline signing takes a moment."""
         update = dns.update.UpdateMessage(zone, keyring=dns.tsigkeyring.from_text({"tlsa.": ("hmac-sha256", SECRET)}))
         update.delete(f"{owner}.", "TLSA")
         if records:
             update.add(f"{owner}.", 60, "TLSA", *records)
         assert dns.query.tcp(update, server, 5).rcode() == 0
+        wait_for(lambda: self.served(owner, server)[0] == sorted(records))
 
 
 _BIND_ZONE = """$TTL 60
