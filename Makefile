@@ -40,6 +40,10 @@ integration: ## Run the tests on real servers (as root)
 docs: deps ## Build the documentation of modules, filters and roles as web pages
 	@tests/run/docs.sh
 
+.PHONY: findings
+findings: ## Write docs/findings.md anew from the catalogue of findings
+	@python3 tests/run/findings_page.py
+
 .PHONY: lab
 lab: deps root ## Start the lab, a private Internet on this machine (root; ARGS=... for Ansible)
 	@$(BIN)/ansible-playbook mailsec.dane.lab $(ARGS)

@@ -16,11 +16,11 @@ if [ ! -e "$CACHE/sphinx/.complete" ]; then
   touch "$CACHE/sphinx/.complete"
 fi
 cd "$CACHE/docs" || die "no $CACHE/docs"
-mkdir -m 755 rst
+chmod og-w rst
 antsibull-docs --config-file antsibull-docs.cfg collection --cleanup everything --use-current --squash-hierarchy \
   --dest-dir rst mailsec.dane >/dev/null
 # Links to other projects need their inventories from the network; without them such a link is plain text.
-"$CACHE/sphinx/bin/sphinx-build" -q -M html rst build -c . -D intersphinx_timeout=1 -D nitpicky=0 2>&1 |
+"$CACHE/sphinx/bin/sphinx-build" -M html rst build -q -c . -D intersphinx_timeout=1 -D nitpicky=0 2>&1 |
   grep -vE 'intersphinx|failed to reach|undefined label|Max retries|certificate verify failed' || true
 [ -e build/html/index.html ] || die "Sphinx made no pages."
 say "$CACHE/docs/build/html/index.html"
