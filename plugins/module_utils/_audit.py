@@ -1,0 +1,174 @@
+# Copyright: (c) 2026, mailsec.dane contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The audit: many mail domains and hosts at once, observe + judge, within bounds.
+
+A host that serves many domains is looked up and probed once per run. Results are handed out as they
+become ready. Private to the collection.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import dataclasses
+import datetime
+import socket
+import typing as t
+
+from ansible_collections.mailsec.dane.plugins.module_utils._address import is_special_use
+from ansible_collections.mailsec.dane.plugins.module_utils._discovery import find_mx, locate
+from ansible_collections.mailsec.dane.plugins.module_utils._observation import DomainObservation, HostObservation
+from ansible_collections.mailsec.dane.plugins.module_utils._smtp import Endpoint, Limits, Probe, probe
+from ansible_collections.mailsec.dane.plugins.module_utils._verdict import (
+    DomainVerdict,
+    HostVerdict,
+    judge_domain,
+    judge_host,
+)
+
+if t.TYPE_CHECKING:
+    import collections.abc as c
+
+    from ansible_collections.mailsec.dane.plugins.module_utils._answer import Resolver
+
+
+@dataclasses.dataclass(frozen=True)
+class Settings:
+    """How an audit is run.
+
+    ``concurrency`` bounds the addresses that are probed at once. ``special_use`` allows probing of addresses that
+    the Internet does not route (RFC 6890), as in a laboratory. ``ip_versions`` are those that are probed.
+    ``managed`` names the MX hosts the organisation manages (None: not said, F01). Each address is probed once per
+    entry of ``sni`` (True: with the TLSA base domain as server name) and ``key_types`` (None: the server's choice).
+    ``now`` is the moment of the verdict, aware; None is the present.
+    """
+
+    port: int = 25
+    ehlo_name: str = "localhost"
+    concurrency: int = 32
+    limits: Limits = dataclasses.field(default_factory=Limits)
+    special_use: bool = False
+    ip_versions: tuple[int, ...] = (4, 6)
+    managed: frozenset[str] | None = None
+    sni: tuple[bool, ...] = (True,)
+    key_types: tuple[str | None, ...] = (None,)
+    now: datetime.datetime | None = None
+
+
+class Audit:
+    """One audit run over one resolver, within one event loop."""
+
+    def __init__(self, resolver: Resolver, settings: Settings) -> None:
+        self._resolver = resolver
+        self._settings = settings
+        self._probing = asyncio.Semaphore(settings.concurrency)
+        self._hosts: dict[str, asyncio.Task[HostObservation]] = {}
+
+    @property
+    def now(self) -> datetime.datetime:
+        """The moment of the verdicts."""
+        return self._settings.now or datetime.datetime.now(datetime.UTC)
+
+    async def domains(self, names: t.Iterable[str]) -> c.AsyncGenerator[DomainVerdict]:
+        """Judge mail domains; yields in order of completion. Raises ValueError for what is no domain name."""
+        async with contextlib.aclosing(_at_once(self._domain, names, self._width)) as verdicts:
+            async for verdict in verdicts:
+                yield verdict
+
+    async def hosts(self, names: t.Iterable[str]) -> c.AsyncGenerator[HostVerdict]:
+        """Judge MX hosts, names or address literals, by themselves; yields in order of completion."""
+        async with contextlib.aclosing(_at_once(self._observe, names, self._width)) as observations:
+            async for observation in observations:
+                yield judge_host(observation, self.now)
+
+    @property
+    def _width(self) -> int:
+        # While some domains wait for a place to probe, others are looked up in the DNS.
+        return self._settings.concurrency * 4
+
+    async def _domain(self, name: str) -> DomainVerdict:
+        mx = await find_mx(self._resolver, name)
+        hosts = await asyncio.gather(*(self._observe(host.name) for host in mx.hosts))
+        return judge_domain(DomainObservation(mx, tuple(hosts)), self.now)
+
+    async def _observe(self, host: str) -> HostObservation:
+        if host not in self._hosts:
+            self._hosts[host] = asyncio.ensure_future(self._observe_host(host))
+        # Other domains may wait for the same host: leaving early must not end it.
+        return await asyncio.shield(self._hosts[host])
+
+    async def _observe_host(self, host: str) -> HostObservation:
+        settings = self._settings
+        dns = await locate(self._resolver, host, settings.port)
+        left_out = {address: code for address in dns.addresses if (code := self._why_not(address))}
+        found = await asyncio.gather(
+            *(
+                self._meet(Endpoint(address, settings.port), dns.base_domain or dns.host)
+                for address in dns.addresses
+                if address not in left_out
+            )
+        )
+        managed = None if settings.managed is None else dns.host in settings.managed
+        return HostObservation(dns, tuple(one for probes in found for one in probes), tuple(left_out.items()), managed)
+
+    def _why_not(self, address: str) -> str:
+        """The code of the reason to leave ``address`` alone, '' when there is none."""
+        if (6 if ":" in address else 4) not in self._settings.ip_versions:
+            return "address-not-asked"
+        if is_special_use(address) and not self._settings.special_use:
+            return "address-special-use"
+        return "" if _has_route(address) else "address-no-route"
+
+    async def _meet(self, endpoint: Endpoint, server_name: str) -> list[Probe]:
+        """Probe one address; one probe after the other, for a server may count connections."""
+        settings = self._settings
+        literal = server_name == endpoint.address
+        names = dict.fromkeys(server_name if sni and not literal else None for sni in settings.sni)
+        found: list[Probe] = []
+        async with self._probing:
+            for name in names:
+                for key_type in settings.key_types:
+                    found.append(await probe(endpoint, name, settings.ehlo_name, settings.limits, key_type))
+                    if found[-1].outcome == "connect-failed":
+                        return found
+        return found
+
+
+def _has_route(address: str) -> bool:
+    """Whether this machine has a way to send to ``address`` at all; nothing is sent."""
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    try:
+        with socket.socket(family, socket.SOCK_DGRAM) as probe_socket:
+            probe_socket.connect((address, 9))
+    except OSError:
+        return False
+    return True
+
+
+_Given = t.TypeVar("_Given")
+_Made = t.TypeVar("_Made")
+
+
+async def _at_once(
+    work: t.Callable[[_Given], c.Coroutine[t.Any, t.Any, _Made]], given: t.Iterable[_Given], width: int
+) -> c.AsyncGenerator[_Made]:
+    """Do ``work`` on all of ``given``, ``width`` at once; nothing is left running when the consumer stops early."""
+    waiting = iter(given)
+    running: set[asyncio.Task[_Made]] = set()
+    try:
+        while True:
+            for item in waiting:
+                running.add(asyncio.ensure_future(work(item)))
+                if len(running) >= width:
+                    break
+            if not running:
+                return
+            done, running = await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
+            for task in done:
+                yield task.result()
+    finally:
+        for task in running:
+            task.cancel()
+        await asyncio.gather(*running, return_exceptions=True)

@@ -1,0 +1,50 @@
+# Copyright: (c) 2026, mailsec.dane contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Observations: all that was seen of one MX host, or of one mail domain, at one moment.
+
+Pure data, gathered by ``_audit`` and judged by ``_verdict``. Private to the collection.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import typing as t
+
+if t.TYPE_CHECKING:
+    from ansible_collections.mailsec.dane.plugins.module_utils._discovery import HostDns, MxSet
+    from ansible_collections.mailsec.dane.plugins.module_utils._smtp import Probe
+
+
+@dataclasses.dataclass(frozen=True)
+class HostObservation:
+    """What the DNS says of one MX host, and what each of its endpoints served.
+
+    ``probes`` has one entry per endpoint and server name asked for. ``not_probed`` holds the addresses
+    that were left alone, with the finding code that says why. ``managed`` is None when it was not said
+    which hosts the organisation manages (F01).
+    """
+
+    dns: HostDns
+    probes: tuple[Probe, ...] = ()
+    not_probed: tuple[tuple[str, str], ...] = ()
+    managed: bool | None = None
+
+    @property
+    def host(self) -> str:
+        """Name of the MX host."""
+        return self.dns.host
+
+
+@dataclasses.dataclass(frozen=True)
+class DomainObservation:
+    """The MX RRset of a mail domain and one observation per MX host, in order of preference."""
+
+    mx: MxSet
+    hosts: tuple[HostObservation, ...] = ()
+
+    @property
+    def domain(self) -> str:
+        """Name of the mail domain."""
+        return self.mx.domain

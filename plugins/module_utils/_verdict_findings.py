@@ -1,0 +1,241 @@
+# Copyright: (c) 2026, mailsec.dane contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Verdict → findings: every cause that can be seen, with its evidence and remedy. Pure. Private to the collection."""
+
+from __future__ import annotations
+
+import dataclasses
+import typing as t
+
+from ansible_collections.mailsec.dane.plugins.module_utils import _findings
+from ansible_collections.mailsec.dane.plugins.module_utils._answer import Security
+from ansible_collections.mailsec.dane.plugins.module_utils._discovery import MAX_ADDRESSES, MAX_HOSTS, Policy
+from ansible_collections.mailsec.dane.plugins.module_utils._findings import Finding, Severity, finding
+from ansible_collections.mailsec.dane.plugins.module_utils._matching import diagnose
+from ansible_collections.mailsec.dane.plugins.module_utils._names import name_matches
+from ansible_collections.mailsec.dane.plugins.module_utils._printable import printable
+from ansible_collections.mailsec.dane.plugins.module_utils._probe_findings import probe_findings
+from ansible_collections.mailsec.dane.plugins.module_utils._smtp import TLS
+from ansible_collections.mailsec.dane.plugins.module_utils._tlsa import TlsaRrset, lint, owner_name
+from ansible_collections.mailsec.dane.plugins.module_utils._verdict import HostState
+from ansible_collections.mailsec.dane.plugins.module_utils._x509 import CertificateError
+
+if t.TYPE_CHECKING:
+    import datetime
+
+    from ansible_collections.mailsec.dane.plugins.module_utils._discovery import HostDns
+    from ansible_collections.mailsec.dane.plugins.module_utils._matching import RecordMatch
+    from ansible_collections.mailsec.dane.plugins.module_utils._verdict import (
+        DomainVerdict,
+        EndpointVerdict,
+        HostVerdict,
+    )
+
+_EXPIRY_WARNING_DAYS: t.Final = 21
+
+
+def host_findings(host: HostVerdict, now: datetime.datetime) -> tuple[Finding, ...]:
+    """Return what there is to say about one MX host, worst first."""
+    found = _dns_findings(host.observation.dns)
+    found += _rrset_findings(host)
+    found += [finding(code, f"{host.host} [{address}]", "not probed") for address, code in host.observation.not_probed]
+    obliged = host.usable and host.observation.dns.policy is Policy.DANE
+    named = {
+        (endpoint.probe.endpoint, endpoint.probe.key_type)
+        for endpoint in host.endpoints
+        if endpoint.state is HostState.AUTHENTICATED and endpoint.probe.server_name is not None
+    }
+    for endpoint in host.endpoints:
+        found += probe_findings(endpoint.probe, obliged)
+        found += _mismatch_findings(endpoint, named)
+        found += _record_findings(host, endpoint)
+        found += _certificate_findings(endpoint, host.names[0], now)
+    found += _divergence_findings(host)
+    return _findings.sort(found)
+
+
+def domain_findings(domain: DomainVerdict, now: datetime.datetime) -> tuple[Finding, ...]:
+    """Return what there is to say about a mail domain and about all of its hosts, worst first."""
+    mx, name = domain.mx, domain.domain
+    found: list[Finding] = []
+    if mx.reason and not mx.null:
+        found.append(finding(mx.reason, name, mx.answer.detail or "the DNS says that this domain does not exist"))
+    elif not mx.null and not mx.is_secure:
+        found.append(_insecure_mx(domain))
+    if mx.null_beside:
+        found.append(finding("mx-null-beside-others", name, f"a null MX beside {mx.hosts[0].name}"))
+    if mx.left_out:
+        found.append(finding("mx-too-many", name, f"{mx.left_out} MX hosts were left out", f"at most {MAX_HOSTS}"))
+    found += _coverage_findings(domain)
+    for host in domain.hosts:
+        found += host_findings(host, now)
+    return _findings.sort(found)
+
+
+def _insecure_mx(domain: DomainVerdict) -> Finding:
+    aliases = domain.mx.answer.aliases
+    broken = next((alias for alias in aliases if alias.security is not Security.SECURE), None)
+    if broken is not None:
+        return finding("alias-insecure", domain.domain, f"{broken.owner} is an alias of {broken.target} without DNSSEC")
+    what = "the absence of MX records" if domain.mx.implicit else "the MX RRset"
+    return finding("mx-insecure", domain.domain, f"{what} is not DNSSEC-secure")
+
+
+def _coverage_findings(domain: DomainVerdict) -> list[Finding]:
+    covered = [host for host in domain.hosts if host.records]
+    found = [
+        finding("tlsa-missing-for-mx", host.host, f"{covered[0].host}, also of {domain.domain}, has TLSA records")
+        for host in domain.hosts
+        if covered and host.reason == "tlsa-absent"
+    ]
+    keys: dict[bytes, set[str]] = {}
+    for host in domain.hosts:
+        for endpoint in host.endpoints:
+            if endpoint.chain:
+                keys.setdefault(endpoint.chain[0].spki, set()).add(host.host)
+    for hosts in keys.values():
+        if len(hosts) > 1:
+            found.append(finding("key-shared-across-mx", domain.domain, f"one key on {', '.join(sorted(hosts))}"))
+    return found
+
+
+def _dns_findings(dns: HostDns) -> list[Finding]:
+    """The reason why DANE does not apply or the host cannot be found, and what is odd about its names."""
+    found: list[Finding] = []
+    if dns.policy is not Policy.DANE:
+        found.append(finding(dns.reason, *_dns_evidence(dns)))
+    if dns.addresses:
+        # The other family is enough for now (SR-A4).
+        found += [
+            finding(answer.reason, dns.host, f"{answer.rdtype}: {answer.detail}", severity=Severity.ERROR)
+            for answer in dns.address_answers
+            if answer.is_error
+        ]
+    if dns.canonical_name != dns.host:
+        found.append(finding("mx-is-alias", dns.host, f"an alias of {dns.canonical_name}"))
+    if dns.left_out:
+        evidence = f"{dns.left_out} addresses were left out"
+        found.append(finding("address-too-many", dns.host, evidence, f"at most {MAX_ADDRESSES}"))
+    return found
+
+
+def _dns_evidence(dns: HostDns) -> tuple[str, str]:
+    """Subject and evidence of the reason."""
+    asked = [answer for _candidate, answer in dns.tlsa_answers]
+    failed = [answer for answer in (*asked, *dns.address_answers) if answer.is_error and answer.detail]
+    if failed:
+        return failed[0].name, f"{failed[0].rdtype}: {failed[0].detail}"
+    broken = next(
+        (a for answer in dns.address_answers for a in answer.aliases if a.security is not Security.SECURE), None
+    )
+    evidence = {
+        "tlsa-absent": "there is no TLSA record",
+        "tlsa-insecure": "there are TLSA records, but not DNSSEC-secure",
+        "address-insecure": f"the addresses of {dns.canonical_name} are not DNSSEC-secure",
+        "no-address": "there is neither an A nor an AAAA record",
+        "address-literal": "the mail exchanger is an IP address",
+        "mx-bad-name": "the target of the MX record is no host name",
+    }.get(dns.reason, "")
+    if dns.reason == "alias-insecure" and broken is not None:
+        evidence = f"{broken.owner} is an alias of {broken.target} without DNSSEC"
+    subject = dns.host
+    if asked and dns.reason.startswith("tlsa-"):
+        subject = asked[0].name
+    elif dns.reason == "tlsa-absent":
+        subject = owner_name(dns.host, dns.port)
+    return printable(subject), printable(evidence)
+
+
+def _rrset_findings(host: HostVerdict) -> list[Finding]:
+    tlsa = host.observation.dns.tlsa
+    if tlsa is None:
+        return []
+    found = [finding("tlsa-bad-field", tlsa.name, text) for text in host.bad_records]
+    found += lint(TlsaRrset(tlsa.name, host.records, tlsa.ttl))
+    if len(host.records) == 1 and host.usable:
+        found.append(finding("next-missing", tlsa.name, "one record only: the next change of key has no way out"))
+    return found
+
+
+def _mismatch_findings(endpoint: EndpointVerdict, named: t.Collection[tuple[object, str | None]]) -> list[Finding]:
+    """Why senders refuse an endpoint that does speak TLS, or why that cannot be told."""
+    probe = endpoint.probe
+    if probe.outcome != TLS or endpoint.state not in (HostState.REFUSED, HostState.UNKNOWN):
+        return []
+    if endpoint.reason in ("chain-unreadable", "chain-incomplete"):
+        return [finding(endpoint.reason, str(probe.endpoint), f"{len(probe.chain)} certificates in the message")]
+    if endpoint.state is HostState.UNKNOWN:
+        return []
+    code = endpoint.reason
+    if probe.server_name is None and (probe.endpoint, probe.key_type) in named:
+        code = "sni-divergence"
+    elif probe.key_type is not None:
+        code = "algorithm-uncovered"
+    asked = [] if probe.server_name is not None else ["without server name"]
+    asked += [f"key type {probe.key_type}"] if probe.key_type else []
+    shown = f" ({', '.join(asked)})" if asked else ""
+    missed = [_missed(entry) for entry in (endpoint.result.records if endpoint.result else ()) if not entry.matched]
+    return [finding(code, str(probe.endpoint), f"the chain presented{shown} does not fit: {'; '.join(missed)}")]
+
+
+def _missed(entry: RecordMatch) -> str:
+    return f"{_short(entry.record.to_text())} ({printable(entry.detail, 200) or entry.reason})"
+
+
+def _record_findings(host: HostVerdict, endpoint: EndpointVerdict) -> list[Finding]:
+    """Say for each record that did not match what it may be instead, and whether RFC 7671 section 8 holds."""
+    if endpoint.result is None or endpoint.state is HostState.UNREACHABLE:
+        return []
+    found: list[Finding] = []
+    for entry in endpoint.result.records:
+        explained = diagnose(entry.record, endpoint.chain) if entry.usable and not entry.matched else None
+        if explained is not None:
+            refused = endpoint.state is HostState.REFUSED
+            found.append(explained if refused else dataclasses.replace(explained, severity=Severity.WARNING))
+    if endpoint.result.authenticated and not endpoint.result.strict:
+        owner = host.observation.dns.tlsa.name if host.observation.dns.tlsa else host.host
+        unmatched = {
+            e.record.parameters for e in endpoint.result.records if e.usable
+        } - {e.record.parameters for e in endpoint.result.records if e.matched}
+        shown = ", ".join(" ".join(map(str, parameters)) for parameters in sorted(unmatched))
+        found.append(finding("strict-violation", owner, f"no {shown} record matches {endpoint.probe.endpoint}"))
+    return found
+
+
+def _certificate_findings(endpoint: EndpointVerdict, name: str, now: datetime.datetime) -> list[Finding]:
+    if not endpoint.chain:
+        return []
+    leaf, subject = endpoint.chain[0], str(endpoint.probe.endpoint)
+    found: list[Finding] = []
+    try:
+        left = leaf.not_after - now
+        if left.total_seconds() < 0:
+            found.append(finding("certificate-expired", subject, f"since {leaf.not_after:%Y-%m-%d %H:%M} UTC"))
+        elif left.days < _EXPIRY_WARNING_DAYS:
+            found.append(finding("certificate-expiring", subject, f"on {leaf.not_after:%Y-%m-%d %H:%M} UTC"))
+        if not any(name_matches(presented, name) for presented in leaf.dns_names):
+            shown = ", ".join(printable(presented, 100) for presented in leaf.dns_names[:5]) or "no DNS name"
+            found.append(finding("certificate-name-mismatch", subject, f"subjectAltName has {shown}", name))
+    except CertificateError as error:
+        found.append(finding("chain-unreadable", subject, printable(str(error))))
+    return found
+
+
+def _divergence_findings(host: HostVerdict) -> list[Finding]:
+    """Endpoints or senders that do not come to the same end."""
+    found: list[Finding] = []
+    as_senders_ask = [e for e in host.endpoints if e.probe.server_name is not None and e.probe.key_type is None]
+    states = {endpoint.state for endpoint in as_senders_ask}
+    if HostState.REFUSED in states and states & {HostState.AUTHENTICATED, HostState.ENCRYPT_ONLY}:
+        shown = ", ".join(f"{endpoint.probe.endpoint} {endpoint.state.value}" for endpoint in as_senders_ask)
+        found.append(finding("endpoint-divergence", host.host, shown))
+    if len({state for state, _reason in host.profiles.values()}) > 1:
+        shown = ", ".join(f"{name}: {state.value} ({why})" for name, (state, why) in host.profiles.items())
+        found.append(finding("senders-differ", host.host, shown))
+    return found
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= 80 else f"{text[:76]}..."

@@ -1,0 +1,617 @@
+#!/usr/bin/python
+# Copyright: (c) 2026, mailsec.dane contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: dane_info
+short_description: Audit mail domains and mail servers as DANE senders see them
+version_added: 0.1.0
+description:
+  - For each mail domain, follows its MX records to every MX host, to every address of each host and to the TLSA
+    records, connects to each address, and says what a sending mail server with DANE would do (RFC 7672), why, and what
+    to do about it.
+  - A mail domain is protected only when its MX records are DNSSEC-secure and every MX host is protected, those that
+    somebody else runs included.
+  - Where senders differ (Postfix, Exim, a strict reading of the RFCs) the worst case is the verdict, and the result
+    says which ones differ.
+  - What could not be found out is V(unknown), never fine and never absent. A bad verdict is a result; the module fails
+    for wrong options only.
+  - Needs a resolver that validates DNSSEC, on loopback of the machine where the module runs. Whether it does is tested
+    in every run. It cannot be told from here whether a resolver merely passes on what another one says.
+  - Nothing is sent to the mail servers but EHLO, STARTTLS and QUIT.
+author:
+  - mailsec.dane contributors (!UNKNOWN)
+extends_documentation_fragment:
+  - mailsec.dane.attributes
+  - mailsec.dane.attributes.info_module
+requirements:
+  - cryptography >= 42
+  - dnspython >= 2.6
+  - netaddr >= 1.0
+  - Python >= 3.11
+options:
+  domains:
+    description:
+      - Mail domains, the part after the C(@). Internationalised names are given as A-labels (C(xn--...)).
+    type: list
+    elements: str
+    default: []
+  hosts:
+    description:
+      - MX hosts to look at by themselves, names or IP addresses, in addition to those of O(domains).
+    type: list
+    elements: str
+    default: []
+  managed:
+    description:
+      - Names of the MX hosts that the organisation manages. The others are marked as not managed, and audited
+        all the same. Without this option nothing is said about it.
+    type: list
+    elements: str
+  port:
+    description:
+      - Port of all mail servers.
+    type: int
+    default: 25
+  nameservers:
+    description:
+      - Validating resolvers to ask. The default is what C(/etc/resolv.conf) lists.
+      - A resolver whose address is not on loopback is left aside unless O(nameservers[].trusted=true). When none
+        is left the verdicts are V(unknown).
+    type: list
+    elements: dict
+    suboptions:
+      address:
+        description: IP address.
+        type: str
+        required: true
+      port:
+        description: Port.
+        type: int
+        default: 53
+      trusted:
+        description: Vouch for the path to this resolver. Whoever can change packets on it can forge every verdict.
+        type: bool
+        default: false
+  dns_timeout:
+    description:
+      - Seconds to wait for an answer of the resolver. It is asked twice.
+    type: float
+    default: 5
+  ehlo_name:
+    description:
+      - Name to introduce oneself with. The default is the host name of the machine that audits.
+    type: str
+  timeout:
+    description:
+      - Seconds for the probe of one address. The greeting may take half of them, or 15 seconds when that is more.
+    type: float
+    default: 30
+  concurrency:
+    description:
+      - Number of addresses that are probed at the same time.
+    type: int
+    default: 32
+  special_use:
+    description:
+      - Whether to connect to addresses that the Internet does not route (RFC 6890), as in a laboratory or inside
+        an organisation. Otherwise such addresses are reported and left alone, because anybody can publish an MX record
+        that leads to them.
+    type: bool
+    default: false
+  ip_version:
+    description:
+      - Versions of IP to probe. Leave out 6 where the machine that audits has no IPv6; nothing is said about those
+        addresses then. With both, an address without a route from here makes the verdict V(unknown).
+    type: list
+    elements: int
+    choices: [4, 6]
+    default: [4, 6]
+  sni:
+    description:
+      - Whether to send a server name. Senders with DANE always do; V(without) shows what others get.
+      - With both values each address is probed twice, and both have to match.
+    type: list
+    elements: str
+    choices: [with, without]
+    default: [with]
+  key_type:
+    description:
+      - V(any) takes the key that the server prefers. V(rsa) and V(ecdsa) insist on a key of that type, which works
+        up to TLS 1.2 only. Each address is probed once per value, and each has to match.
+    type: list
+    elements: str
+    choices: [any, rsa, ecdsa]
+    default: [any]
+seealso:
+  - module: mailsec.dane.starttls_info
+  - module: mailsec.dane.tlsa_info
+  - name: RFC 7672
+    description: SMTP Security via Opportunistic DNS-Based Authentication of Named Entities (DANE) TLS.
+    link: https://www.rfc-editor.org/rfc/rfc7672
+"""
+
+EXAMPLES = r"""
+---
+- name: Audit two mail domains
+  mailsec.dane.dane_info:
+    domains: [example.nl, example.org]
+    managed: "{{ groups['mail_inbound'] }}"
+  delegate_to: localhost
+  register: audit
+
+- name: Show the report
+  ansible.builtin.debug:
+    msg: "{{ audit.report }}"
+
+- name: Stop unless everything is protected
+  ansible.builtin.assert:
+    that: audit.status == 0
+    fail_msg: "{{ audit.report }}"
+
+- name: Look at one host from inside, with every kind of key, with and without a server name
+  mailsec.dane.dane_info:
+    hosts: [mx.example.nl]
+    sni: [with, without]
+    key_type: [any, rsa, ecdsa]
+    nameservers:
+      - address: 127.0.0.1
+    special_use: true
+  delegate_to: vantage.example.org
+"""
+
+RETURN = r"""
+status:
+  description:
+    - V(0) everything is fine, V(1) something is not protected, V(2) mail is being refused or lost somewhere, V(3)
+      something could not be found out. When several apply, 2 goes before 3, and 3 before 1.
+  returned: success
+  type: int
+  sample: 1
+summary:
+  description: How many domains, and hosts of O(hosts), have which status.
+  returned: success
+  type: dict
+  contains:
+    fine:
+      description: Protected, or a domain that takes no mail.
+      type: int
+    unprotected:
+      description: Verdict V(partial), V(unprotected), V(opportunistic) or V(encrypt-only).
+      type: int
+    refused:
+      description: Verdict V(failing), V(degraded), V(refused), V(lookup-error) or V(unreachable).
+      type: int
+    unknown:
+      description: Verdict V(unknown).
+      type: int
+    total:
+      description: All of them.
+      type: int
+  sample: {fine: 1, unprotected: 1, refused: 0, unknown: 0, total: 2}
+report:
+  description: The verdicts and what to do as lines of text, the worst first.
+  returned: success
+  type: list
+  elements: str
+  sample:
+    - "MAIL DOMAIN, MX HOST  VERDICT        REASON       TLSA"
+    - "example.nl            UNPROTECTED    tlsa-absent"
+    - "  mx.example.nl       opportunistic  tlsa-absent  none"
+    - ""
+    - "UNPROTECTED: an attacker on the path can read or divert mail: DANE does not apply."
+    - ""
+    - "ERROR tlsa-absent (RFC 7672 section 2.2)"
+    - "  seen: _25._tcp.mx.example.nl: there is no TLSA record"
+    - "  do:   Publish 3 1 1 and 2 1 1 records at the TLSA owner name of this host."
+    - ""
+    - "1 audited: 1 unprotected."
+notes:
+  description: What limits this audit as a whole, such as a resolver that was left aside.
+  returned: success
+  type: list
+  elements: str
+domains:
+  description: One entry per mail domain, in the order of O(domains).
+  returned: success
+  type: list
+  elements: dict
+  contains:
+    domain:
+      description: Mail domain, lower case.
+      type: str
+      sample: example.nl
+    verdict:
+      description:
+        - V(protected) when the MX records are secure and every MX host is V(authenticated) at every endpoint.
+        - V(partial) when no host is refused, but some of them can be attacked.
+        - V(unprotected) when no host offers DANE or the MX records are not secure.
+        - V(degraded) when some endpoint is refused, in error or unreachable and another one still takes mail.
+        - V(failing) when none takes mail, or the MX records cannot be looked up.
+        - V(no-mail) when the domain takes no mail.
+        - V(unknown) when it could not be found out from here.
+      type: str
+      sample: unprotected
+    status:
+      description: The verdict as a number, see RV(status).
+      type: int
+      sample: 1
+    reason:
+      description: Code of the reason, V(dane-ok) for a protected domain.
+      type: str
+      sample: tlsa-absent
+    meaning:
+      description: The verdict in a sentence.
+      type: str
+    weakest_host:
+      description: The MX host that decides the verdict, null when none does.
+      type: str
+      sample: mx.example.nl
+    mx_secure:
+      description: Whether the MX records, or their absence, are DNSSEC-secure.
+      type: bool
+    implicit_mx:
+      description: Whether there is no MX record, so that the domain is its own host.
+      type: bool
+    hosts:
+      description:
+        - One entry per MX host, in order of preference, as in RV(hosts), with the C(preference) of the MX record.
+      type: list
+      elements: dict
+    findings:
+      description: What is wrong with the domain and all of its hosts, worst first, as in RV(hosts[].findings).
+      type: list
+      elements: dict
+hosts:
+  description: One entry per host of O(hosts), in that order.
+  returned: success
+  type: list
+  elements: dict
+  contains:
+    host:
+      description: Name or address of the host, lower case.
+      type: str
+      sample: mx.example.nl
+    verdict:
+      description:
+        - V(authenticated) when every strict sender delivers with DANE.
+        - V(encrypt-only) when senders insist on TLS but authenticate nobody.
+        - V(opportunistic) when DANE does not apply and cleartext is possible.
+        - V(refused) when DANE senders do not deliver here.
+        - V(lookup-error) when senders skip the host because its DNS fails.
+        - V(unreachable) when there is no address or no mail server at it.
+        - V(unknown) when it could not be found out from here.
+        - It is that of the worst endpoint and the strictest sender.
+      type: str
+      sample: refused
+    status:
+      description: The verdict as a number, see RV(status).
+      type: int
+      sample: 2
+    reason:
+      description: Code of the reason, V(dane-ok) for an authenticated host.
+      type: str
+      sample: tlsa-no-match
+    meaning:
+      description: The verdict in a sentence.
+      type: str
+    tlsrpt:
+      description: Result type that TLS reports of senders should carry (RFC 8460 section 4.3), null when there is none.
+      type: str
+      sample: tlsa-invalid
+    managed:
+      description: Whether the host is among O(managed), null when that option was not given.
+      type: bool
+    base_domain:
+      description: TLSA base domain in force, null when DANE does not apply.
+      type: str
+      sample: mx.example.nl
+    owner:
+      description: Owner name of the TLSA records in force.
+      type: str
+      sample: _25._tcp.mx.example.nl
+    records:
+      description: The TLSA records in force, in presentation format.
+      type: list
+      elements: str
+      sample: [3 1 1 8755cdaa8fe24ef16cc0f2c918063185e433faaf1415664911d9e30a924138c4]
+    ttl:
+      description: Their TTL in seconds as published.
+      type: int
+      sample: 3600
+    addresses:
+      description: IPv4 and IPv6 addresses of the host.
+      type: list
+      elements: str
+      sample: [192.0.2.25, '2001:db8::25']
+    consistent:
+      description: Whether all endpoints have the same verdict.
+      type: bool
+    strict:
+      description:
+        - Whether every usage, selector and matching type in the records matches every endpoint (RFC 7671 section 8),
+          null when nothing could be compared.
+      type: bool
+    profiles:
+      description: Verdict and reason per kind of sender, V(rfc), V(postfix) and V(exim).
+      type: dict
+      sample:
+        rfc: {verdict: authenticated, reason: dane-ok}
+        postfix: {verdict: authenticated, reason: dane-ok}
+        exim: {verdict: authenticated, reason: dane-ok}
+    endpoints:
+      description: One entry per address, server name and type of key.
+      type: list
+      elements: dict
+      contains:
+        address:
+          description: IP address.
+          type: str
+          sample: 192.0.2.25
+        port:
+          description: Port.
+          type: int
+          sample: 25
+        server_name:
+          description: Name that was sent as SNI, null when none was.
+          type: str
+        key_type:
+          description: Type of key that was insisted on.
+          type: str
+          sample: any
+        verdict:
+          description: As that of the host.
+          type: str
+        reason:
+          description: As that of the host.
+          type: str
+        profiles:
+          description: As those of the host.
+          type: dict
+        matched:
+          description: The TLSA records that match the chain presented.
+          type: list
+          elements: str
+        strict:
+          description: As that of the host.
+          type: bool
+        outcome:
+          description: V(tls), or the code that says how far the dialogue came.
+          type: str
+          sample: starttls-missing
+        detail:
+          description: The outcome in a sentence, empty for V(tls).
+          type: str
+        banner:
+          description: Text of the greeting.
+          type: str
+        tls_version:
+          description: Version of TLS.
+          type: str
+          sample: TLSv1.3
+        cipher:
+          description: Cipher suite as OpenSSL calls it.
+          type: str
+        certificate:
+          description: The server's own certificate, null when there is none that can be read.
+          type: dict
+          contains:
+            subject:
+              description: Subject in the form of RFC 4514.
+              type: str
+            issuer:
+              description: Issuer in the form of RFC 4514.
+              type: str
+            dns_names:
+              description: DNS names of subjectAltName.
+              type: list
+              elements: str
+            not_after:
+              description: Last moment of the validity, ISO 8601, UTC.
+              type: str
+            fingerprint_sha256:
+              description: SHA-256 of the certificate.
+              type: str
+            spki_sha256:
+              description: SHA-256 of the public key, the data of a C(3 1 1) record.
+              type: str
+            error:
+              description: What cannot be read; the other fields are missing then.
+              type: str
+              returned: when the certificate does not parse
+        chain_length:
+          description: Number of certificates presented.
+          type: int
+    not_probed:
+      description: Addresses that were left alone.
+      type: list
+      elements: dict
+      contains:
+        address:
+          description: IP address.
+          type: str
+        reason:
+          description: Code of the finding that says why.
+          type: str
+          sample: address-special-use
+    findings:
+      description: What is wrong, worst first.
+      type: list
+      elements: dict
+      contains:
+        code:
+          description: Stable code of the finding.
+          type: str
+          sample: tlsa-no-match
+        severity:
+          description: One of V(critical), V(error), V(warning) and V(info).
+          type: str
+        subject:
+          description: What it is about.
+          type: str
+        evidence:
+          description: What was observed.
+          type: str
+        expected:
+          description: What would have been right, empty when obvious.
+          type: str
+        remedy:
+          description: What to do.
+          type: str
+        rule:
+          description: Where the rule stands.
+          type: str
+        internet_nl:
+          description: Subtests of internet.nl that would see it, too.
+          type: list
+          elements: str
+          sample: [mail_starttls_dane_valid]
+"""
+
+import asyncio
+import ipaddress
+import socket
+import typing as t
+
+from ansible.module_utils.basic import AnsibleModule, missing_required_lib
+
+from ansible_collections.mailsec.dane.plugins.module_utils import _report
+from ansible_collections.mailsec.dane.plugins.module_utils._audit import Audit, Settings
+from ansible_collections.mailsec.dane.plugins.module_utils._deps import missing
+from ansible_collections.mailsec.dane.plugins.module_utils._discovery import is_address
+from ansible_collections.mailsec.dane.plugins.module_utils._dns_client import Server
+from ansible_collections.mailsec.dane.plugins.module_utils._resolv_conf import system_servers
+from ansible_collections.mailsec.dane.plugins.module_utils._resolver import Limits as DnsLimits
+from ansible_collections.mailsec.dane.plugins.module_utils._resolver import TrustedResolver
+from ansible_collections.mailsec.dane.plugins.module_utils._smtp import Limits
+from ansible_collections.mailsec.dane.plugins.module_utils._tlsa import host_name
+
+
+def _check(params: dict[str, t.Any]) -> None:
+    if not params["domains"] and not params["hosts"]:
+        raise ValueError("domains and hosts are both empty: give at least one of them something to audit")
+    for option in ("ip_version", "sni", "key_type"):
+        if not params[option]:
+            raise ValueError(f"{option} is empty: leave it out or give at least one value")
+    for option, limit in (("timeout", 3600), ("dns_timeout", 60)):
+        if not 0 < params[option] <= limit:
+            raise ValueError(f"{option} is {params[option]:g}: it is more than 0 and up to {limit} seconds")
+    if not 0 < params["concurrency"] <= 256:
+        raise ValueError(f"concurrency is {params['concurrency']}: it is 1 to 256")
+    if not 0 < params["port"] < 65536:
+        raise ValueError(f"port is {params['port']}: it is 1 to 65535")
+
+
+def _host(text: str) -> str:
+    return str(ipaddress.ip_address(text)) if is_address(text) else host_name(text)
+
+
+def _servers(given: list[dict[str, t.Any]] | None) -> tuple[Server, ...]:
+    if given is None:
+        return system_servers()
+    for one in given:
+        if not is_address(one["address"].partition("%")[0]):
+            raise ValueError(f"nameservers has {one['address'][:80]!r}, which is no IP address")
+        if not 0 < one["port"] < 65536:
+            raise ValueError(f"nameservers has the port {one['port']}: it is 1 to 65535")
+    if not given:
+        raise ValueError("nameservers is empty: leave it out to use those of /etc/resolv.conf, or give at least one")
+    return tuple(Server(one["address"], one["port"], one["trusted"]) for one in given)
+
+
+def _settings(params: dict[str, t.Any]) -> Settings:
+    total = params["timeout"]
+    managed = params["managed"]
+    return Settings(
+        port=params["port"],
+        ehlo_name=params["ehlo_name"] or socket.gethostname(),
+        concurrency=params["concurrency"],
+        limits=Limits(total=total, greeting=max(Limits.greeting, total / 2)),
+        special_use=params["special_use"],
+        ip_versions=tuple(params["ip_version"]),
+        managed=None if managed is None else frozenset(_host(name) for name in managed),
+        sni=tuple(dict.fromkeys(value == "with" for value in params["sni"])),
+        key_types=tuple(dict.fromkeys(None if value == "any" else value for value in params["key_type"])),
+    )
+
+
+async def _audit(
+    settings: Settings, servers: tuple[Server, ...], dns_timeout: float, domains: list[str], hosts: list[str]
+) -> dict[str, t.Any]:
+    resolver = TrustedResolver(servers, DnsLimits(attempt=dns_timeout))
+    audit = Audit(resolver, settings)
+    by_domain = {one.domain: _report.domain_result(one, audit.now) async for one in audit.domains(domains)}
+    by_host = {one.host: _report.host_result(one, audit.now) async for one in audit.hosts(hosts)}
+    judged_domains, judged_hosts = [by_domain[name] for name in domains], [by_host[name] for name in hosts]
+    everything = [*judged_domains, *judged_hosts]
+    notes = [
+        f"The name server {server} was left aside: it is not on loopback, so that its AD bit can be forged on the way."
+        for server in resolver.left_aside
+    ]
+    notes += _report.notes([host for domain in judged_domains for host in domain["hosts"]] + judged_hosts)
+    return {
+        "status": _report.worst_status(everything),
+        "summary": _report.summary(everything),
+        "report": _report.text(judged_domains, judged_hosts) + [f"Note: {note}" for note in notes],
+        "notes": notes,
+        "domains": judged_domains,
+        "hosts": judged_hosts,
+    }
+
+
+def gather(params: dict[str, t.Any]) -> dict[str, t.Any]:
+    """Return the result for the module parameters; ValueError with a message for people."""
+    _check(params)
+    settings = _settings(params)
+    domains = list(dict.fromkeys(host_name(name) for name in params["domains"]))
+    hosts = list(dict.fromkeys(_host(name) for name in params["hosts"]))
+    return asyncio.run(_audit(settings, _servers(params["nameservers"]), params["dns_timeout"], domains, hosts))
+
+
+def main() -> None:
+    module = AnsibleModule(
+        argument_spec={
+            "domains": {"type": "list", "elements": "str", "default": []},
+            "hosts": {"type": "list", "elements": "str", "default": []},
+            "managed": {"type": "list", "elements": "str"},
+            "port": {"type": "int", "default": 25},
+            "nameservers": {
+                "type": "list",
+                "elements": "dict",
+                "options": {
+                    "address": {"type": "str", "required": True},
+                    "port": {"type": "int", "default": 53},
+                    "trusted": {"type": "bool", "default": False},
+                },
+            },
+            "dns_timeout": {"type": "float", "default": 5},
+            "ehlo_name": {"type": "str"},
+            "timeout": {"type": "float", "default": 30},
+            "concurrency": {"type": "int", "default": 32},
+            "special_use": {"type": "bool", "default": False},
+            "ip_version": {"type": "list", "elements": "int", "choices": [4, 6], "default": [4, 6]},
+            "sni": {"type": "list", "elements": "str", "choices": ["with", "without"], "default": ["with"]},
+            "key_type": {
+                "type": "list",
+                "elements": "str",
+                "choices": ["any", "rsa", "ecdsa"],
+                "default": ["any"],
+                "no_log": False,
+            },
+        },
+        supports_check_mode=True,
+    )
+    for gap in missing("cryptography", "dnspython", "netaddr"):
+        module.fail_json(msg=f"{missing_required_lib(gap.library)} ({gap.why})", exception=gap.trace or None)
+    try:
+        result = gather(module.params)
+    except (ValueError, OSError) as error:
+        module.fail_json(msg=str(error))
+    module.exit_json(changed=False, **result)
+
+
+if __name__ == "__main__":
+    main()
