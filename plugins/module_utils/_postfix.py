@@ -19,6 +19,10 @@ import typing as t
 
 from ansible_collections.mailsec.dane.plugins.module_utils._postconf import SINCE, squeeze, version
 
+# Exit status of timeout(1).
+_TIMED_OUT: t.Final = 124
+
+
 class Run(t.Protocol):
     """Runs a command, ``data`` on its standard input; returns exit status, output, errors."""
 
@@ -102,11 +106,19 @@ class Postfix:
         """Return the setting of -o of one service."""
         return squeeze(self._ask("postconf", "-Ph", f"{name}/{kind}/{parameter}")[0])
 
+    def running(self) -> bool:
+        """Whether this Postfix runs; the queue directory tells, so a copy of its configuration will do."""
+        return self._run([os.path.join(self._programs, "postfix"), "-c", self.directory, "status"])[0] == 0
+
     def check_values(self) -> None:
         """Have a Postfix program read the values that all of them read, and smtpd(8) those of its own."""
         self._ask("postmap", "-q", "x", "static:x")
+        if not self.running():
+            # smtpd(8) would wait for minutes for the other services of Postfix.
+            return
         # A session on standard input, ended at once: smtpd(8) reads all its settings and opens no socket.
-        if self._run([self.value("sendmail_path"), "-C", self.directory, "-bs"], data="QUIT")[0] != 0:
+        session = ["timeout", "20", self.value("sendmail_path"), "-C", self.directory, "-bs"]
+        if self._run(session, data="QUIT")[0] not in (0, _TIMED_OUT):
             raise PostfixError("smtpd(8) does not start with these settings; the mail log says why")
 
 
