@@ -79,7 +79,7 @@ def remember(journal: Journal, step: Step) -> Journal:
 def _with_intended_rrset(entries: tuple[CachedRrset, ...], step: Publish) -> tuple[CachedRrset, ...]:
     for position, entry in enumerate(entries):
         if (entry.owner, entry.records, entry.ttl) == (step.owner, step.records, step.ttl):
-            begun = dataclasses.replace(entry, intended=not entry.served_by, age=0)
+            begun = dataclasses.replace(entry, intended=True, age=0)
             return (*entries[:position], begun, *entries[position + 1 :])
     return (*entries, CachedRrset(step.owner, step.records, step.ttl, intended=True))
 
@@ -88,8 +88,7 @@ def _with_intended_chains(entries: tuple[ServedChain, ...], step: Deploy) -> tup
     by_chain = {entry.chain: entry for entry in entries}
     for chain in step.chains:
         entry = by_chain.get(chain, ServedChain(chain))
-        begun = (entry.intended | frozenset(step.endpoints)) - entry.seen_at
-        by_chain[chain] = dataclasses.replace(entry, intended=begun, age=0)
+        by_chain[chain] = dataclasses.replace(entry, intended=entry.intended | frozenset(step.endpoints), age=0)
     return tuple(by_chain.values())
 
 

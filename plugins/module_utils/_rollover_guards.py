@@ -132,22 +132,24 @@ def deploy_obstacles(
             continue
         if all(matches_cached(entry, chain, policy.strict) for chain in wanted):
             continue
-        found.append(_cache_obstacle(entry, policy, journal.outage))
+        found.append(_cache_obstacle(entry, journal, policy))
     if policy.strict:
         found += _lead_obstacles(journal, wanted)
     return found
 
 
-def _cache_obstacle(entry: CachedRrset, policy: Policy, outage: bool) -> Obstacle:
+def _cache_obstacle(entry: CachedRrset, journal: Journal, policy: Policy) -> Obstacle:
+    outage = journal.outage
     shown = describe(entry.records)
     if entry.served_by:
         addresses = ", ".join(sorted(entry.served_by))
         sentence = f"{addresses} still serves {shown} for {entry.owner}, which does not match the chain to deploy"
         return Obstacle("every authoritative address serves a matching RRset", addresses, sentence)
-    if entry.intended:
-        sentence = f"an update of {entry.owner} to {shown} was begun, and it is not known yet what became of it"
-        return Obstacle("no update is under way", entry.owner, sentence)
     need = cache_seconds(entry, policy, outage)
+    if entry.intended:
+        left = max(policy.effect - journal.effect_age, 0)
+        sentence = f"an update of {entry.owner} to {shown} was begun {_number(journal.effect_age)} s ago and may still come"
+        return Obstacle("no update is under way", entry.owner, sentence, left + need)
     terms = f"TTL {entry.ttl} + application caches {_number(policy.application_cache)}"
     terms += f" + clock margin {_number(policy.clock_margin)}"
     terms += f" + serve-stale {_number(policy.serve_stale)}" if outage else ""
@@ -207,7 +209,7 @@ def change_obstacles(
             continue
         else:
             sentence = f"{describe(after)} does not match the chain {entry.chain.identity[:16]}"
-        found.append(_chain_obstacle(entry, hold, sentence))
+        found.append(_chain_obstacle(entry, hold, sentence, max(policy.effect - journal.effect_age, 0)))
     return found
 
 
@@ -225,13 +227,14 @@ def _change_matches(
     return matches(after, chain, False) and all(groups[key] & chain.satisfies for key in harmful)
 
 
-def _chain_obstacle(entry: ServedChain, hold: float, sentence: str) -> Obstacle:
+def _chain_obstacle(entry: ServedChain, hold: float, sentence: str, effect: float) -> Obstacle:
     if entry.seen_at:
         where = ", ".join(sorted(entry.seen_at))
         return Obstacle("all endpoints have left the chain", where, f"{sentence}, which {where} serves")
     if entry.intended:
         where = ", ".join(sorted(entry.intended))
-        return Obstacle("no deployment is under way", where, f"{sentence}, whose deployment on {where} was begun")
+        sentence += f", whose deployment on {where} was begun and may still come"
+        return Obstacle("no deployment is under way", where, sentence, effect + hold)
     sentence += f": it was last seen {_number(entry.age)} s ago, and counts as served for {_number(hold)} s"
     return Obstacle("t >= T_deployed + soak", "endpoints", sentence, hold - entry.age)
 

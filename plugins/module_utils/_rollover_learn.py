@@ -135,7 +135,7 @@ def _unknown(
 
 
 def _aged(entry: CachedRrset, served_by: frozenset[str], settled: bool) -> CachedRrset:
-    intended = entry.intended and not served_by and not settled
+    intended = entry.intended and not settled
     is_served = bool(served_by) or intended
     # Whoever served it until this look may have handed it out until this very moment.
     age = 0 if is_served or entry.is_served else entry.age
@@ -186,7 +186,7 @@ def _chains(journal: Journal, observation: Observation, policy: Policy, settled:
     found: list[ServedChain] = []
     for chain, entry in entries.items():
         seen_at = frozenset(seen[chain] | (entry.seen_at & unsure))
-        intended = frozenset() if settled else entry.intended - seen_at
+        intended = frozenset() if settled else entry.intended
         is_served = bool(seen_at or intended)
         age = 0 if is_served or entry.is_served else entry.age
         found.append(ServedChain(chain, seen_at, intended, age))

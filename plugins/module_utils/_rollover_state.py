@@ -43,10 +43,11 @@ class Policy:
     (RFC 8767), counted only once an outage of all authoritative addresses was seen. ``unknown_ttl``: longest TTL
     assumed of RRsets that nobody remembers. ``maximum_ttl`` and ``maximum_records`` bound what is published.
     ``worker``: how long a process of the mail server lives on with the former chain. ``soak``: how long a chain
-    that was seen nowhere still counts as served before its record is removed. ``effect``: by when a change that was
-    begun has either happened or never will. ``repeats``: connections to an endpoint before its chains count as
-    known. ``poll``: when to look again if nothing better is known. ``exclusive_owner``: nobody else can write
-    these owner names, so that no edit can hide between two looks.
+    that was seen nowhere still counts as served before its record is removed. ``effect``: by when a step has either
+    happened or never will, counted from the decision: whoever acts must not send a change later than that.
+    ``repeats``: connections to an endpoint before its chains count as known. ``poll``: when to look again if nothing
+    better is known. ``exclusive_owner``: nobody else can write these owner names, so that no edit can hide between
+    two looks.
     """
 
     strict: bool = True
@@ -206,7 +207,8 @@ class Observation:
 class CachedRrset:
     """An RRset that caches may hold. ``records`` is None where nobody knows which one it was.
 
-    ``served_by``: authoritative addresses that had it at the last look; ``intended``: an update to it was begun.
+    ``served_by``: authoritative addresses that had it at the last look; ``intended``: an update to it was begun and
+    may still come, even a second time: a lost answer does not mean a lost update.
     ``age``: seconds proven to have passed since it was seen to be gone everywhere, 0 before. ``signed_until``: end
     of the last signature seen. ``reason`` tells where an unknown one comes from: ``lost`` or ``hidden``.
     """

@@ -208,6 +208,8 @@ class World:
             target = scope.targets[controller.target]
             journal = _rollover_learn.learn(first_journal(), self.observe(ns, srv, 0, 0), target, _NOW)
             journal = dataclasses.replace(_rollover_learn.elapse(journal, _LONG), clock=_NOW)
+            if len(scope.controllers) == 1:
+                journal = dataclasses.replace(journal, owned=scope.records)
             if scope.fresh:
                 journal = dataclasses.replace(lost_journal(target.owners, target.policy), clock=None)
             ctls.append(Ctl(self._journal(journal, controller.target), controller.target, -1, (), 0))
@@ -236,7 +238,7 @@ class World:
         known = memory.get((value, served))
         if known is None:
             records, one = self.values.things[value][0], self.chains.things[served]
-            known = not records if one is NO_TLS else TRUE_MATCH(records, one, strict)
+            known = not records if one is NO_TLS else true_match(records, one, strict)
             memory[value, served] = known
         return known
 
@@ -287,7 +289,7 @@ class World:
         ctls = tuple([ctl._replace(journal=self._later(ctl.journal, ctl.target, 1)) for ctl in state.ctls])
         limbo = state.limbo
         if limbo is not None:
-            limbo = (limbo[0], limbo[1], limbo[2] - 1) if limbo[2] > 0 else None
+            limbo = (limbo[0], limbo[1], limbo[2] - 1) if limbo[2] > 1 else None
         return State(state.ns, lags, cache, state.srv, ctls, limbo, state.trouble, state.budget)
 
     def _later(self, journal: int, target: int, ticks: int) -> int:
@@ -411,8 +413,8 @@ class World:
         for number, ctl in enumerate(state.ctls):
             if ctl.pending >= 0 and "crash" in faults:
                 yield ("crash", number), self._with(state, number, ctl._replace(pending=-1, left=()))
-            if ctl.pending >= 0 and "orphan" in faults and state.limbo is None:
-                life = int(self.scope.targets[ctl.target].policy.effect)
+            life = int(self.scope.targets[ctl.target].policy.effect - self.journals.things[ctl.journal].effect_age)
+            if ctl.pending >= 0 and "orphan" in faults and state.limbo is None and life > 0:
                 orphan = (ctl.pending, ctl.left, life)
                 dead = self._with(state, number, ctl._replace(pending=-1, left=()))
                 yield ("orphan", number), dead._replace(limbo=orphan)
@@ -516,7 +518,7 @@ def _bare(step: Step) -> Step:
 
 
 #: The judge of the model is written apart from the planner's own matching, so that one does not hide the other's fault.
-def TRUE_MATCH(records: Records, one: Chain, strict: bool) -> bool:  # noqa: N802
+def true_match(records: Records, one: Chain, strict: bool) -> bool:
     """Say whether every kind of sender who holds ``records`` accepts the chain (RFC 7671 sections 8 and 9)."""
     if not records:
         return True
