@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import base64
 import dataclasses
+import hashlib
 import itertools
 import os
 import re
@@ -57,22 +58,27 @@ class Facts:
 
 
 class Openssl:
-    """The openssl command at ``path``, run by ``run``."""
+    """The openssl command at ``path``, run by ``run``. What it says of one key or certificate is asked once."""
 
     def __init__(self, run: Run, path: str) -> None:
         self._run = run
         self._path = path
+        self._public_keys: dict[bytes, bytes] = {}
+        self._facts: dict[str, Facts] = {}
 
     def _ask(self, *arguments: str, data: str = "") -> tuple[int, str, str]:
         return self._run([self._path, *arguments], data)
 
     def public_key(self, key: str) -> bytes:
         """Return the raw SubjectPublicKeyInfo of the PEM private key; OpensslError when it cannot be read."""
+        digest = hashlib.sha256(key.encode("utf-8", "surrogateescape")).digest()
+        if digest in self._public_keys:
+            return self._public_keys[digest]
         # An empty passphrase keeps the command from asking for one at a terminal.
         code, out, _err = self._ask("pkey", "-pubout", "-passin", "pass:", data=key)
         if code != 0:
             raise OpensslError("the private key cannot be read: it is damaged, or encrypted, which servers cannot use")
-        return _x509.load_spki(out)
+        return self._public_keys.setdefault(digest, _x509.load_spki(out))
 
     def new_key(self, key_type: str, path: str) -> None:
         """Write a new private key to ``path``. The caller's umask protects it. OpensslError."""
@@ -101,6 +107,8 @@ class Openssl:
 
     def facts(self, certificate: str) -> Facts:
         """Return what the PEM certificate says of itself; OpensslError when it cannot be read."""
+        if certificate in self._facts:
+            return self._facts[certificate]
         code, out, err = self._ask(
             "x509", "-noout", "-subject", "-enddate", "-nameopt", "RFC2253", "-ext", "subjectAltName", data=certificate
         )
@@ -109,9 +117,9 @@ class Openssl:
             raise OpensslError(f"openssl cannot read the certificate: {_last_line(err)}")
         subject = re.search(r"^subject=(.*)$", out, re.M)
         names = re.findall(r"(?:^|,)\s*DNS:([^,\s]+)", out, re.M)
-        return Facts(
-            subject[1] if subject else "", tuple(name.lower() for name in names), ssl.cert_time_to_seconds(end[1])
-        )
+        lower = tuple(name.lower() for name in names)
+        found = Facts(subject[1] if subject else "", lower, ssl.cert_time_to_seconds(end[1]))
+        return self._facts.setdefault(certificate, found)
 
     def verify(self, chain: c.Sequence[str], names: c.Sequence[str]) -> None:
         """Check the PEM ``chain``, leaf first, as a mail sender with a DANE-TA record for its last certificate would.
