@@ -6,7 +6,7 @@
 . "$(dirname "$0")/common.sh"
 
 # What tests of any stage need besides what the lab installs by itself.
-PACKAGES=(git openssl)
+PACKAGES=(git openssl bind9 iproute2 knot unbound)
 
 results=()
 passed=0
