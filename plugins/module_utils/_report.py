@@ -182,12 +182,12 @@ def text(domains: t.Sequence[Result], hosts: t.Sequence[Result]) -> list[str]:
         rows += [_row(host, "  ") for host in domain["hosts"]]
     rows += [_row(host, "") for host in hosts]
     findings = [entry for one in (*domains, *hosts) for entry in one["findings"]]
-    meanings = {f"{one['verdict'].upper()}: {one['meaning']}." for one in domains}
-    meanings |= {f"{one['verdict']}: {one['meaning']}." for one in hosts}
+    meanings = [f"{one['verdict'].upper()}: {one['meaning']}." for one in domains]
+    meanings += [f"{one['verdict']}: {one['meaning']}." for one in hosts]
     return [
         *_table(("MAIL DOMAIN, MX HOST", "VERDICT", "REASON", "TLSA"), rows),
         "",
-        *sorted(meanings),
+        *dict.fromkeys(meanings),
         *_remedies(findings),
         "",
         _last_line(summary([*domains, *hosts])),
