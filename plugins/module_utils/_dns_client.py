@@ -22,10 +22,14 @@ try:
     import dns.name
     import dns.rdataclass
     import dns.rdatatype
+    import dns.rdtypes.ANY.TLSA
 except ImportError:  # reported by _deps
     HAS_DNSPYTHON = False
 else:
     HAS_DNSPYTHON = True
+    # A TLSA record whose digest has the wrong length is one that senders leave aside (SR-T8). To the library it makes
+    # the whole message unreadable, and nobody could find the record, let alone replace it.
+    dns.rdtypes.ANY.TLSA.TLSA._cert_length_by_mtype = {}
 
 #: Largest UDP answer asked for: what gets through unfragmented nearly everywhere (DNS flag day 2020).
 _UDP_BYTES: t.Final = 1232
