@@ -424,6 +424,13 @@ def test_a_wrong_record_is_replaced(call: Call, names: Names, mail: Responder) -
     assert names.served() == (BOTH, 60)
 
 
+def test_a_broken_record_is_replaced(call: Call, names: Names, mail: Responder) -> None:
+    names.meddle("\\# 8 0301010102030405", TA)
+    result = call([EE, TA], exclusive=False)
+    assert (result["changed"], result["before"]["records"]) == (True, [TA, "3 1 1 0102030405"])
+    assert names.served() == (BOTH, 60)
+
+
 def test_a_record_that_matches_is_not_removed_by_the_way(call: Call, names: Names, mail: Responder) -> None:
     names.meddle(EE, FOREIGN)
     said = failure(call([TA], exclusive=False))

@@ -1,0 +1,260 @@
+# Copyright: (c) 2026, mailsec.dane contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What authoritative servers say, and what else they may do: servers on loopback that send any bytes (B06)."""
+
+from __future__ import annotations
+
+import asyncio
+import collections.abc as c
+import contextlib
+import struct
+import typing as t
+
+import dns.flags
+import dns.message
+import dns.rcode
+import dns.rrset
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ansible_collections.mailsec.dane.plugins.module_utils._authority import (
+    AuthorityError,
+    Status,
+    View,
+    find_name_servers,
+    find_zone,
+    observe,
+)
+from ansible_collections.mailsec.dane.plugins.module_utils._dns_question import NameServer, split_port
+from ansible_collections.mailsec.dane.plugins.module_utils._tlsa import TlsaRecord, TlsaRrset
+
+OWNER, ZONE = "_25._tcp.mx.example.nl", "example.nl"
+RECORD = TlsaRecord(3, 1, 1, bytes(32))
+TLSA = f"{OWNER}. 60 IN TLSA {RECORD.to_text()}"
+SOA = f"{ZONE}. 60 IN SOA ns1.{ZONE}. hostmaster.{ZONE}. 7 1 1 1 1"
+
+Answer = t.Callable[[dns.message.Message, str], bytes | None]
+
+
+class _Udp(asyncio.DatagramProtocol):
+    def __init__(self, answer: Answer) -> None:
+        self._answer = answer
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = t.cast(asyncio.DatagramTransport, transport)
+
+    def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
+        wire = self._answer(dns.message.from_wire(data), "udp")
+        if wire is not None:
+            self._transport.sendto(wire, addr)
+
+
+@contextlib.asynccontextmanager
+async def name_server(answer: Answer) -> c.AsyncIterator[NameServer]:
+    """Answer with what ``answer`` returns for a query and ``udp`` or ``tcp``, or not at all for None."""
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        (length,) = struct.unpack("!H", await reader.readexactly(2))
+        wire = answer(dns.message.from_wire(await reader.readexactly(length)), "tcp")
+        if wire is not None:
+            writer.write(struct.pack("!H", len(wire)) + wire)
+        writer.close()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    loop = asyncio.get_running_loop()
+    transport, _protocol = await loop.create_datagram_endpoint(lambda: _Udp(answer), ("127.0.0.1", port))
+    try:
+        yield NameServer("127.0.0.1", port)
+    finally:
+        transport.close()
+        server.close()
+
+
+def message(
+    query: dns.message.Message,
+    answer: t.Sequence[str] = (),
+    authority: t.Sequence[str] = (),
+    rcode: str = "NOERROR",
+    authoritative: bool = True,
+) -> dns.message.Message:
+    reply = dns.message.make_response(query)
+    reply.set_rcode(dns.rcode.from_text(rcode))
+    if authoritative:
+        reply.flags |= dns.flags.AA
+    for section, lines in ((reply.answer, answer), (reply.authority, authority)):
+        for line in lines:
+            name, ttl, rdclass, rdtype, rdata = line.split(None, 4)
+            section.append(dns.rrset.from_text(name, int(ttl), rdclass, rdtype, rdata))
+    return reply
+
+
+def always(**said: t.Any) -> Answer:
+    """The same for every TLSA question; the SOA record for the others."""
+
+    def answer(query: dns.message.Message, _transport: str) -> bytes:
+        about_soa = "SOA" in query.question[0].to_text()
+        return message(query, [SOA]).to_wire() if about_soa else message(query, **said).to_wire()
+
+    return answer
+
+
+def look(answer: Answer, timeout: float = 3) -> View:
+    async def run() -> View:
+        async with name_server(answer) as server:
+            (view,) = await observe(OWNER, ZONE, [server], timeout)
+            return view
+
+    return asyncio.run(run())
+
+
+@pytest.mark.parametrize(
+    ("said", "status"),
+    [
+        ({"answer": [TLSA]}, Status.SERVED),
+        ({"answer": [TLSA.upper()]}, Status.SERVED),
+        ({"authority": [SOA]}, Status.ABSENT),
+        ({"authority": [SOA], "rcode": "NXDOMAIN"}, Status.ABSENT),
+        ({}, Status.MALFORMED),
+        ({"rcode": "NXDOMAIN"}, Status.MALFORMED),
+        ({"answer": [TLSA], "authoritative": False}, Status.LAME),
+        ({"authority": [f"{ZONE}. 60 IN NS ns1.{ZONE}."], "authoritative": False}, Status.LAME),
+        ({"authority": [SOA.replace("example.nl. 60", "nl. 60")]}, Status.LAME),
+        ({"answer": [f"{OWNER}. 60 IN CNAME mx._tlsa.{ZONE}."]}, Status.ALIAS),
+        ({"answer": [f"other.{ZONE}. 60 IN TLSA {RECORD.to_text()}"], "authority": [SOA]}, Status.ABSENT),
+        ({"rcode": "REFUSED"}, Status.REFUSED),
+        ({"rcode": "NOTAUTH"}, Status.REFUSED),
+        ({"rcode": "SERVFAIL"}, Status.SERVFAIL),
+        ({"rcode": "FORMERR"}, Status.MALFORMED),
+    ],
+    ids=str,
+)
+def test_each_answer_has_its_status(said: dict[str, t.Any], status: Status) -> None:
+    view = look(always(**said))
+    assert view.status is status
+    assert view.serial == 7
+    assert bool(view.records) is (status is Status.SERVED) and bool(view.detail) is not view.is_known
+
+
+@pytest.mark.parametrize("data", [b"", b"short", bytes(33)])
+def test_a_record_that_is_broken_is_served_all_the_same(data: bytes) -> None:
+    wire = TlsaRecord(3, 1, 1, data).to_wire()
+    view = look(always(answer=[TLSA, f"{OWNER}. 60 IN TLSA \\# {len(wire)} {wire.hex()}"]))
+    assert set(view.records) == {RECORD, TlsaRecord(3, 1, 1, data)}
+
+
+def test_silence_is_no_absence() -> None:
+    view = look(lambda _query, _transport: None, timeout=0.3)
+    assert (view.status, view.is_known, view.serial) == (Status.TIMEOUT, False, None)
+
+
+def test_a_datagram_that_gets_lost_is_asked_for_again() -> None:
+    seen: list[str] = []
+
+    def answer(query: dns.message.Message, transport: str) -> bytes | None:
+        seen.append(transport)
+        return always(answer=[TLSA])(query, transport) if len(seen) > 2 else None
+
+    assert look(answer).status is Status.SERVED
+
+
+def test_what_does_not_fit_is_asked_for_over_tcp() -> None:
+    many = [f"{OWNER}. 60 IN TLSA 3 1 1 {number:064x}" for number in range(60)]
+
+    def answer(query: dns.message.Message, transport: str) -> bytes:
+        full = message(query, [SOA] if "SOA" in query.question[0].to_text() else many)
+        if transport == "udp" and len(full.to_wire(max_size=65535)) > 1232:
+            full = message(query)
+            full.flags |= dns.flags.TC
+        return full.to_wire(max_size=65535)
+
+    assert len(look(answer).records) == 60
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.binary(min_size=0, max_size=80))
+def test_any_bytes_are_no_answer(noise: bytes) -> None:
+    view = look(lambda query, _transport: struct.pack("!H", query.id) + noise, timeout=0.2)
+    assert not view.is_known
+
+
+def test_what_is_served_is_compared_with_its_ttl() -> None:
+    view = look(always(answer=[TLSA]))
+    assert view.serves(TlsaRrset(OWNER, (RECORD,), 60))
+    assert not view.serves(TlsaRrset(OWNER, (RECORD,), 61))
+    assert not view.serves(TlsaRrset(OWNER, (RECORD, TlsaRecord(3, 1, 1, b"x" * 32)), 60))
+    assert not view.serves(TlsaRrset(OWNER, ()))
+    assert look(always(authority=[SOA])).serves(TlsaRrset(OWNER, ()))
+    assert not look(always(rcode="SERVFAIL")).serves(TlsaRrset(OWNER, ()))
+
+
+def zone_of(answer: Answer, recursive: bool = False) -> str:
+    async def run() -> str:
+        async with name_server(answer) as server:
+            return await find_zone(server, OWNER, 2, recursive)
+
+    return asyncio.run(run())
+
+
+def test_the_zone_of_a_name() -> None:
+    assert zone_of(lambda query, _t: message(query, authority=[SOA], rcode="NXDOMAIN").to_wire()) == ZONE
+    root = SOA.replace("example.nl. 60", ". 60")
+    assert zone_of(lambda query, _t: message(query, authority=[root]).to_wire()) == ""
+    assert zone_of(lambda query, _t: message(query, authority=[SOA], authoritative=False).to_wire(), True) == ZONE
+
+
+def test_the_soa_record_beside_an_alias_is_not_that_of_the_name() -> None:
+    def answer(query: dns.message.Message, _transport: str) -> bytes:
+        if query.question[0].name.to_text() == f"{OWNER}.":
+            alias = f"{OWNER}. 60 IN CNAME tlsa.nl."
+            return message(query, [alias], [SOA.replace("example.nl. 60", "nl. 60")]).to_wire()
+        return message(query, authority=[SOA]).to_wire()
+
+    assert zone_of(answer) == ZONE
+
+
+@pytest.mark.parametrize(
+    ("said", "why"),
+    [
+        ({"rcode": "REFUSED"}, "answers REFUSED"),
+        ({"authoritative": False}, "not authoritative"),
+        ({"authority": [f"{ZONE}. 60 IN NS ns9.nl."], "authoritative": False}, "delegates example.nl to others"),
+        ({"authority": [SOA.replace("example.nl. 60", "other.nl. 60")]}, "names no zone"),
+    ],
+)
+def test_a_server_that_has_not_the_zone(said: dict[str, t.Any], why: str) -> None:
+    with pytest.raises(AuthorityError, match=why):
+        zone_of(lambda query, _transport: message(query, **said).to_wire())
+
+
+def test_a_flood_of_name_servers_is_refused() -> None:
+    names = [f"{ZONE}. 60 IN NS ns{number}.{ZONE}." for number in range(40)]
+
+    async def run() -> None:
+        async with name_server(lambda query, _transport: message(query, names).to_wire()) as server:
+            await find_name_servers(ZONE, server, [], 2)
+
+    with pytest.raises(AuthorityError, match="40 name servers"):
+        asyncio.run(run())
+
+
+@pytest.mark.parametrize(
+    ("text", "host", "port"),
+    [
+        ("192.0.2.1", "192.0.2.1", 53),
+        ("192.0.2.1:5353", "192.0.2.1", 5353),
+        ("2001:db8::1", "2001:db8::1", 53),
+        ("[2001:db8::1]:54", "2001:db8::1", 54),
+        ("ns1.example.nl:54", "ns1.example.nl", 54),
+    ],
+)
+def test_a_server_with_or_without_port(text: str, host: str, port: int) -> None:
+    assert split_port(text, 53) == (host, port)
+
+
+def test_a_port_that_is_none() -> None:
+    with pytest.raises(ValueError, match="port 70000"):
+        split_port("192.0.2.1:70000", 53)

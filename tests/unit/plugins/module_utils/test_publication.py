@@ -1,0 +1,123 @@
+# Copyright: (c) 2026, mailsec.dane contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The rules of publication that need no server: what is refused as nonsense, what is wanted, what an endpoint shows."""
+
+from __future__ import annotations
+
+import datetime
+
+import pytest
+from support.credentials import ecdsa
+
+from ansible_collections.mailsec.dane.plugins.module_utils._coverage import Fit, cover, helpful
+from ansible_collections.mailsec.dane.plugins.module_utils._publication import (
+    PublicationError,
+    Wish,
+    check,
+    same,
+    target,
+)
+from ansible_collections.mailsec.dane.plugins.module_utils._smtp import Endpoint, Probe
+from ansible_collections.mailsec.dane.plugins.module_utils._tlsa import EMPTY_DIGESTS, TlsaRecord, TlsaRrset, compute
+from ansible_collections.mailsec.dane.plugins.module_utils._x509 import load_der
+
+OWNER, HOST = "_25._tcp.mx.example.nl", "mx.example.nl"
+A, B, C = (TlsaRecord(3, 1, 1, letter * 32) for letter in (b"a", b"b", b"c"))
+NOW = datetime.datetime.now(datetime.UTC)
+SERVED = ecdsa(HOST)
+EE = compute(load_der(SERVED.chain[0]), 3, 1, 1)
+TA = compute(load_der(SERVED.chain[1]), 2, 1, 1)
+SEEN = Probe(Endpoint("192.0.2.1"), HOST, "tls", chain=SERVED.chain)
+
+
+def rrset(*records: TlsaRecord, ttl: int | None = 3600) -> TlsaRrset:
+    return TlsaRrset(OWNER, records, ttl)
+
+
+@pytest.mark.parametrize(
+    ("records", "code"),
+    [
+        ((TlsaRecord(3, 1, 1, next(iter(EMPTY_DIGESTS))), A), "tlsa-empty-digest"),
+        ((TlsaRecord(3, 1, 1, b"short"), A), "tlsa-bad-field"),
+        ((TlsaRecord(3, 7, 1, bytes(32)), A), "tlsa-bad-field"),
+        ((TlsaRecord(1, 1, 1, b"x" * 32),), "tlsa-all-unusable"),
+        (tuple(TlsaRecord(3, 1, 1, bytes([number]) * 32) for number in range(1, 15)), "tlsa-too-many-records"),
+    ],
+)
+def test_nonsense_is_refused(records: tuple[TlsaRecord, ...], code: str) -> None:
+    with pytest.raises(PublicationError, match=code):
+        check(rrset(*records))
+
+
+def test_what_is_merely_unwise_gives_a_warning() -> None:
+    assert check(rrset(A, B)) == ()
+    assert check(rrset()) == ()
+    warnings = check(rrset(A, TlsaRecord(3, 0, 1, b"x" * 32), ttl=90000))
+    assert [warning.partition(":")[0] for warning in warnings] == ["tlsa-cert-selector", "ttl-too-long"]
+
+
+@pytest.mark.parametrize(
+    ("records", "current", "exclusive", "result"),
+    [
+        ((A,), (), True, (A,)),
+        ((A,), (), False, (A,)),
+        ((A,), (A, B), True, (A,)),
+        ((A,), (A, B), False, (A, B)),
+        ((A, B), (A, B), False, (A, B)),
+        ((A, B), (A, C), False, (A, B)),
+        ((), (A,), False, ()),
+    ],
+)
+def test_what_is_to_stand_there(
+    records: tuple[TlsaRecord, ...], current: tuple[TlsaRecord, ...], exclusive: bool, result: tuple[TlsaRecord, ...]
+) -> None:
+    wish = Wish(OWNER, HOST, 25, records, 3600, exclusive=exclusive)
+    assert set(target(wish, rrset(*current, ttl=60)).records) == set(result)
+
+
+def test_the_ttl_is_ours_only_when_the_records_are() -> None:
+    wish = Wish(OWNER, HOST, 25, (A,), 3600, exclusive=False)
+    assert target(wish, rrset(A, B, ttl=60)).ttl == 60
+    assert target(wish, rrset(A, ttl=60)).ttl == 3600
+    assert not same(rrset(A, ttl=60), rrset(A))
+    assert same(rrset(ttl=None), rrset(ttl=60))
+
+
+@pytest.mark.parametrize(
+    ("outcome", "fit"),
+    [
+        ("starttls-missing", Fit.MISMATCH),
+        ("starttls-refused", Fit.MISMATCH),
+        ("tls-handshake-failed", Fit.MISMATCH),
+        ("connect-failed", Fit.UNKNOWN),
+        ("smtp-greeting-failed", Fit.UNKNOWN),
+        ("smtp-protocol-error", Fit.UNKNOWN),
+        ("ehlo-rejected", Fit.UNKNOWN),
+        ("starttls-handshake-reset", Fit.UNKNOWN),
+        ("probe-timeout", Fit.UNKNOWN),
+    ],
+)
+def test_an_endpoint_without_tls(outcome: str, fit: Fit) -> None:
+    probe = Probe(Endpoint("192.0.2.1"), HOST, outcome, detail="so it was")
+    seen = cover(probe, (EE,), HOST, NOW)
+    assert (seen.fit, seen.reason, seen.detail) == (fit, outcome, "so it was")
+    assert helpful(probe, (EE,), HOST, NOW) == set()
+
+
+def test_an_endpoint_with_tls() -> None:
+    assert cover(SEEN, (EE, A), HOST, NOW).fit is Fit.MATCHES
+    assert cover(SEEN, (TA,), HOST, NOW).fit is Fit.MATCHES
+    assert cover(SEEN, (A,), HOST, NOW).fit is Fit.MISMATCH
+    assert cover(SEEN, (TA,), "mx2.example.nl", NOW).reason == "ta-name-mismatch"
+    assert helpful(SEEN, (EE, TA, A), HOST, NOW) == {EE, TA}
+
+
+def test_certificates_that_cannot_be_seen_are_unknown() -> None:
+    leaf_only = Probe(SEEN.endpoint, HOST, "tls", chain=SERVED.chain[:1], chain_complete=False)
+    assert cover(leaf_only, (EE, TA), HOST, NOW).fit is Fit.MATCHES
+    assert cover(leaf_only, (TA,), HOST, NOW).fit is Fit.UNKNOWN
+    assert cover(leaf_only, (A,), HOST, NOW).fit is Fit.MISMATCH
+    for chain in ((), (b"rubbish",)):
+        assert cover(Probe(SEEN.endpoint, HOST, "tls", chain=chain), (EE,), HOST, NOW).fit is Fit.UNKNOWN
