@@ -17,9 +17,9 @@ HEAD = """\
 <!-- Made from plugins/module_utils/_catalogue.py by `make findings`; edit that file instead. -->
 # Findings
 
-What the audit and the modules report. A code never changes its meaning and is never used for something else, so that it can
-be filtered and counted. With each finding come its subject, what was seen, what would have been right, and the remedy below.
-The severity is the usual one; it can be higher where it was seen that mail is refused now.
+What the audit and the modules report. A code never changes its meaning and is never used for something else, so that it
+can be filtered and counted. With each finding come its subject, what was seen, what would have been right, and the
+remedy below. The severity is the usual one; it can be higher where it was seen that mail is refused now.
 """
 
 SEVERITIES = {

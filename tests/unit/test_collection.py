@@ -36,9 +36,9 @@ def strings(module: Path) -> dict[str, t.Any]:
     """DOCUMENTATION, EXAMPLES and RETURN of a module, as text."""
     found = {}
     for node in ast.parse(module.read_text()).body:
-        if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
-            if isinstance(node.value, ast.Constant) and isinstance(node.value.value, str):
-                found[node.targets[0].id] = node.value.value
+        match node:
+            case ast.Assign(targets=[ast.Name(id=name)], value=ast.Constant(value=str(text))):
+                found[name] = text
     return found
 
 

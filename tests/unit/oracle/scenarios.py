@@ -118,7 +118,7 @@ def _specs(rng: random.Random) -> list[Spec]:
 def _extras(rng: random.Random, specs: list[Spec]) -> list[Spec]:
     change = dataclasses.replace
     found: list[Spec] = []
-    for dummy in range(rng.choice((0, 0, 0, 1, 1, 2))):
+    for _round in range(rng.choice((0, 0, 0, 1, 1, 2))):
         kind, base = rng.randrange(6), rng.choice(specs)
         if kind == 0:
             found.append(Spec("Stranger", "Stranger", "stranger", "stranger"))
@@ -139,7 +139,7 @@ def _extras(rng: random.Random, specs: list[Spec]) -> list[Spec]:
 
 def _records(rng: random.Random, certificates: list[bytes], unsent: list[bytes]) -> list[TlsaRecord]:
     found: list[TlsaRecord] = []
-    for dummy in range(rng.choice((1, 1, 1, 2, 2, 3, 4))):
+    for _round in range(rng.choice((1, 1, 1, 2, 2, 3, 4))):
         usage, selector = rng.choice((2, 2, 2, 3)), rng.choice((0, 1, 1))
         matching_type = rng.choice((0, 1, 1, 1, 2))
         source = certificates[0] if usage == 3 and rng.random() < 0.6 else rng.choice(certificates + unsent)
