@@ -58,9 +58,25 @@ CATALOGUE: t.Final[t.Mapping[str, tuple[str, str, str]]] = {
         "warning", "RFC 5280 section 4.1.2.5",
         "Renew the certificate with the same key; no DNS change is needed for 3 1 1 records.",
     ),
+    "certificate-key-insufficient": (
+        "error", "NCSC-NL TLS guidelines",
+        "Renew the certificates named with ECDSA P-256 or RSA of 3072 bits; with DANE this is a rotation.",
+    ),
+    "certificate-key-phase-out": (
+        "warning", "NCSC-NL TLS guidelines",
+        "Let the next key be ECDSA P-256 or RSA of 3072 bits or more.",
+    ),
     "certificate-name-mismatch": (
         "info", "RFC 7672 section 3.2.2",
         "Issue a certificate whose subjectAltName has the MX host name; only 3 x x records do without it.",
+    ),
+    "certificate-signature-insufficient": (
+        "error", "NCSC-NL TLS guidelines",
+        "Have the certificates named signed with SHA-256 or longer.",
+    ),
+    "certificate-signature-phase-out": (
+        "warning", "NCSC-NL TLS guidelines",
+        "Have the certificates named signed with SHA-256 or longer at their next renewal.",
     ),
     "chain-incomplete": (
         "error", "RFC 7672 section 3.1.2",
@@ -69,6 +85,26 @@ CATALOGUE: t.Final[t.Mapping[str, tuple[str, str, str]]] = {
     "chain-unreadable": (
         "error", "RFC 5280 section 4.1",
         "Replace the certificate: it does not parse, and senders need not accept what they cannot read.",
+    ),
+    "cipher-insufficient": (
+        "error", "NCSC-NL TLS guidelines",
+        "Remove the cipher suites named from the configuration of the mail server.",
+    ),
+    "cipher-order-violation": (
+        "error", "NCSC-NL TLS guidelines",
+        "Let the server enforce its own order, better suites first, or offer only good and sufficient ones.",
+    ),
+    "cipher-phase-out": (
+        "warning", "NCSC-NL TLS guidelines",
+        "Plan to remove the cipher suites named; ECDHE with AEAD is enough.",
+    ),
+    "client-renegotiation-allowed": (
+        "info", "NCSC-NL TLS guidelines",
+        "Refuse renegotiations that the client starts.",
+    ),
+    "client-renegotiation-unlimited": (
+        "warning", "NCSC-NL TLS guidelines",
+        "Refuse renegotiations that the client starts: they cost the server more than the client.",
     ),
     "command-rewritten": (
         "error", "Cisco ASA inspect esmtp",
@@ -129,6 +165,26 @@ CATALOGUE: t.Final[t.Mapping[str, tuple[str, str, str]]] = {
     "endpoint-divergence": (
         "critical", "RFC 7671 section 8",
         "Bring the odd node to the published key or take it out of service.",
+    ),
+    "extended-master-secret-missing": (
+        "error", "RFC 7627",
+        "Upgrade the TLS library of the mail server, or switch the extended master secret on.",
+    ),
+    "kex-group-insufficient": (
+        "error", "NCSC-NL TLS guidelines",
+        "Remove the groups named, and finite-field Diffie-Hellman altogether.",
+    ),
+    "kex-group-phase-out": (
+        "warning", "NCSC-NL TLS guidelines",
+        "Plan to remove the groups named; x25519 and secp256r1 are enough.",
+    ),
+    "kex-hash-insufficient": (
+        "error", "RFC 9155",
+        "Restrict the signature algorithms of TLS 1.2 to SHA-256 and longer.",
+    ),
+    "kex-hash-phase-out": (
+        "warning", "NCSC-NL TLS guidelines",
+        "Restrict the signature algorithms of TLS 1.2 to SHA-256 and longer.",
     ),
     "key-shared-across-mx": (
         "warning", "RFC 7672 section 2.2.3",
@@ -213,6 +269,10 @@ CATALOGUE: t.Final[t.Mapping[str, tuple[str, str, str]]] = {
     "rrsig-expiring": (
         "warning", "RFC 7671 section 11",
         "Keep the remaining life of signatures above twice the TTL plus the refresh of the secondaries.",
+    ),
+    "secure-renegotiation-missing": (
+        "error", "RFC 5746",
+        "Upgrade the TLS library of the mail server, or switch secure renegotiation on.",
     ),
     "senders-differ": (
         "error", "RFC 7671",
@@ -322,13 +382,37 @@ CATALOGUE: t.Final[t.Mapping[str, tuple[str, str, str]]] = {
         "warning", "RFC 7671 section 5.2",
         "List every active and backup issuer for the key type, or use current and next 3 1 1 records.",
     ),
+    "tls-compression-enabled": (
+        "error", "NCSC-NL TLS guidelines",
+        "Switch off compression in TLS.",
+    ),
     "tls-handshake-failed": (
         "critical", "RFC 7672 section 2.2",
         "Enable TLS 1.2 and 1.3 with common cipher suites and check certificate and key.",
     ),
+    "tls-scan-incomplete": (
+        "warning", "NCSC-NL TLS guidelines",
+        "Repeat the scan with more time or connections; until then nothing is known about the part named.",
+    ),
+    "tls-version-insufficient": (
+        "error", "NCSC-NL TLS guidelines",
+        "Switch off the protocol versions named; TLS 1.2 and 1.3 serve every sender that matters.",
+    ),
+    "tls-version-phase-out": (
+        "warning", "NCSC-NL TLS guidelines",
+        "Plan to switch off the protocol versions named.",
+    ),
     "tls-version-too-old": (
         "error", "NCSC TLS guidelines 2025-05",
         "Enable TLS 1.2 and 1.3.",
+    ),
+    "tls13-ffdhe-group-insufficient": (
+        "error", "NCSC-NL TLS guidelines",
+        "Remove the finite-field groups named from TLS 1.3 as well.",
+    ),
+    "tls13-ffdhe-group-phase-out": (
+        "warning", "NCSC-NL TLS guidelines",
+        "Plan to remove the finite-field groups named from TLS 1.3 as well.",
     ),
     "tlsa-absent": (
         "error", "RFC 7672 section 2.2",
@@ -417,6 +501,10 @@ CATALOGUE: t.Final[t.Mapping[str, tuple[str, str, str]]] = {
     "ttl-too-long": (
         "warning", "RFC 7671 section 11",
         "Use a TTL between 1800 and 3600 seconds, and wait the old TTL after lowering it.",
+    ),
+    "zero-rtt-enabled": (
+        "error", "NCSC-NL TLS guidelines",
+        "Switch off early data (0-RTT).",
     ),
     "zone-no-ds": (
         "error", "RFC 4035 section 5.2",

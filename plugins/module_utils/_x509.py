@@ -358,6 +358,12 @@ class Certificate:
         return _SIGNATURES.get(dotted, (dotted, ""))[0]
 
     @functools.cached_property
+    def signature_hash(self) -> str:
+        """Hash of the signature as ``cryptography`` names it (``sha256``), '' for EdDSA, whose hash is part of it."""
+        found = self._field("the signature hash", lambda cert: cert.signature_hash_algorithm)
+        return found.name if found else ""
+
+    @functools.cached_property
     def signature_family(self) -> str:
         """The type of key that made the signature (see :attr:`key_type`), '' when not known here."""
         dotted = self._field("the signature algorithm", lambda cert: cert.signature_algorithm_oid.dotted_string)
