@@ -21,7 +21,7 @@ def is_special_use(address: str) -> bool:
     """
     try:
         parsed = netaddr.IPAddress(address)
-    except netaddr.AddrFormatError as error:
+    except (netaddr.AddrFormatError, ValueError) as error:
         raise ValueError(f"{address!r} is not an IP address") from error
     if parsed.is_ipv4_mapped():
         parsed = parsed.ipv4()

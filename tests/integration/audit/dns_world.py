@@ -60,7 +60,9 @@ class Zone:
     listed: bool = True
     days: int = 14
     spoil: Callable[[dns.zone.Zone], None] | None = None
-    key: ec.EllipticCurvePrivateKey = dataclasses.field(default_factory=lambda: ec.generate_private_key(ec.SECP256R1()))
+    key: ec.EllipticCurvePrivateKey = dataclasses.field(
+        default_factory=lambda: ec.generate_private_key(ec.SECP256R1())
+    )
 
     @property
     def origin(self) -> dns.name.Name:
@@ -85,8 +87,12 @@ class Zone:
         if self.signed:
             now = datetime.datetime.now(datetime.UTC)
             dns.dnssec.sign_zone(
-                zone, keys=[(self.key, self.dnskey)], add_dnskey=True, dnskey_ttl=300,
-                inception=now - datetime.timedelta(days=30), expiration=now + datetime.timedelta(days=self.days),
+                zone,
+                keys=[(self.key, self.dnskey)],
+                add_dnskey=True,
+                dnskey_ttl=300,
+                inception=now - datetime.timedelta(days=30),
+                expiration=now + datetime.timedelta(days=self.days),
             )
         if self.spoil is not None:
             self.spoil(zone)
@@ -145,10 +151,7 @@ class World:
         parent = dns.name.from_text(name)
         names = {zone.name: zone.origin for zone in self._zones.values() if zone.name != "."}
         below = [n for n, origin in names.items() if origin.is_subdomain(parent) and origin != parent]
-        return [
-            self._zones[n] for n in below
-            if not any(names[n].is_subdomain(names[m]) and m != n for m in below)
-        ]
+        return [self._zones[n] for n in below if not any(names[n].is_subdomain(names[m]) and m != n for m in below)]
 
     def _start_knot(self) -> None:
         entries = []
@@ -169,7 +172,7 @@ class World:
 
     def _start_unbound(self) -> None:
         stubs = "".join(
-            f"stub-zone:\n  name: \"{zone}\"\n  stub-addr: {HERE}@{self._answering.get(zone, self.authority)}\n"
+            f'stub-zone:\n  name: "{zone}"\n  stub-addr: {HERE}@{self._answering.get(zone, self.authority)}\n'
             for zone in {*self._zones, *self._answering}
         )
         anchor = self.directory / "anchor"
@@ -177,8 +180,8 @@ class World:
         config = self.directory / "unbound.conf"
         config.write_text(
             f"server:\n  interface: {HERE}@{self.resolver}\n  do-not-query-localhost: no\n  use-syslog: no\n"
-            f"  logfile: {self.directory}/unbound.log\n  directory: {self.directory}\n  pidfile: \"\"\n  chroot: \"\"\n"
-            f"  username: \"\"\n  module-config: \"validator iterator\"\n  trust-anchor-file: {anchor}\n  ede: yes\n"
+            f'  logfile: {self.directory}/unbound.log\n  directory: {self.directory}\n  pidfile: ""\n  chroot: ""\n'
+            f'  username: ""\n  module-config: "validator iterator"\n  trust-anchor-file: {anchor}\n  ede: yes\n'
             "  trust-anchor-signaling: no\n  cache-max-negative-ttl: 0\n  aggressive-nsec: no\n  val-log-level: 2\n"
             f"remote-control:\n  control-enable: no\n{stubs}",
             encoding="ascii",
@@ -219,12 +222,19 @@ def zones() -> Iterator[Zone]:
     host = "mx 300 IN A 192.0.2.25\nmx 300 IN AAAA 2001:db8::25\n@ 300 IN MX 10 mx\n"
     tlsa = f"_25._tcp.mx 600 IN TLSA 3 1 1 {'ab' * 32}\n"
     many = "".join(f"_25._tcp.many 300 IN TLSA 3 1 2 {number:02x}{'cd' * 63}\n" for number in range(30))
-    yield Zone("good.nl.", host + tlsa + many + "many 300 IN A 192.0.2.30\nalias 300 IN CNAME mx\n"
-               "out 300 IN CNAME mx.plain.nl.\nback 300 IN CNAME door.plain.nl.\nfar 300 IN DNAME good.nl.\n")
+    yield Zone(
+        "good.nl.",
+        host + tlsa + many + "many 300 IN A 192.0.2.30\nalias 300 IN CNAME mx\n"
+        "out 300 IN CNAME mx.plain.nl.\nback 300 IN CNAME door.plain.nl.\nfar 300 IN DNAME good.nl.\n",
+    )
     yield Zone("plain.nl.", host + tlsa + "door 300 IN CNAME mx.good.nl.\n", signed=False)
     yield Zone("nods.nl.", host + tlsa, listed=False)
     yield Zone("bogus.nl.", host + tlsa, spoil=with_other_address)
     yield Zone("expired.nl.", host + tlsa, days=-2)
     yield Zone("denial.nl.", host, spoil=without_nsec)
-    yield Zone("loop.nl.", "a 300 IN CNAME b\nb 300 IN CNAME a\n"
-               + "".join(f"c{number} 300 IN CNAME c{number + 1}\n" for number in range(12)) + "c12 300 IN A 192.0.2.1\n")
+    yield Zone(
+        "loop.nl.",
+        "a 300 IN CNAME b\nb 300 IN CNAME a\n"
+        + "".join(f"c{number} 300 IN CNAME c{number + 1}\n" for number in range(12))
+        + "c12 300 IN A 192.0.2.1\n",
+    )

@@ -7,11 +7,12 @@ from __future__ import annotations
 import asyncio
 
 import pytest
+from dns_world import HERE, World, free_port
+
 from ansible_collections.mailsec.dane.plugins.module_utils._answer import Answer, Outcome, Security
 from ansible_collections.mailsec.dane.plugins.module_utils._discovery import HostDns, Policy, locate
 from ansible_collections.mailsec.dane.plugins.module_utils._dns_client import Server
 from ansible_collections.mailsec.dane.plugins.module_utils._resolver import Limits, TrustedResolver
-from dns_world import HERE, World, free_port
 
 SECURE, INSECURE = Security.SECURE, Security.INSECURE
 
@@ -115,7 +116,8 @@ def test_one_insecure_hop_makes_all_after_it_insecure_d9(world: World) -> None:
     answer = ask(world, "back.good.nl", "A")
     assert (answer.security, answer.canonical_name, answer.rdata) == (INSECURE, "mx.good.nl", ("192.0.2.25",))
     assert [(alias.owner, alias.security) for alias in answer.aliases] == [
-        ("back.good.nl", SECURE), ("door.plain.nl", INSECURE),
+        ("back.good.nl", SECURE),
+        ("door.plain.nl", INSECURE),
     ]
 
 

@@ -54,12 +54,25 @@ class MemoryDns:
         if reason:
             how = Security.BOGUS if reason == "dnssec-bogus" else Security.INDETERMINATE
             return Answer(
-                name, rdtype, Outcome.ERROR, how, aliases=tuple(aliases), canonical_name=current, reason=reason,
-                detail=f"{rdtype} of {current}: {reason}", unproven=unproven,
+                name,
+                rdtype,
+                Outcome.ERROR,
+                how,
+                aliases=tuple(aliases),
+                canonical_name=current,
+                reason=reason,
+                detail=f"{rdtype} of {current}: {reason}",
+                unproven=unproven,
             )
         rdata, own = self._data.get((current, rdtype), ((), self._names.get(current, SECURE)))
         outcome = Outcome.DATA if rdata else Outcome.NODATA if current in self._names else Outcome.NXDOMAIN
         return Answer(
-            name, rdtype, outcome, own if security is SECURE else security, rdata, 3600 if rdata else None,
-            tuple(aliases), current,
+            name,
+            rdtype,
+            outcome,
+            own if security is SECURE else security,
+            rdata,
+            3600 if rdata else None,
+            tuple(aliases),
+            current,
         )

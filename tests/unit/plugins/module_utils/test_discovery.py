@@ -9,6 +9,8 @@ from __future__ import annotations
 import asyncio
 
 import pytest
+from support.memory_dns import INSECURE, MemoryDns
+
 from ansible_collections.mailsec.dane.plugins.module_utils import _discovery
 from ansible_collections.mailsec.dane.plugins.module_utils._answer import Outcome
 from ansible_collections.mailsec.dane.plugins.module_utils._discovery import (
@@ -19,7 +21,6 @@ from ansible_collections.mailsec.dane.plugins.module_utils._discovery import (
     find_mx,
     locate,
 )
-from support.memory_dns import INSECURE, MemoryDns
 
 TLSA = "3 1 1 " + 32 * "ab"
 LOOKUP_ERRORS = ("dnssec-bogus", "dns-servfail", "dns-refused", "dns-timeout", "dns-malformed")
@@ -58,7 +59,11 @@ class TestMailDomain:
         assert found.next_hops == ("example.nl", "shop.example.org")
 
     def test_insecure_alias_of_the_domain_makes_the_mx_set_insecure_m2_n2(self) -> None:
-        dns = MemoryDns().alias("example.nl", "x.example.org", INSECURE).add("x.example.org", "MX", "10 mx.example.org.")
+        dns = (
+            MemoryDns()
+            .alias("example.nl", "x.example.org", INSECURE)
+            .add("x.example.org", "MX", "10 mx.example.org.")
+        )
         found = mx_of(dns)
         assert not found.is_secure
         assert found.next_hops == ()
@@ -127,7 +132,9 @@ class TestAddresses:
         assert dns.asked == ["mx.example.nl A", "mx.example.nl AAAA", "_25._tcp.mx.example.nl TLSA"]
 
     def test_secure_host_without_alias_is_its_own_base_domain_a5_p1(self) -> None:
-        found = located(host().add("mx.example.nl", "AAAA", "2001:db8::1").add("_25._tcp.mx.example.nl", "TLSA", TLSA))
+        found = located(
+            host().add("mx.example.nl", "AAAA", "2001:db8::1").add("_25._tcp.mx.example.nl", "TLSA", TLSA)
+        )
         assert (found.policy, found.base_domain, found.reason) == (Policy.DANE, "mx.example.nl", "")
         assert found.addresses == ("192.0.2.1", "2001:db8::1")
         assert found.tlsa is not None
@@ -173,7 +180,9 @@ class TestAddresses:
         assert (found.policy, found.reason, found.addresses) == (Policy.OPPORTUNISTIC, "address-literal", (literal,))
         assert dns.asked == []
 
-    @pytest.mark.parametrize("name", ["mx example.nl", r"a\.b.example.nl", "-mx.example.nl", "x" * 70 + ".nl", "mx\0.nl"])
+    @pytest.mark.parametrize(
+        "name", ["mx example.nl", r"a\.b.example.nl", "-mx.example.nl", "x" * 70 + ".nl", "mx\0.nl"]
+    )
     def test_mx_target_that_is_no_host_name_is_never_looked_up(self, name: str) -> None:
         dns = MemoryDns()
         found = located(dns, name)
@@ -186,7 +195,11 @@ class TestAliases:
         dns = MemoryDns().alias("mx.example.nl", "mx.example.org").add("mx.example.org", "A", "192.0.2.1")
         dns.add("_25._tcp.mx.example.org", "TLSA", TLSA).add("_25._tcp.mx.example.nl", "TLSA", TLSA)
         found = located(dns)
-        assert (found.policy, found.base_domain, found.canonical_name) == (Policy.DANE, "mx.example.org", "mx.example.org")
+        assert (found.policy, found.base_domain, found.canonical_name) == (
+            Policy.DANE,
+            "mx.example.org",
+            "mx.example.org",
+        )
         assert "_25._tcp.mx.example.nl TLSA" not in dns.asked
 
     def test_secure_alias_then_the_original_name_a6(self) -> None:
@@ -203,18 +216,30 @@ class TestAliases:
         assert "_25._tcp.middle.example.nl TLSA" not in dns.asked
 
     def test_first_alias_secure_final_address_insecure_original_name_only_a7(self) -> None:
-        dns = MemoryDns().alias("mx.example.nl", "mx.example.org").add("mx.example.org", "A", "192.0.2.1", security=INSECURE)
+        dns = (
+            MemoryDns()
+            .alias("mx.example.nl", "mx.example.org")
+            .add("mx.example.org", "A", "192.0.2.1", security=INSECURE)
+        )
         dns.add("_25._tcp.mx.example.nl", "TLSA", TLSA).add("_25._tcp.mx.example.org", "TLSA", TLSA)
         found = located(dns)
         assert (found.policy, found.base_domain) == (Policy.DANE, "mx.example.nl")
         assert "_25._tcp.mx.example.org TLSA" not in dns.asked
 
     def test_a7_without_records_says_what_is_insecure(self) -> None:
-        dns = MemoryDns().alias("mx.example.nl", "mx.example.org").add("mx.example.org", "A", "192.0.2.1", security=INSECURE)
+        dns = (
+            MemoryDns()
+            .alias("mx.example.nl", "mx.example.org")
+            .add("mx.example.org", "A", "192.0.2.1", security=INSECURE)
+        )
         assert located(dns).reason == "address-insecure"
 
     def test_a7_with_an_insecure_hop_in_the_middle_d9(self) -> None:
-        dns = MemoryDns().alias("mx.example.nl", "middle.example.org").alias("middle.example.org", "x.example.org", INSECURE)
+        dns = (
+            MemoryDns()
+            .alias("mx.example.nl", "middle.example.org")
+            .alias("middle.example.org", "x.example.org", INSECURE)
+        )
         found = located(dns.add("x.example.org", "A", "192.0.2.1"))
         assert (found.policy, found.reason) == (Policy.OPPORTUNISTIC, "alias-insecure")
 

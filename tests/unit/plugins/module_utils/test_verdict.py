@@ -12,6 +12,11 @@ import datetime
 import hashlib
 
 import pytest
+from oracle import pki
+from oracle.pki import Spec, make
+from support import credentials
+from support.memory_dns import INSECURE, SECURE, MemoryDns
+
 from ansible_collections.mailsec.dane.plugins.module_utils._answer import Outcome
 from ansible_collections.mailsec.dane.plugins.module_utils._catalogue import CATALOGUE
 from ansible_collections.mailsec.dane.plugins.module_utils._compliance import INTERNET_NL, TLSRPT
@@ -30,10 +35,6 @@ from ansible_collections.mailsec.dane.plugins.module_utils._verdict import (
 )
 from ansible_collections.mailsec.dane.plugins.module_utils._verdict_findings import domain_findings, host_findings
 from ansible_collections.mailsec.dane.plugins.module_utils._x509 import load_der
-from oracle import pki
-from oracle.pki import Spec, make
-from support import credentials
-from support.memory_dns import INSECURE, SECURE, MemoryDns
 
 HOST = "mx.example.nl"
 OWNER = f"_25._tcp.{HOST}"
@@ -51,7 +52,9 @@ def zone(*records: str, **more: str) -> MemoryDns:
 
 
 def seen(address: str = "192.0.2.1", outcome: str = "tls", **more: object) -> Probe:
-    told: dict[str, object] = {"tls_version": "TLSv1.3", "chain": CHAIN} if outcome == "tls" else {"detail": "so it was"}
+    told: dict[str, object] = (
+        {"tls_version": "TLSv1.3", "chain": CHAIN} if outcome == "tls" else {"detail": "so it was"}
+    )
     return Probe(Endpoint(address), **{"server_name": HOST, "outcome": outcome, **told, **more})  # type: ignore[arg-type]
 
 
@@ -94,7 +97,9 @@ class TestWithUsableRecords:
         assert codes(judged(zone(EE))) == {"next-missing": Severity.WARNING}
         assert codes(judged(zone(EE, TA))) == {}
 
-    @pytest.mark.parametrize(("records", "strict"), [((EE, TA), True), ((EE, WRONG_TA), False), ((WRONG_EE, TA), False)])
+    @pytest.mark.parametrize(
+        ("records", "strict"), [((EE, TA), True), ((EE, WRONG_TA), False), ((WRONG_EE, TA), False)]
+    )
     def test_f16_a_combination_without_match_is_an_alarm_b1(self, records: tuple[str, ...], strict: bool) -> None:
         verdict = judged(zone(*records))
         assert verdict.strict is strict
@@ -139,14 +144,17 @@ class TestWithUsableRecords:
         assert "certificate-expiring" in codes(judged(zone(EE, TA), seen(chain=(leaf, *CHAIN[1:]))))
 
     @pytest.mark.parametrize(
-        "outcome", ["starttls-missing", "starttls-refused", "starttls-handshake-reset", "tls-handshake-failed", "ehlo-rejected"]
+        "outcome",
+        ["starttls-missing", "starttls-refused", "starttls-handshake-reset", "tls-handshake-failed", "ehlo-rejected"],
     )
     def test_a_server_without_tls_is_refused_p1_p8(self, outcome: str) -> None:
         verdict = judged(zone(EE), seen(outcome=outcome))
         assert decision(verdict) == (HostState.REFUSED, outcome)
         assert codes(verdict)[outcome] is Severity.CRITICAL
 
-    @pytest.mark.parametrize("outcome", ["connect-failed", "probe-timeout", "smtp-greeting-failed", "smtp-protocol-error"])
+    @pytest.mark.parametrize(
+        "outcome", ["connect-failed", "probe-timeout", "smtp-greeting-failed", "smtp-protocol-error"]
+    )
     def test_no_mail_server_is_no_dane_verdict(self, outcome: str) -> None:
         verdict = judged(zone(EE), seen(outcome=outcome))
         assert decision(verdict) == (HostState.UNREACHABLE, outcome)
@@ -167,7 +175,9 @@ class TestWithUsableRecords:
         verdict = judged(zone(TA), seen(chain=CHAIN[:1], chain_complete=False))
         assert decision(verdict) == (HostState.UNKNOWN, "chain-incomplete")
         assert "chain-incomplete" in codes(verdict)
-        assert decision(judged(zone(EE, TA), seen(chain=CHAIN[:1], chain_complete=False)))[0] is HostState.AUTHENTICATED
+        assert (
+            decision(judged(zone(EE, TA), seen(chain=CHAIN[:1], chain_complete=False)))[0] is HostState.AUTHENTICATED
+        )
 
 
 class TestWithUnusableRecords:
@@ -186,7 +196,8 @@ class TestWithUnusableRecords:
 
     def test_tls_is_still_required_p2(self) -> None:
         assert decision(judged(zone(self.UNUSABLE[0]), seen(outcome="starttls-missing"))) == (
-            HostState.REFUSED, "starttls-missing",
+            HostState.REFUSED,
+            "starttls-missing",
         )
 
     def test_an_unusable_record_never_spoils_a_usable_one_t7(self) -> None:
@@ -239,7 +250,9 @@ class TestWithoutRecords:
 
 
 class TestLookupErrors:
-    @pytest.mark.parametrize("reason", ["dnssec-bogus", "dns-servfail", "dns-refused", "dns-timeout", "dns-malformed"])
+    @pytest.mark.parametrize(
+        "reason", ["dnssec-bogus", "dns-servfail", "dns-refused", "dns-timeout", "dns-malformed"]
+    )
     @pytest.mark.parametrize("where", ["address", "tlsa"])
     def test_senders_skip_the_host_p4_d6_d7(self, reason: str, where: str) -> None:
         dns = zone(EE)
@@ -336,20 +349,29 @@ class TestSenders:
         verdict = judged(zone(EE, wrong512))
         states = {name: state for name, (state, _reason) in verdict.profiles.items()}
         assert states == {
-            "rfc": HostState.REFUSED, "postfix": HostState.REFUSED, "exim": HostState.AUTHENTICATED,
+            "rfc": HostState.REFUSED,
+            "postfix": HostState.REFUSED,
+            "exim": HostState.AUTHENTICATED,
         }
         assert verdict.state is HostState.REFUSED
         assert "senders-differ" in codes(verdict)
 
     def test_b05_exim_asks_below_the_final_name_only(self) -> None:
-        dns = MemoryDns().alias(HOST, "mx.example.org").add("mx.example.org", "A", "192.0.2.1").add(OWNER, "TLSA", EE, TA)
+        dns = (
+            MemoryDns()
+            .alias(HOST, "mx.example.org")
+            .add("mx.example.org", "A", "192.0.2.1")
+            .add(OWNER, "TLSA", EE, TA)
+        )
         verdict = judged(dns)
         assert verdict.profiles["postfix"] == (HostState.AUTHENTICATED, "dane-ok")
         assert verdict.profiles["exim"] == (HostState.OPPORTUNISTIC, "mx-is-alias")
         assert decision(verdict) == (HostState.OPPORTUNISTIC, "mx-is-alias")
         assert {"mx-is-alias", "senders-differ"} <= set(codes(verdict))
 
-    @pytest.mark.parametrize(("records", "state"), [((EE, TA), HostState.OPPORTUNISTIC), ((WRONG_EE,), HostState.REFUSED)])
+    @pytest.mark.parametrize(
+        ("records", "state"), [((EE, TA), HostState.OPPORTUNISTIC), ((WRONG_EE,), HostState.REFUSED)]
+    )
     def test_b05_insecure_mx_m3_p5(self, records: tuple[str, ...], state: HostState) -> None:
         dns = MemoryDns().add("example.nl", "MX", f"10 {HOST}.", security=INSECURE).add(HOST, "A", "192.0.2.1")
         verdict = domain(dns.add(OWNER, "TLSA", *records), {HOST: [seen()]})
@@ -411,7 +433,11 @@ class TestDomains:
 
     def test_f02_partial_names_the_weakest_host_m4(self) -> None:
         verdict = domain(self.two(), self.served())
-        assert (verdict.state, verdict.reason, verdict.weakest) == (DomainState.PARTIAL, "tlsa-absent", "b.example.nl")
+        assert (verdict.state, verdict.reason, verdict.weakest) == (
+            DomainState.PARTIAL,
+            "tlsa-absent",
+            "b.example.nl",
+        )
         assert verdict.state.status == 1
         assert {"tlsa-missing-for-mx", "tlsa-absent"} <= set(domain_codes(verdict))
 
@@ -447,11 +473,15 @@ class TestDomains:
     def test_unknown_is_neither_fine_nor_bad(self) -> None:
         verdict = domain(self.two(EE).fail("_25._tcp.b.example.nl", "TLSA", "dns-unreachable"), self.served())
         assert (verdict.state, verdict.reason, verdict.weakest) == (
-            DomainState.UNKNOWN, "dns-unreachable", "b.example.nl",
+            DomainState.UNKNOWN,
+            "dns-unreachable",
+            "b.example.nl",
         )
         assert verdict.state.status == 3
 
-    @pytest.mark.parametrize("reason", ["dnssec-bogus", "dns-servfail", "dns-refused", "dns-timeout", "dns-malformed"])
+    @pytest.mark.parametrize(
+        "reason", ["dnssec-bogus", "dns-servfail", "dns-refused", "dns-timeout", "dns-malformed"]
+    )
     def test_mx_lookup_error_d5(self, reason: str) -> None:
         verdict = domain(MemoryDns().fail("example.nl", "MX", reason), {})
         assert (verdict.state, verdict.reason, verdict.hosts) == (DomainState.FAILING, reason, ())

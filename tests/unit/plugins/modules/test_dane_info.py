@@ -1,0 +1,90 @@
+# Copyright: (c) 2026, mailsec.dane contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""dane_info as a playbook calls it: options, errors, and what comes back when there is no resolver to ask."""
+
+from __future__ import annotations
+
+import json
+import typing as t
+
+import pytest
+import yaml
+from ansible.module_utils.testing import patch_module_args
+
+from ansible_collections.mailsec.dane.plugins.modules import dane_info
+
+Call = t.Callable[..., dict[str, t.Any]]
+#: A resolver that is not on loopback is never asked, so that nothing leaves this machine.
+FOREIGN = [{"address": "192.0.2.53"}]
+
+
+@pytest.fixture
+def call(capsys: pytest.CaptureFixture[str]) -> Call:
+    def run(**options: t.Any) -> dict[str, t.Any]:
+        with patch_module_args(options), pytest.raises(SystemExit) as left:
+            dane_info.main()
+        result: dict[str, t.Any] = json.loads(capsys.readouterr().out)
+        assert bool(result.get("failed")) == bool(left.value.code)
+        return result
+
+    return run
+
+
+@pytest.mark.parametrize("check_mode", [True, False])
+def test_without_a_resolver_to_believe_everything_is_unknown(call: Call, check_mode: bool) -> None:
+    result = call(
+        domains=["Example.NL.", "example.org", "example.nl"],
+        hosts=["mx.example.nl"],
+        nameservers=FOREIGN,
+        _ansible_check_mode=check_mode,
+    )
+    assert result["changed"] is False
+    assert result["status"] == 3
+    assert result["summary"] == {"fine": 0, "unprotected": 0, "refused": 0, "unknown": 3, "total": 3}
+    assert [domain["domain"] for domain in result["domains"]] == ["example.nl", "example.org"]
+    assert {one["reason"] for one in (*result["domains"], *result["hosts"])} == {"resolver-not-validating"}
+    assert "192.0.2.53" in result["notes"][0]
+    assert result["report"][-1] == f"Note: {result['notes'][0]}"
+    assert set(result) - {"changed", "invocation"} == set(yaml.safe_load(dane_info.RETURN))
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({}, "domains and hosts are both empty"),
+        ({"domains": ["exämple.nl"]}, "xn--exmple-cua.nl"),
+        ({"domains": ["user@example.nl"]}, "user@example.nl"),
+        ({"domains": ["192.0.2.1"]}, "192.0.2.1"),
+        ({"domains": [""]}, "empty"),
+        ({"hosts": ["mx..example.nl"]}, "mx..example.nl"),
+        ({"hosts": ["{{ x }}"]}, "is no host name"),
+        ({"domains": ["example.nl"], "managed": ["mx example.nl"]}, "mx example.nl"),
+        ({"domains": ["example.nl"], "port": 0}, "port is 0"),
+        ({"domains": ["example.nl"], "port": 65536}, "port is 65536"),
+        ({"domains": ["example.nl"], "timeout": 0}, "timeout is 0"),
+        ({"domains": ["example.nl"], "dns_timeout": 61}, "dns_timeout is 61"),
+        ({"domains": ["example.nl"], "concurrency": 257}, "concurrency is 257"),
+        ({"domains": ["example.nl"], "sni": []}, "sni is empty"),
+        ({"domains": ["example.nl"], "key_type": []}, "key_type is empty"),
+        ({"domains": ["example.nl"], "ip_version": []}, "ip_version is empty"),
+        ({"domains": ["example.nl"], "ip_version": [5]}, "ip_version"),
+        ({"domains": ["example.nl"], "nameservers": []}, "nameservers is empty"),
+        ({"domains": ["example.nl"], "nameservers": [{"address": "resolver.nl"}]}, "resolver.nl"),
+        ({"domains": ["example.nl"], "nameservers": [{"address": "127.0.0.1", "port": 0}]}, "port 0"),
+        ({"hosts": ["192.0.2.1"], "ehlo_name": "a b", "special_use": True, "nameservers": FOREIGN}, "a b"),
+    ],
+)
+def test_bad_input_is_named(call: Call, options: dict[str, t.Any], words: str) -> None:
+    result = call(**options)
+    assert result["failed"]
+    assert words in result["msg"]
+    assert "Traceback" not in json.dumps(result)
+
+
+def test_documentation_and_options_agree() -> None:
+    documented = yaml.safe_load(dane_info.DOCUMENTATION)["options"]
+    assert documented["ip_version"]["default"] == [4, 6]
+    for text in (dane_info.EXAMPLES, dane_info.RETURN):
+        assert yaml.safe_load(text)
