@@ -36,7 +36,7 @@ RECORD = TlsaRecord(3, 1, 1, bytes(32))
 TLSA = f"{OWNER}. 60 IN TLSA {RECORD.to_text()}"
 SOA = f"{ZONE}. 60 IN SOA ns1.{ZONE}. hostmaster.{ZONE}. 7 1 1 1 1"
 
-Answer = t.Callable[[dns.message.Message, str], bytes | None]
+Answer = t.Callable[[dns.message.Message, str], t.Optional[bytes]]  # noqa: UP045 - pylint reads it at run time
 
 
 class _Udp(asyncio.DatagramProtocol):
