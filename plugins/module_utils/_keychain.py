@@ -50,7 +50,8 @@ def _mismatch(path: str) -> str:
     try:
         ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(path, password=lambda: "")
     except ssl.SSLError as error:
-        if error.reason == "KEY_VALUES_MISMATCH":
+        # A key of another type than the certificate is "no certificate assigned": nothing has that type of key.
+        if error.reason in ("KEY_VALUES_MISMATCH", "KEY_TYPE_MISMATCH", "NO_CERTIFICATE_ASSIGNED"):
             return f"{path}: the private key is not the key of the first certificate"
         return f"{path}: OpenSSL cannot load key and certificate ({error.reason or 'malformed or encrypted'})"
     except ValueError:
