@@ -152,10 +152,12 @@ _FAILURES_OTHER: t.Final = {"REFUSED": "dns-refused", "malformed": "dns-malforme
 
 
 def judge_resolver(names: Names, secure: Reply, bogus: tuple[Reply, Reply] | None, unsigned: Reply | None) -> Proof:
-    """Say what the answers of a resolver prove.
+    """Say what the answers of a resolver prove; ValueError when the secure name is no zone.
 
     ``bogus`` are the answers with validation asked for and with checking disabled.
     """
+    if secure.status == "NXDOMAIN" or (secure.status == "NOERROR" and not secure.answers):
+        raise ValueError(f"{names.secure!r} cannot prove anything, because it is no zone: SOA gave {secure}")
     subject = "resolver"
     findings: list[Finding] = []
     unproven: list[str] = []
@@ -164,9 +166,7 @@ def judge_resolver(names: Names, secure: Reply, bogus: tuple[Reply, Reply] | Non
     if failure:
         findings.append(finding(failure, subject, f"{names.secure} SOA: {secure}", "NOERROR, AD=1"))
     elif not secure.authentic:
-        findings.append(
-            finding("resolver-not-validating", subject, f"{names.secure} SOA: {secure}", "NOERROR, AD=1")
-        )
+        findings.append(finding("resolver-not-validating", subject, f"{names.secure} SOA: {secure}", "NOERROR, AD=1"))
     if bogus:
         refused, unchecked = bogus
         checks += [("bogus zone", names.bogus, str(refused)), ("bogus zone, unchecked", names.bogus, str(unchecked))]
