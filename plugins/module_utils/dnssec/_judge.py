@@ -1,0 +1,268 @@
+# Copyright: (c) 2026, mailsec.dane contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""One RRset of an answer, or its absence, judged down from the trust anchors (RFC 4035 section 5).
+
+Private to the collection.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import typing as t
+
+from ansible_collections.mailsec.dane.plugins.module_utils._answer import Outcome, Security
+from ansible_collections.mailsec.dane.plugins.module_utils.dnssec import _cuts, _denial, _result, _signature, _wire
+from ansible_collections.mailsec.dane.plugins.module_utils.dnssec._cuts import Cut, Cuts, Where
+from ansible_collections.mailsec.dane.plugins.module_utils.dnssec._proof import Kind, Proof
+from ansible_collections.mailsec.dane.plugins.module_utils.dnssec._questions import Context, Response
+from ansible_collections.mailsec.dane.plugins.module_utils.dnssec._reasons import REASONS
+from ansible_collections.mailsec.dane.plugins.module_utils.dnssec._wire import RRset
+
+try:
+    import dns.name
+    from dns.rdtypes.ANY.RRSIG import RRSIG
+except ImportError:
+    HAS_DNSPYTHON = False
+else:
+    HAS_DNSPYTHON = True
+
+#: More iterations than these make some validators give up on a zone (RFC 9276 section 3.2).
+_ITERATIONS_DISPUTED: t.Final = 50
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Judged:
+    """Status of one RRset or absence. ``chain`` ends in the link that decided."""
+
+    code: str
+    detail: str
+    outcome: Outcome
+    chain: tuple[_result.Link, ...]
+    ttl: int | None = None
+    notes: tuple[str, ...] = ()
+    errors: tuple[tuple[int, str], ...] = ()
+
+    @property
+    def security(self) -> Security:
+        """The status."""
+        return REASONS[self.code].security if self.code else Security.SECURE
+
+
+class Judge:
+    """Judges what stands in responses. ``strict``: look for zone cuts between signer and owner every time."""
+
+    def __init__(self, cuts: Cuts, strict: bool) -> None:
+        self._cuts = cuts
+        self._strict = strict
+
+    async def rrset(self, rrset: RRset, response: Response, context: Context) -> Judged:
+        """Judge an RRset of the answer section. Raises BudgetExhausted."""
+        authority = _authority_over(rrset.owner, rrset.rdtype)
+        top = self._cuts.anchors.closest(authority)
+        if top is None:
+            return _as_cut(await self._cuts.enclosing(authority, context), Outcome.DATA, rrset.ttl)
+        failures: list[Judged] = []
+        for signer in _cuts.signers([rrset], top, authority, self._cuts.limits.signers):
+            zone = await self._cuts.cut(signer, context)
+            if zone.where is Where.INSECURE:
+                return _as_cut(zone, Outcome.DATA, rrset.ttl)
+            if zone.where is Where.FAILED:
+                failures.append(_as_cut(zone, Outcome.DATA, None))
+                continue
+            judged = await self._by(zone, signer, rrset, response, context)
+            if judged.security in (Security.SECURE, Security.INSECURE):
+                return judged
+            failures.append(judged)
+        # Not secure; that is right below an insecure zone, and nowhere else.
+        enclosing = await self._cuts.enclosing(authority, context)
+        if enclosing.where is not Where.SECURE:
+            return _as_cut(enclosing, Outcome.DATA, rrset.ttl)
+        if not failures:
+            code = "rrsig-signer-mismatch" if rrset.signatures else "rrsig-missing"
+            detail = f"{rrset.owner} {rrset.type_text} has no signature of a zone at or above it"
+            return self._link(enclosing, rrset, code, detail, None, response)
+        closest = failures[0]
+        if closest.code != "rrsig-signer-above-cut" and any(
+            signature.signer != enclosing.name and enclosing.name.is_subdomain(signature.signer)
+            for signature in rrset.signatures
+        ):
+            detail = f"{rrset.owner} {rrset.type_text} is signed above {enclosing.name}, the zone that holds it"
+            if closest.code in ("rrsig-bad-signature", "rrsig-no-matching-key"):
+                return self._link(enclosing, rrset, "rrsig-signer-above-cut", detail, None, response)
+        return closest
+
+    def _link(
+        self, zone: Cut, rrset: RRset, code: str, detail: str, signature: RRSIG | None, response: Response
+    ) -> Judged:
+        link = _result.link(zone.name, rrset.owner, rrset.type_text, code, detail, signature, response.server)
+        errors = response.reply.errors
+        return Judged(code, detail, Outcome.DATA, (*zone.chain, link), rrset.ttl, zone.notes, errors)
+
+    async def _by(self, zone: Cut, signer: dns.name.Name, rrset: RRset, response: Response, context: Context) -> Judged:
+        """Judge an RRset under the keys of ``zone``."""
+        if zone.keys is None:
+            detail = f"{rrset.owner} {rrset.type_text} is signed by {signer}, which is no zone"
+            return self._link(zone, rrset, "rrsig-signer-mismatch", detail, None, response)
+        cuts = self._cuts
+        check = _signature.verify(rrset, zone.keys, cuts.now(), cuts.limits, cuts.policy, context.work)
+        if not check.ok:
+            return self._link(zone, rrset, check.code, check.detail, check.signature, response)
+        above = await self._cut_below(zone.name, _authority_over(rrset.owner, rrset.rdtype), context)
+        if above is not None:
+            if above.where is Where.INSECURE:
+                return _as_cut(above, Outcome.DATA, rrset.ttl)
+            detail = f"{rrset.owner} {rrset.type_text} is signed by {signer}, above the zone {above.name} that holds it"
+            return self._link(above, rrset, "rrsig-signer-above-cut", detail, check.signature, response)
+        judged = dataclasses.replace(self._link(zone, rrset, "", "", check.signature, response), ttl=check.ttl)
+        if check.encloser is None:
+            return judged
+        return self._expanded(zone, judged, rrset, check.encloser, response, context)
+
+    async def _cut_below(self, signer: dns.name.Name, owner: dns.name.Name, context: Context) -> Cut | None:
+        """Return a zone cut below the signer, at or above the owner: a known one, or when strict, any."""
+        labels = (*_cuts.between(signer, owner), owner) if owner != signer else ()
+        for label in labels:
+            if self._strict:
+                cut: Cut | None = await self._cuts.cut(label, context)
+            else:
+                cut = self._cuts.known(label, context)
+            if cut is None or cut.where in (Where.NO_CUT, Where.MISSING):
+                continue
+            # Where it stays open whether there is a cut, the signature of the zone stands.
+            if cut.where is Where.FAILED and not _has_ds(cut, label):
+                continue
+            if cut.code != "nsec3-iterations-high":
+                return cut
+        return None
+
+    def _expanded(
+        self,
+        zone: Cut,
+        judged: Judged,
+        rrset: RRset,
+        encloser: dns.name.Name,
+        response: Response,
+        context: Context,
+    ) -> Judged:
+        """Demand the proof that a wildcard may be used (RFC 4035 section 5.3.4, RFC 5155 section 8.8)."""
+        evidence = self._evidence(zone, response, context)
+        proof = evidence.no_closer(rrset.owner, encloser, context.work)
+        if proof.proven and not proof.code:
+            notes = (*judged.notes, *_iteration_notes(evidence))
+            ttl = min(judged.ttl or 0, evidence.ttl or 0)
+            chain = judged.chain + self._denial_links(zone, evidence, response)
+            return dataclasses.replace(judged, ttl=ttl, notes=notes, chain=chain)
+        code, detail, signature = proof.code, proof.detail, evidence.failed
+        if not proof.proven:
+            others = [r for r in _cuts.denial_rrsets(response) if r.rdtype != _wire.SOA and r.signatures]
+            foreign = others and all(s.signer != zone.name for r in others for s in r.signatures)
+            code = "wildcard-signer-mismatch" if foreign else "wildcard-unproven"
+            detail = f"{rrset.owner} {rrset.type_text} comes from a wildcard: {proof.detail}"
+        link = _result.link(zone.name, rrset.owner, rrset.type_text, code, detail, signature, response.server)
+        return dataclasses.replace(judged, code=code, detail=detail, chain=(*judged.chain[:-1], link))
+
+    def _evidence(self, zone: Cut, response: Response, context: Context) -> _denial.Evidence:
+        cuts = self._cuts
+        if zone.keys is None:
+            raise ValueError(f"{zone.name} has no keys to verify a denial with")
+        return _denial.gather(response.reply, zone.keys, cuts.now(), cuts.limits, cuts.policy, context.work)
+
+    def _denial_links(self, zone: Cut, evidence: _denial.Evidence, response: Response) -> tuple[_result.Link, ...]:
+        return tuple(
+            _result.link(zone.name, rrset.owner, rrset.type_text, "", "", signature, response.server)
+            for rrset, signature in evidence.signatures
+        )
+
+    async def absence(self, name: dns.name.Name, rdtype: int, response: Response, context: Context) -> Judged:
+        """Judge a negative answer. Raises BudgetExhausted."""
+        claimed = Outcome.NXDOMAIN if response.reply.rcode == _wire.NXDOMAIN else Outcome.NODATA
+        authority = _authority_over(name, rdtype)
+        top = self._cuts.anchors.closest(authority)
+        if top is None:
+            return _as_cut(await self._cuts.enclosing(authority, context), claimed, None)
+        failures: list[Judged] = []
+        rrsets = _cuts.denial_rrsets(response)
+        for signer in _cuts.signers(rrsets, top, authority, self._cuts.limits.signers):
+            zone = await self._cuts.cut(signer, context)
+            if zone.where is Where.INSECURE:
+                return _as_cut(zone, claimed, None)
+            if zone.where is Where.FAILED:
+                failures.append(_as_cut(zone, claimed, None))
+                continue
+            judged = self._denied(zone, signer, name, rdtype, claimed, response, context)
+            if judged.security in (Security.SECURE, Security.INSECURE):
+                return judged
+            failures.append(judged)
+        enclosing = await self._cuts.enclosing(authority, context)
+        if enclosing.where is not Where.SECURE:
+            return _as_cut(enclosing, claimed, None)
+        if failures:
+            return failures[0]
+        unsigned = [rrset for rrset in rrsets if rrset.rdtype != _wire.SOA]
+        code = "denial-rrsig-missing" if unsigned else "denial-missing"
+        detail = f"{enclosing.name} does not prove that {name} {_wire.type_text(rdtype)} does not exist"
+        return self._unproven(enclosing, name, rdtype, Proof(Kind.UNPROVEN, code, detail), None, response)
+
+    def _denied(
+        self,
+        zone: Cut,
+        signer: dns.name.Name,
+        name: dns.name.Name,
+        rdtype: int,
+        claimed: Outcome,
+        response: Response,
+        context: Context,
+    ) -> Judged:
+        if zone.keys is None:
+            detail = f"the denial of {name} is signed by {signer}, which is no zone"
+            return self._unproven(zone, name, rdtype, Proof(Kind.UNPROVEN, "denial-wrong-side", detail), None, response)
+        for label in (*_cuts.between(zone.name, name), *((name,) if rdtype != _wire.DS else ())):
+            known = self._cuts.known(label, context)
+            if known is not None and known.where is Where.SECURE and label != zone.name:
+                detail = f"the denial of {name} is signed by {signer}, above the zone {label}"
+                proof = Proof(Kind.UNPROVEN, "denial-wrong-side", detail)
+                return self._unproven(known, name, rdtype, proof, None, response)
+        evidence = self._evidence(zone, response, context)
+        proof = evidence.deny(name, rdtype, claimed is Outcome.NXDOMAIN, context.work)
+        if not proof.proven:
+            return self._unproven(zone, name, rdtype, proof, evidence.failed, response)
+        outcome = {Kind.NXDOMAIN: Outcome.NXDOMAIN, Kind.NODATA: Outcome.NODATA}.get(proof.kind, claimed)
+        notes = (*zone.notes, *_iteration_notes(evidence), *(("rcode-mismatch",) if outcome is not claimed else ()))
+        links = self._denial_links(zone, evidence, response)
+        if proof.code:
+            server = response.server
+            rdtext = _wire.type_text(rdtype)
+            links += (_result.link(zone.name, name, rdtext, proof.code, proof.detail, None, server),)
+        chain = zone.chain + links
+        return Judged(proof.code, proof.detail, outcome, chain, evidence.ttl, notes, response.reply.errors)
+
+    def _unproven(
+        self, zone: Cut, name: dns.name.Name, rdtype: int, proof: Proof, signature: RRSIG | None, response: Response
+    ) -> Judged:
+        rdtext = _wire.type_text(rdtype)
+        link = _result.link(zone.name, name, rdtext, proof.code, proof.detail, signature, response.server)
+        chain = (*zone.chain, link)
+        return Judged(proof.code, proof.detail, Outcome.ERROR, chain, None, zone.notes, response.reply.errors)
+
+
+def _authority_over(owner: dns.name.Name, rdtype: int) -> dns.name.Name:
+    """Return the lowest name whose zone can hold the RRset: for a DS the one above (RFC 4035 section 2.4)."""
+    return owner.parent() if rdtype == _wire.DS and owner != dns.name.root else owner
+
+
+def _as_cut(cut: Cut, outcome: Outcome, ttl: int | None) -> Judged:
+    """Return the status that an insecure or failed zone gives to all below it."""
+    return Judged(cut.code, cut.detail, outcome, cut.chain, ttl, cut.notes, cut.errors)
+
+
+def _has_ds(cut: Cut, name: dns.name.Name) -> bool:
+    owner = _result.text(name)
+    return any(link.owner == owner and link.rdtype == "DS" and not link.reason for link in cut.chain)
+
+
+def _iteration_notes(evidence: _denial.Evidence) -> tuple[str, ...]:
+    if evidence.iterations > _ITERATIONS_DISPUTED:
+        return ("nsec3-iterations-high", "validators-disagree")
+    return ("nsec3-iterations-not-zero",) if evidence.iterations else ()

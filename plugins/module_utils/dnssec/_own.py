@@ -1,0 +1,25 @@
+# Copyright: (c) 2026, mailsec.dane contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The own-validation way to an answer, as the rest of the collection sees it. Private to the collection."""
+
+from __future__ import annotations
+
+import typing as t
+
+from ansible_collections.mailsec.dane.plugins.module_utils.dnssec._validator import Validator
+
+if t.TYPE_CHECKING:
+    from ansible_collections.mailsec.dane.plugins.module_utils._answer import Answer
+
+
+class OwnResolver:
+    """A ``Resolver`` (see ``_answer``) that believes no resolver and validates for itself."""
+
+    def __init__(self, validator: Validator) -> None:
+        self._validator = validator
+
+    async def resolve(self, name: str, rdtype: str) -> Answer:
+        """Look up and validate; raises ValueError for a name or type that cannot be asked."""
+        return (await self._validator.lookup(name, rdtype)).as_answer()
