@@ -7,6 +7,7 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -136,7 +137,13 @@ def play(place: tuple[World, int], *more: str, **variables: object) -> subproces
         "audit_nameservers": [{"address": HERE, "port": world.resolver}],
         **variables,
     }
-    command = [str(ROOT / ".venv/bin/ansible-playbook"), "mailsec.dane.audit", "-e", json.dumps(given), *more]
+    command = [
+        str(Path(sys.executable).with_name("ansible-playbook")),
+        "mailsec.dane.audit",
+        "-e",
+        json.dumps(given),
+        *more,
+    ]
     environment = {**os.environ, "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"), "ANSIBLE_NOCOLOR": "1"}
     return subprocess.run(
         command,
