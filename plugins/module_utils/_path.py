@@ -85,7 +85,7 @@ def signed_paths(leaf: Certificate, others: c.Sequence[Certificate], signatures:
     """
     pool = tuple(dict.fromkeys(other for other in others if other != leaf))[:MAX_CERTIFICATES]
     found: list[Path] = [(leaf,)]
-    for path in found:  # pylint: disable=modified-iterating-list  # a queue
+    for path in found:
         if len(path) >= MAX_PATH or looks_self_signed(path[-1]):
             continue
         for other in pool:
@@ -93,7 +93,7 @@ def signed_paths(leaf: Certificate, others: c.Sequence[Certificate], signatures:
                 if len(found) > _MAX_PATHS:
                     signatures.exhausted = True
                     return tuple(found[1:])
-                found.append((*path, other))
+                found.append((*path, other))  # pylint: disable=modified-iterating-list
     return tuple(found[1:])
 
 

@@ -20,7 +20,7 @@ description:
   - A run that was cut off is completed by the next one.
   - The key of the live certificate is never changed without O(new_key=true), because TLSA records may depend on it.
 author:
-  - mailsec.dane contributors
+  - mailsec.dane contributors (!UNKNOWN)
 extends_documentation_fragment:
   - mailsec.dane.attributes
 attributes:
