@@ -12,6 +12,7 @@ all those chains. Pure. Private to the collection.
 from __future__ import annotations
 
 import dataclasses
+import functools
 import typing as t
 
 if t.TYPE_CHECKING:
@@ -85,7 +86,8 @@ def may_be_served(entry: ServedChain, hold: float) -> bool:
     return entry.is_served or entry.age < hold
 
 
-def combinations(records: c.Iterable[TlsaRecord]) -> dict[Combination, frozenset[TlsaRecord]]:
+@functools.lru_cache(maxsize=1024)
+def combinations(records: frozenset[TlsaRecord]) -> t.Mapping[Combination, frozenset[TlsaRecord]]:
     """Group records by usage, selector and matching type; what senders find unusable is left out."""
     groups: dict[Combination, set[TlsaRecord]] = {}
     for record in records:
@@ -148,7 +150,8 @@ def _cache_obstacle(entry: CachedRrset, journal: Journal, policy: Policy) -> Obs
     need = cache_seconds(entry, policy, outage)
     if entry.intended:
         left = max(policy.effect - journal.effect_age, 0)
-        sentence = f"an update of {entry.owner} to {shown} was begun {_number(journal.effect_age)} s ago and may still come"
+        since = _number(journal.effect_age)
+        sentence = f"an update of {entry.owner} to {shown} was begun {since} s ago and may still come"
         return Obstacle("no update is under way", entry.owner, sentence, left + need)
     terms = f"TTL {entry.ttl} + application caches {_number(policy.application_cache)}"
     terms += f" + clock margin {_number(policy.clock_margin)}"

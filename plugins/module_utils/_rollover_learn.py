@@ -65,17 +65,18 @@ def learn(journal: Journal, observation: Observation, target: Target, now: Momen
     chains = _chains(journal, observation, policy, settled)
     outage = _outage(journal, observation, rrsets, policy)
     kept = tuple(entry for entry in rrsets if _worth_keeping(entry, policy, outage, now.wall))
-    learnt = dataclasses.replace(
-        journal,
+    visible = _visible(journal, observation)
+    return Journal(
         clock=now,
         rrsets=kept,
         chains=tuple(entry for entry in chains if guards.may_be_served(entry, guards.removal_hold(policy, False))),
-        visible=_visible(journal, observation),
+        visible=visible,
+        owned=_owned(journal.owned, kept, visible, observation, target, now.wall),
         marks=_marks(journal, observation),
+        effect_age=journal.effect_age,
         outage=outage,
         handed_over=journal.handed_over and not target.scheme,
     )
-    return dataclasses.replace(learnt, owned=_owned(learnt, observation, target, now.wall))
 
 
 def _worth_keeping(entry: CachedRrset, policy: Policy, outage: bool, wall: float) -> bool:
@@ -139,6 +140,8 @@ def _aged(entry: CachedRrset, served_by: frozenset[str], settled: bool) -> Cache
     is_served = bool(served_by) or intended
     # Whoever served it until this look may have handed it out until this very moment.
     age = 0 if is_served or entry.is_served else entry.age
+    if (entry.served_by, entry.intended, entry.age) == (served_by, intended, age):
+        return entry
     return dataclasses.replace(entry, served_by=served_by, intended=intended, age=age)
 
 
@@ -203,15 +206,23 @@ def _outage(journal: Journal, observation: Observation, rrsets: list[CachedRrset
     return journal.outage and not steady
 
 
-def _owned(journal: Journal, observation: Observation, target: Target, wall: float) -> frozenset[TlsaRecord]:
-    claims = set(journal.owned | desired_records(target, wall) | revoked_records(target, wall))
+def _owned(
+    owned: frozenset[TlsaRecord],
+    rrsets: tuple[CachedRrset, ...],
+    visible: tuple[VisibleRecord, ...],
+    observation: Observation,
+    target: Target,
+    wall: float,
+) -> frozenset[TlsaRecord]:
+    """Records that may be removed here: published here, or of keys and CAs that are used here."""
+    claims = set(owned | desired_records(target, wall) | revoked_records(target, wall))
     claims.update(target.next_keys, target.release)
     for chain in (*target.chains, *target.fallback):
         claims.update(chain.satisfies)
     for view in observation.endpoints:
         if view.endpoint in target.endpoints:
             claims.update(record for chain in view.chains for record in chain.satisfies)
-    present = {entry.record for entry in journal.visible}
-    for entry in journal.rrsets:
+    present = {entry.record for entry in visible}
+    for entry in rrsets:
         present.update(entry.records or ())
     return frozenset(claims & present)

@@ -94,6 +94,9 @@ class Chain:
     def __post_init__(self) -> None:
         object.__setattr__(self, "satisfies", self.satisfies | {self.key, *self.issuers})
 
+    def __hash__(self) -> int:
+        return hash(self.identity)
+
 
 class Scheme(enum.Enum):
     """Which records are kept published."""

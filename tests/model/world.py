@@ -27,6 +27,7 @@ from ansible_collections.mailsec.dane.plugins.module_utils._rollover_state impor
     lost_journal,
 )
 from ansible_collections.mailsec.dane.plugins.module_utils._rollover_steps import (
+    Choose,
     Deploy,
     Done,
     Generate,
@@ -34,6 +35,7 @@ from ansible_collections.mailsec.dane.plugins.module_utils._rollover_steps impor
     Plan,
     Publish,
     Step,
+    Wait,
 )
 from ansible_collections.mailsec.dane.plugins.module_utils._tlsa import TlsaRecord
 
@@ -50,7 +52,7 @@ _LONG: t.Final = 1_000_000
 EXACT: t.Final = Policy(
     application_cache=0, clock_margin=0, serve_stale=0, unknown_ttl=0, worker=0, soak=0, effect=0, repeats=1, poll=1,
     exclusive_owner=True,
-)  # fmt: skip
+)
 
 
 def record(label: str, usage: int = 3, matching_type: int = 1) -> TlsaRecord:
@@ -193,6 +195,7 @@ class World:
         self._any: dict[tuple[int, int], bool] = {}
         self._strict: dict[tuple[int, int], bool] = {}
         self._faults = frozenset(scope.faults)
+        self._exclusive = all(target.policy.exclusive_owner for target in scope.targets)
         self._wants_secure = scope.secure and bool(scope.records)
 
     # The beginning.
@@ -223,17 +226,18 @@ class World:
         srv = set(state.srv)
         for value in held:
             for served in srv:
-                if not self._matches(value, served, False):
+                if not self.matches(value, served, False):
                     return "P1"
         if self._wants_secure and not all(self.values.things[value][0] for value in set(state.ns)):
             return "P3"
         for value in held:
             for served in srv:
-                if not self._matches(value, served, True):
+                if not self.matches(value, served, True):
                     return "P2"
         return ""
 
-    def _matches(self, value: int, served: int, strict: bool) -> bool:
+    def matches(self, value: int, served: int, strict: bool) -> bool:
+        """Say whether senders who hold ``value`` accept the chain ``served``, both as numbers."""
         memory = self._strict if strict else self._any
         known = memory.get((value, served))
         if known is None:
@@ -260,7 +264,7 @@ class World:
 
     def successors(self, state: State) -> t.Iterator[Edge]:
         """Yield label, next state, and whether a fault was needed."""
-        ns, lags, cache, srv, ctls, limbo, trouble, budget = state
+        ns, lags, _cache, _srv, ctls, limbo, trouble, budget = state
         last = len(lags) - 1
         behind = [one for one in range(len(lags)) if ns[one + 1] != ns[0] and not (trouble and one == last)]
         due = any(lags[one] >= self.scope.delay for one in behind)
@@ -274,7 +278,8 @@ class World:
             elif not (self.scope.lease and any(other.pending >= 0 for other in ctls)):
                 after = self._decide(state, number)
                 if after is not state:
-                    yield ("decide", number, after.ctls[number].pending), after, False
+                    made = "generate" if after.ctls[number].target != ctl.target else "decide"
+                    yield (made, number, after.ctls[number].pending), after, False
         if limbo is not None:
             yield ("late effect", 0, limbo[0], *limbo[1][:1]), self._late(state), False
         if trouble:
@@ -286,7 +291,8 @@ class World:
         ns, limit = state.ns, self.scope.delay
         lags = tuple([min(lag + 1, limit) if ns[one + 1] != ns[0] else 0 for one, lag in enumerate(state.lags)])
         cache = tuple((value, left - 1) for value, left in state.cache if left > 1)
-        ctls = tuple([ctl._replace(journal=self._later(ctl.journal, ctl.target, 1)) for ctl in state.ctls])
+        later = self._later
+        ctls = tuple([Ctl(later(one, target, 1), target, *rest) for one, target, *rest in state.ctls])
         limbo = state.limbo
         if limbo is not None:
             limbo = (limbo[0], limbo[1], limbo[2] - 1) if limbo[2] > 1 else None
@@ -312,13 +318,14 @@ class World:
         for value in gone:
             cache[value] = self.values.things[value][1] + self.scope.extra_cache
         left = tuple(sorted((value, life) for value, life in cache.items() if value not in ns and life > 0))
-        ctls = tuple(ctl._replace(dirty=1) for ctl in state.ctls) if ns != state.ns else state.ctls
-        return state._replace(ns=ns, lags=lags, cache=left, ctls=self._dirt(ctls))
+        ctls = self._changed(state.ctls) if ns != state.ns else state.ctls
+        return State(ns, lags, left, state.srv, ctls, *state[5:])
 
-    def _dirt(self, ctls: tuple[Ctl, ...]) -> tuple[Ctl, ...]:
-        return tuple(
-            ctl._replace(dirty=0) if self.scope.targets[ctl.target].policy.exclusive_owner else ctl for ctl in ctls
-        )
+    def _changed(self, ctls: tuple[Ctl, ...]) -> tuple[Ctl, ...]:
+        """Let the controllers that watch for it see a new serial and signature."""
+        if self._exclusive:
+            return ctls
+        return tuple(ctl._replace(dirty=1) for ctl in ctls)
 
     def _write(self, state: State, value: int) -> State:
         """The primary has ``value`` now; secondaries that happen to agree are no longer behind."""
@@ -339,7 +346,7 @@ class World:
             seen = AuthorityView(
                 OWNER, f"ns{place}", frozenset() if failure else records, 0 if failure else ttl, failure, place == 0,
                 serial, str(serial),
-            )  # fmt: skip
+            )
             authorities.append(seen)
         endpoints = tuple(
             EndpointView(f"mx{place}", frozenset({self.chains.things[served]})) for place, served in enumerate(srv)
@@ -380,12 +387,13 @@ class World:
         return state
 
     def _with(self, state: State, number: int, ctl: Ctl) -> State:
-        return state._replace(ctls=(*state.ctls[:number], ctl, *state.ctls[number + 1 :]))
+        ctls = (*state.ctls[:number], ctl, *state.ctls[number + 1 :])
+        return State(state.ns, state.lags, state.cache, state.srv, ctls, *state[5:])
 
     def _effect(self, state: State, number: int) -> State:
         ctl = state.ctls[number]
         left = ctl.left[1:]
-        state = self._with(state, number, ctl._replace(pending=ctl.pending if left else -1, left=left))
+        state = self._with(state, number, Ctl(ctl.journal, ctl.target, ctl.pending if left else -1, left, ctl.dirty))
         return self._apply(state, ctl.pending, ctl.left)
 
     def _apply(self, state: State, chosen: int, left: tuple[int, ...]) -> State:
@@ -462,19 +470,18 @@ class World:
                 yield ("remove", one.to_text()[:12]), self._write(state, value)
             if "flap" in self._faults and idle and value not in state.ns:
                 cache = {**dict(state.cache), value: ttl + self.scope.extra_cache}
-                dirty = tuple(ctl._replace(dirty=1) for ctl in state.ctls)
-                after = state._replace(cache=tuple(sorted(cache.items())), ctls=self._dirt(dirty))
+                after = state._replace(cache=tuple(sorted(cache.items())), ctls=self._changed(state.ctls))
                 yield ("flap", one.to_text()[:12]), after
 
     def _harmless(self, state: State, value: int) -> bool:
         """Nothing that is served, or about to be served, needs what ``value`` lacks."""
         coming = set(state.srv)
-        for ctl in state.ctls:
-            if ctl.pending >= 0 and isinstance(self.steps.things[ctl.pending], Deploy) and "remove-late" not in self._faults:
-                coming.update(self.chains.number(one) for one in self.steps.things[ctl.pending].chains)
-        if state.limbo is not None and isinstance(self.steps.things[state.limbo[0]], Deploy):
-            coming.update(self.chains.number(one) for one in self.steps.things[state.limbo[0]].chains)
-        return all(self._matches(value, served, True) for served in coming)
+        begun = [] if "remove-late" in self._faults else [ctl.pending for ctl in state.ctls if ctl.pending >= 0]
+        begun += [state.limbo[0]] if state.limbo is not None else []
+        for step in (self.steps.things[number] for number in begun):
+            if isinstance(step, Deploy):
+                coming.update(self.chains.number(one) for one in step.chains)
+        return all(self.matches(value, served, True) for served in coming)
 
     # Journals as states: what has expired, and what only people read, must not tell them apart.
 
@@ -514,7 +521,9 @@ def _bare(step: Step) -> Step:
         return dataclasses.replace(step, why="")
     if isinstance(step, Done):
         return Done("")
-    return dataclasses.replace(step, obstacles=(), why="", **({"until": None, "look_again": 0} if hasattr(step, "until") else {"options": ()}))
+    if isinstance(step, Wait):
+        return Wait(None, 0, (), "")
+    return Choose((), (), "")
 
 
 #: The judge of the model is written apart from the planner's own matching, so that one does not hide the other's fault.
