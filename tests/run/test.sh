@@ -15,7 +15,7 @@ number=0
 stages=()
 selected=("$@")
 running=""
-MAILSEC_DANE_TEST_RUN=$$-$(date +%s)
+MAILSEC_DANE_TEST_RUN=${MAILSEC_DANE_TEST_RUN:-$$-$(date +%s)}
 export MAILSEC_DANE_TEST_RUN
 
 stage_is_selected() {
