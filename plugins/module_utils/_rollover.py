@@ -16,13 +16,13 @@ import typing as t
 
 from ansible_collections.mailsec.dane.plugins.module_utils import _rollover_guards as guards
 from ansible_collections.mailsec.dane.plugins.module_utils import _rollover_learn, _rollover_state
+from ansible_collections.mailsec.dane.plugins.module_utils._moment import Moment
 from ansible_collections.mailsec.dane.plugins.module_utils._rollover_guards import Obstacle, describe
 from ansible_collections.mailsec.dane.plugins.module_utils._rollover_state import (
     CachedRrset,
     Chain,
     Exposure,
     Journal,
-    Moment,
     Observation,
     Scheme,
     ServedChain,

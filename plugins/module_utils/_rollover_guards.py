@@ -22,7 +22,6 @@ if t.TYPE_CHECKING:
         CachedRrset,
         Chain,
         Journal,
-        Moment,
         Policy,
         ServedChain,
     )
@@ -43,26 +42,6 @@ class Obstacle:
     subject: str
     sentence: str
     seconds: float | None = None
-
-
-def proven_elapsed(before: Moment | None, now: Moment) -> float:
-    """Return the seconds that surely passed: the smaller of both clocks within one boot, else the wall clock."""
-    if before is None:
-        return 0
-    wall = now.wall - before.wall
-    if before.boot == now.boot:
-        wall = min(wall, now.monotonic - before.monotonic)
-    return max(wall, 0)
-
-
-def possibly_elapsed(before: Moment | None, now: Moment) -> float:
-    """Return the seconds that may have passed: the larger of both clocks; unbounded when time ran backwards."""
-    if before is None:
-        return float("inf")
-    wall = now.wall - before.wall
-    if before.boot == now.boot:
-        wall = max(wall, now.monotonic - before.monotonic)
-    return wall if wall >= 0 else float("inf")
 
 
 def cache_seconds(entry: CachedRrset, policy: Policy, outage: bool) -> float:

@@ -13,11 +13,11 @@ import dataclasses
 import typing as t
 
 from ansible_collections.mailsec.dane.plugins.module_utils import _rollover_guards as guards
+from ansible_collections.mailsec.dane.plugins.module_utils._moment import possibly_elapsed, proven_elapsed
 from ansible_collections.mailsec.dane.plugins.module_utils._rollover_state import (
     CachedRrset,
     Journal,
     Mark,
-    Moment,
     ServedChain,
     VisibleRecord,
     desired_records,
@@ -25,6 +25,7 @@ from ansible_collections.mailsec.dane.plugins.module_utils._rollover_state impor
 )
 
 if t.TYPE_CHECKING:
+    from ansible_collections.mailsec.dane.plugins.module_utils._moment import Moment
     from ansible_collections.mailsec.dane.plugins.module_utils._rollover_state import (
         AuthorityView,
         Chain,
@@ -57,9 +58,9 @@ def elapse(journal: Journal, seconds: float) -> Journal:
 def learn(journal: Journal, observation: Observation, target: Target, now: Moment) -> Journal:
     """Return the journal after ``observation``; ``now`` was read after the last look of it."""
     policy = target.policy
-    gap = guards.possibly_elapsed(journal.clock, now)
+    gap = possibly_elapsed(journal.clock, now)
     first = journal.clock is None
-    journal = elapse(journal, guards.proven_elapsed(journal.clock, now))
+    journal = elapse(journal, proven_elapsed(journal.clock, now))
     settled = journal.effect_age >= policy.effect
     rrsets = _rrsets(journal, observation, policy, gap, first, settled)
     chains = _chains(journal, observation, policy, settled)

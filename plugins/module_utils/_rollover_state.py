@@ -19,18 +19,11 @@ from ansible_collections.mailsec.dane.plugins.module_utils._tlsa import DANE_TA,
 if t.TYPE_CHECKING:
     import collections.abc as c
 
+    from ansible_collections.mailsec.dane.plugins.module_utils._moment import Moment
+
 
 class TargetError(ValueError):
     """What is wanted contradicts itself; the message names the input and the rule."""
-
-
-@dataclasses.dataclass(frozen=True)
-class Moment:
-    """One reading of two clocks: ``wall`` is Unix time, ``monotonic`` counts only within one ``boot``."""
-
-    wall: float
-    monotonic: float
-    boot: str
 
 
 @dataclasses.dataclass(frozen=True)

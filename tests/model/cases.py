@@ -14,10 +14,10 @@ import typing as t
 from unittest import mock
 
 from ansible_collections.mailsec.dane.plugins.module_utils import _rollover, _rollover_guards, _rollover_learn
+from ansible_collections.mailsec.dane.plugins.module_utils._moment import Moment
 from ansible_collections.mailsec.dane.plugins.module_utils._rollover_state import (
     Exposure,
     Journal,
-    Moment,
     Observation,
     Scheme,
     Target,

@@ -14,12 +14,12 @@ import hashlib
 import typing as t
 
 from ansible_collections.mailsec.dane.plugins.module_utils import _rollover, _rollover_guards, _rollover_learn
+from ansible_collections.mailsec.dane.plugins.module_utils._moment import Moment
 from ansible_collections.mailsec.dane.plugins.module_utils._rollover_state import (
     AuthorityView,
     Chain,
     EndpointView,
     Journal,
-    Moment,
     Observation,
     Policy,
     Target,
