@@ -25,6 +25,7 @@ from ansible_collections.mailsec.dane.plugins.module_utils._tlsa import TlsaReco
 try:
     import dns.flags
     import dns.name
+    import dns.rdataclass
     import dns.rdatatype
 except ImportError:  # reported by _deps
     HAS_DNSPYTHON = False
@@ -41,6 +42,8 @@ _MAX_NAME_SERVERS: t.Final = 32
 _MAX_ADDRESSES: t.Final = 64
 _CONCURRENCY: t.Final = 32
 _PARENT_SERVERS_TO_TRY: t.Final = 3
+#: 255 bytes, each as \\DDD.
+_LONGEST_NAME_TEXT: t.Final = 1020
 
 
 class AuthorityError(Exception):
@@ -312,7 +315,7 @@ def _read(server: NameServer, owner: str, zone: str, reply: dns.message.QueryMes
 
 def _of_type(section: c.Iterable[dns.rrset.RRset], rdtype: str) -> list[t.Any]:
     wanted = dns.rdatatype.from_text(rdtype)
-    return [rrset for rrset in section if rrset.rdtype == wanted]
+    return [rrset for rrset in section if rrset.rdtype == wanted and rrset.rdclass == dns.rdataclass.IN]
 
 
 def _names(rrsets: c.Iterable[t.Any], at: str | None = None) -> list[str]:
@@ -321,7 +324,7 @@ def _names(rrsets: c.Iterable[t.Any], at: str | None = None) -> list[str]:
 
 def _text(value: t.Any) -> str:
     """A name, or an rdata that is one, lower case without final dot; an address as it stands."""
-    return printable(str(value).lower().removesuffix("."), 300)
+    return printable(str(value).lower().removesuffix("."), _LONGEST_NAME_TEXT)
 
 
 def _moment(seconds: int) -> datetime.datetime:

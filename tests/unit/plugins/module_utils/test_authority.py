@@ -22,6 +22,7 @@ from hypothesis import strategies as st
 
 from ansible_collections.mailsec.dane.plugins.module_utils._authority import (
     AuthorityError,
+    Delegation,
     Status,
     View,
     find_name_servers,
@@ -179,6 +180,38 @@ def test_what_does_not_fit_is_asked_for_over_tcp() -> None:
 def test_any_bytes_are_no_answer(noise: bytes) -> None:
     view = look(lambda query, _transport: struct.pack("!H", query.id) + noise, timeout=0.2)
     assert not view.is_known
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.lists(st.tuples(st.integers(2, 250), st.integers(0, 255)), min_size=1, max_size=4))
+def test_a_garbled_answer_ends_in_a_status(changes: list[tuple[int, int]]) -> None:
+    signature = f"{OWNER}. 60 IN RRSIG TLSA 13 5 60 20261208213255 20261124213255 1 {ZONE}. {'q' * 86}=="
+
+    def answer(query: dns.message.Message, _transport: str) -> bytes:
+        wire = bytearray(message(query, [TLSA, signature], [SOA]).to_wire())
+        for position, byte in changes:
+            wire[position % len(wire) or 2] = byte
+        return bytes(wire)
+
+    assert isinstance(look(answer, timeout=0.2).status, Status)
+
+
+def test_names_of_servers_that_are_no_host_names() -> None:
+    long = ".".join(["\\001" * 60] * 4)
+
+    async def run() -> Delegation:
+        names = [f"{ZONE}. 60 IN NS {long}.", f"{ZONE}. 60 IN NS {{{{x}}}}.{ZONE}."]
+
+        def answer(query: dns.message.Message, _transport: str) -> bytes:
+            return message(query, names if query.question[0].rdtype == 2 else [], [SOA]).to_wire()
+
+        async with name_server(answer) as server:
+            return await find_name_servers(ZONE, server, [], 2)
+
+    delegation = asyncio.run(run())
+    assert delegation.servers == ()
+    assert len([note for note in delegation.notes if "has no address" in note]) == 2
+    assert "{{" not in str(delegation)
 
 
 def test_what_is_served_is_compared_with_its_ttl() -> None:
