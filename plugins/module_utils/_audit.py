@@ -31,7 +31,8 @@ from ansible_collections.mailsec.dane.plugins.module_utils._verdict import (
 if t.TYPE_CHECKING:
     import collections.abc as c
 
-    from ansible_collections.mailsec.dane.plugins.module_utils._answer import Resolver
+    from ansible_collections.mailsec.dane.plugins.module_utils._answer import Answer, Resolver
+    from ansible_collections.mailsec.dane.plugins.module_utils._discovery import MxSet
 
 
 @dataclasses.dataclass(frozen=True)
@@ -91,7 +92,15 @@ class Audit:
     async def _domain(self, name: str) -> DomainVerdict:
         mx = await find_mx(self._resolver, name)
         hosts = await asyncio.gather(*(self._observe(host.name) for host in mx.hosts))
-        return judge_domain(DomainObservation(mx, tuple(hosts)), self.now)
+        return judge_domain(DomainObservation(mx, tuple(hosts), await self._stray(mx, hosts)), self.now)
+
+    async def _stray(self, mx: MxSet, hosts: t.Sequence[HostObservation]) -> Answer | None:
+        """Look for the commonest slip, records below the mail domain instead of the MX host (MK-C13)."""
+        bare = [host.host for host in hosts if host.dns.reason == "tlsa-absent"]
+        if not bare or mx.domain in bare:
+            return None
+        answer = await self._resolver.resolve(f"_{self._settings.port}._tcp.{mx.domain}", "TLSA")
+        return answer if answer.rdata else None
 
     async def _observe(self, host: str) -> HostObservation:
         if host not in self._hosts:

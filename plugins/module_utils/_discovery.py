@@ -83,7 +83,8 @@ class HostDns:
     ``addresses`` are literals, IPv4 first; ``left_out`` counts those beyond MAX_ADDRESSES. ``address_answers`` are
     those for A and AAAA. ``policy`` and ``reason`` (a code) say what follows for a sender. ``base_domain`` and
     ``tlsa`` are the TLSA base domain and the RRset in force, None unless ``policy`` is DANE. ``tlsa_answers`` has
-    every TLSA answer by candidate, in the order of asking.
+    every TLSA answer by candidate, in the order of asking. ``parent`` is the answer for A at the name above the records
+    in force (``_tcp.mx.example.nl``), which has to exist (RFC 8020).
     """
 
     host: str
@@ -95,6 +96,7 @@ class HostDns:
     base_domain: str | None = None
     tlsa: Answer | None = None
     tlsa_answers: tuple[tuple[str, Answer], ...] = ()
+    parent: Answer | None = None
     left_out: int = 0
 
     @property
@@ -210,7 +212,10 @@ async def _ask_tlsa(resolver: Resolver, here: HostDns, candidates: t.Sequence[st
         if answer.is_error:
             return _tlsa_failed(here, answer)
         if answer.rdata and answer.is_secure:
-            return dataclasses.replace(here, policy=Policy.DANE, reason="", base_domain=candidate, tlsa=answer)
+            parent = await resolver.resolve(owner.partition(".")[2], "A")
+            return dataclasses.replace(
+                here, policy=Policy.DANE, reason="", base_domain=candidate, tlsa=answer, parent=parent
+            )
     insecure = any(answer.rdata for _candidate, answer in asked)
     return dataclasses.replace(here, reason="tlsa-insecure" if insecure else reason or "tlsa-absent")
 

@@ -13,6 +13,7 @@ import dataclasses
 import typing as t
 
 if t.TYPE_CHECKING:
+    from ansible_collections.mailsec.dane.plugins.module_utils._answer import Answer
     from ansible_collections.mailsec.dane.plugins.module_utils._discovery import HostDns, MxSet
     from ansible_collections.mailsec.dane.plugins.module_utils._smtp import Probe
 
@@ -39,10 +40,15 @@ class HostObservation:
 
 @dataclasses.dataclass(frozen=True)
 class DomainObservation:
-    """The MX RRset of a mail domain and one observation per MX host, in order of preference."""
+    """The MX RRset of a mail domain and one observation per MX host, in order of preference.
+
+    ``stray`` is the answer with TLSA records below the mail domain itself, where nobody looks for them; it is asked
+    for only when a host has none.
+    """
 
     mx: MxSet
     hosts: tuple[HostObservation, ...] = ()
+    stray: Answer | None = None
 
     @property
     def domain(self) -> str:

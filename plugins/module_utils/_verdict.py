@@ -177,13 +177,14 @@ class HostVerdict:
 
 @dataclasses.dataclass(frozen=True)
 class DomainVerdict:
-    """Verdict on a mail domain; ``weakest`` names the host that decides it (F02)."""
+    """Verdict on a mail domain; ``weakest`` names the host that decides it (F02). ``stray`` is as observed."""
 
     mx: MxSet
     state: DomainState
     reason: str
     weakest: str | None
     hosts: tuple[HostVerdict, ...] = ()
+    stray: Answer | None = None
 
     @property
     def domain(self) -> str:
@@ -312,7 +313,7 @@ def judge_domain(observation: DomainObservation, now: datetime.datetime) -> Doma
         return DomainVerdict(mx, state, mx.reason, None)
     hosts = tuple(judge_host(host, now, mx) for host in observation.hosts)
     state, reason, weakest = _domain_state(mx, hosts)
-    return DomainVerdict(mx, state, reason, weakest, hosts)
+    return DomainVerdict(mx, state, reason, weakest, hosts, observation.stray)
 
 
 def _domain_state(mx: MxSet, hosts: t.Sequence[HostVerdict]) -> tuple[DomainState, str, str | None]:

@@ -10,7 +10,7 @@ import dataclasses
 import typing as t
 
 from ansible_collections.mailsec.dane.plugins.module_utils import _findings
-from ansible_collections.mailsec.dane.plugins.module_utils._answer import Security
+from ansible_collections.mailsec.dane.plugins.module_utils._answer import Outcome, Security
 from ansible_collections.mailsec.dane.plugins.module_utils._discovery import MAX_ADDRESSES, MAX_HOSTS, Policy
 from ansible_collections.mailsec.dane.plugins.module_utils._findings import Finding, Severity, finding
 from ansible_collections.mailsec.dane.plugins.module_utils._matching import diagnose
@@ -25,6 +25,7 @@ from ansible_collections.mailsec.dane.plugins.module_utils._x509 import Certific
 if t.TYPE_CHECKING:
     import datetime
 
+    from ansible_collections.mailsec.dane.plugins.module_utils._answer import Answer
     from ansible_collections.mailsec.dane.plugins.module_utils._discovery import HostDns
     from ansible_collections.mailsec.dane.plugins.module_utils._matching import RecordMatch
     from ansible_collections.mailsec.dane.plugins.module_utils._verdict import (
@@ -90,6 +91,10 @@ def _coverage_findings(domain: DomainVerdict) -> list[Finding]:
         for host in domain.hosts
         if covered and host.reason == "tlsa-absent"
     ]
+    if domain.stray is not None:
+        bare = next(host.host for host in domain.hosts if host.reason == "tlsa-absent")
+        right = owner_name(bare, domain.hosts[0].observation.dns.port)
+        found.append(finding("tlsa-wrong-owner", domain.stray.name, f"records stand here, {bare} has none", right))
     keys: dict[bytes, set[str]] = {}
     for host in domain.hosts:
         for endpoint in host.endpoints:
@@ -113,12 +118,23 @@ def _dns_findings(dns: HostDns) -> list[Finding]:
             for answer in dns.address_answers
             if answer.is_error
         ]
+    if dns.parent is not None:
+        found += _denial_findings(dns.parent)
     if dns.canonical_name != dns.host:
         found.append(finding("mx-is-alias", dns.host, f"an alias of {dns.canonical_name}"))
     if dns.left_out:
         evidence = f"{dns.left_out} addresses were left out"
         found.append(finding("address-too-many", dns.host, evidence, f"at most {MAX_ADDRESSES}"))
     return found
+
+
+def _denial_findings(parent: Answer) -> list[Finding]:
+    """The name above the records exists because they do; name servers that deny it stop some resolvers."""
+    if parent.outcome is Outcome.NXDOMAIN:
+        return [finding("dns-ent-nxdomain", parent.name, "said not to exist, although there are records below it")]
+    if parent.is_error and not parent.is_own_view:
+        return [finding("dns-denial-broken", parent.name, f"A: {parent.detail or parent.reason}")]
+    return []
 
 
 def _dns_evidence(dns: HostDns) -> tuple[str, str]:

@@ -14,8 +14,8 @@ SECURE, INSECURE = Security.SECURE, Security.INSECURE
 class MemoryDns:
     """What the DNS holds; ``asked`` records each question as ``name type``.
 
-    A name that was not mentioned is a secure NXDOMAIN; a mentioned name without the type is NODATA with the
-    security of the name's other data.
+    A name that was not mentioned, nor any below it, is a secure NXDOMAIN; a mentioned name without the type is NODATA
+    with the security of the name's other data. ``deny`` makes an empty non-terminal NXDOMAIN, as broken servers do.
     """
 
     def __init__(self) -> None:
@@ -23,6 +23,7 @@ class MemoryDns:
         self._data: dict[tuple[str, str], tuple[tuple[str, ...], Security]] = {}
         self._aliases: dict[str, tuple[str, Security]] = {}
         self._errors: dict[tuple[str, str], tuple[str, Outcome | None]] = {}
+        self._denied: set[str] = set()
         self._names: dict[str, Security] = {}
 
     def add(self, name: str, rdtype: str, *rdata: str, security: Security = SECURE) -> MemoryDns:
@@ -39,6 +40,10 @@ class MemoryDns:
 
     def fail(self, name: str, rdtype: str, reason: str, unproven: Outcome | None = None) -> MemoryDns:
         self._errors[name, rdtype] = (reason, unproven)
+        return self
+
+    def deny(self, name: str) -> MemoryDns:
+        self._denied.add(name)
         return self
 
     async def resolve(self, name: str, rdtype: str) -> Answer:
@@ -65,7 +70,10 @@ class MemoryDns:
                 unproven=unproven,
             )
         rdata, own = self._data.get((current, rdtype), ((), self._names.get(current, SECURE)))
-        outcome = Outcome.DATA if rdata else Outcome.NODATA if current in self._names else Outcome.NXDOMAIN
+        exists = current in self._names or any(name.endswith(f".{current}") for name in self._names)
+        outcome = (
+            Outcome.DATA if rdata else Outcome.NODATA if exists and current not in self._denied else Outcome.NXDOMAIN
+        )
         return Answer(
             name,
             rdtype,

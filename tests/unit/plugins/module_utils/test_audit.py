@@ -85,6 +85,20 @@ class TestAudit:
 
         served(work, None, GOOD, credentials.rsa_self_signed(HOST))
 
+    @pytest.mark.parametrize("slipped", [True, False])
+    def test_records_below_the_mail_domain_are_found(self, slipped: bool) -> None:
+        async def work(server: Responder) -> None:
+            dns = dns_for(server.port)
+            if slipped:
+                dns.add(f"_{server.port}._tcp.example.nl", "TLSA", EE)
+            [verdict] = await domains(Audit(dns, settings(server)), "example.nl")
+            found = {f["code"]: f for f in _report.domain_result(verdict, pki.NOW)["findings"]}
+            assert ("tlsa-wrong-owner" in found) is slipped
+            if slipped:
+                assert found["tlsa-wrong-owner"]["expected"] == f"_{server.port}._tcp.{HOST}"
+
+        served(work)
+
     def test_a_host_of_many_domains_is_probed_once(self) -> None:
         async def work(server: Responder) -> None:
             dns = dns_for(server.port, EE, TA)

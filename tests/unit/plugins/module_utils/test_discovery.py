@@ -129,7 +129,7 @@ class TestAddresses:
     def test_addresses_are_asked_before_tlsa_a1(self) -> None:
         dns = host().add("_25._tcp.mx.example.nl", "TLSA", TLSA)
         located(dns)
-        assert dns.asked == ["mx.example.nl A", "mx.example.nl AAAA", "_25._tcp.mx.example.nl TLSA"]
+        assert dns.asked[:3] == ["mx.example.nl A", "mx.example.nl AAAA", "_25._tcp.mx.example.nl TLSA"]
 
     def test_secure_host_without_alias_is_its_own_base_domain_a5_p1(self) -> None:
         found = located(
@@ -206,7 +206,7 @@ class TestAliases:
         dns = MemoryDns().alias("mx.example.nl", "mx.example.org").add("mx.example.org", "A", "192.0.2.1")
         found = located(dns.add("_25._tcp.mx.example.nl", "TLSA", TLSA))
         assert (found.policy, found.base_domain) == (Policy.DANE, "mx.example.nl")
-        assert dns.asked[-2:] == ["_25._tcp.mx.example.org TLSA", "_25._tcp.mx.example.nl TLSA"]
+        assert dns.asked[2:4] == ["_25._tcp.mx.example.org TLSA", "_25._tcp.mx.example.nl TLSA"]
 
     def test_names_in_the_middle_are_never_base_domains_a9(self) -> None:
         dns = MemoryDns().alias("mx.example.nl", "middle.example.nl").alias("middle.example.nl", "mx.example.org")

@@ -270,6 +270,16 @@ class TestLookupErrors:
         assert decision(verdict) == (HostState.LOOKUP_ERROR, "dns-denial-broken")
         assert "dns-denial-broken" in codes(verdict)
 
+    def test_the_name_above_the_records_is_denied(self) -> None:
+        verdict = judged(zone(EE, TA).deny(f"_tcp.{HOST}"))
+        assert verdict.state is HostState.AUTHENTICATED
+        assert codes(verdict) == {"dns-ent-nxdomain": Severity.CRITICAL}
+
+    def test_the_name_above_the_records_cannot_be_proven_empty(self) -> None:
+        verdict = judged(zone(EE, TA).fail(f"_tcp.{HOST}", "A", "dnssec-bogus"))
+        assert codes(verdict) == {"dns-denial-broken": Severity.CRITICAL}
+        assert codes(judged(zone(EE, TA).fail(f"_tcp.{HOST}", "A", "dns-unreachable"))) == {}
+
     @pytest.mark.parametrize("reason", ["resolver-not-validating", "dns-unreachable"])
     def test_our_own_view_is_unknown_never_fine_and_never_a_lookup_error(self, reason: str) -> None:
         verdict = judged(zone(EE).fail(OWNER, "TLSA", reason))
