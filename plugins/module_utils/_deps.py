@@ -19,6 +19,7 @@ MINIMUM: t.Final[t.Mapping[str, tuple[str, tuple[int, ...]]]] = {
     "cryptography": ("cryptography", (42, 0)),
     "dnspython": ("dns", (2, 6)),
     "netaddr": ("netaddr", (1, 0)),
+    "tlslite-ng": ("tlslite", (0, 8)),
 }
 
 

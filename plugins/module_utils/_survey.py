@@ -68,7 +68,7 @@ async def survey(
 async def _one(
     wish: Wish, port: int, ehlo_name: str, limits: Limits, room: asyncio.Semaphore
 ) -> list[Seen | NotProbed]:
-    addresses = wish.addresses or await _addresses(wish.host, room)
+    addresses = wish.addresses or await addresses_of(wish.host, room)
     if isinstance(addresses, NotProbed):
         return [addresses]
     left_out: list[Seen | NotProbed] = []
@@ -89,7 +89,8 @@ async def _one(
     return [entry for entries in found for entry in entries] + left_out
 
 
-async def _addresses(host: str, room: asyncio.Semaphore) -> tuple[str, ...] | NotProbed:
+async def addresses_of(host: str, room: asyncio.Semaphore) -> tuple[str, ...] | NotProbed:
+    """Return the addresses that the system resolver gives for ``host``, IPv4 first, or why there is none."""
     try:
         async with room:
             found = await asyncio.get_running_loop().getaddrinfo(host, None, type=socket.SOCK_STREAM)
