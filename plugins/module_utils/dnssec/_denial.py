@@ -36,14 +36,16 @@ _TELLING: t.Final = (
     "nsec3-flags-unknown",
     "work-limit-exceeded",
     "denial-rrsig-bad",
+    "rrsig-key-revoked",
     "rrsig-expired-before-valid",
     "rrsig-expired",
     "rrsig-not-yet-valid",
+    "rrsig-labels-invalid",
+    "rrsig-no-matching-key",
     "denial-rrsig-missing",
     "denial-wrong-side",
     "denial-missing",
 )
-_TIMES: t.Final = frozenset({"rrsig-expired-before-valid", "rrsig-expired", "rrsig-not-yet-valid"})
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -110,7 +112,11 @@ def gather(reply: Reply, keys: _signature.Keys, now: int, limits: Limits, policy
     for rrset in rrsets[: limits.denial_records]:
         check = _signature.verify(rrset, keys, now, limits, policy, work)
         if not check.ok:
-            flaws.append((unproven(_denial_code(check.code), check.detail), check.signature))
+            code = _denial_code(check.code)
+            if rrset.rdtype == NSEC3 and any(signature.signer == rrset.owner for signature in rrset.signatures):
+                # A zone named like a hash of its parent, whose apex poses as a record of the parent.
+                code = "nsec3-owner-mismatch"
+            flaws.append((unproven(code, check.detail), check.signature))
             continue
         record = _usable(rrset, check, keys.zone)
         if isinstance(record, Proof):
@@ -132,7 +138,7 @@ def _denial_code(code: str) -> str:
         return "denial-rrsig-missing"
     if code == "rrsig-signer-mismatch":
         return "denial-wrong-side"
-    return code if code in _TIMES or code == "work-limit-exceeded" else "denial-rrsig-bad"
+    return "denial-rrsig-bad" if code == "rrsig-bad-signature" else code
 
 
 def _usable(rrset: RRset, check: _signature.Check, zone: dns.name.Name) -> _nsec.Nsec | _nsec3.Nsec3 | Proof:

@@ -78,7 +78,7 @@ class Judge:
         # Not secure; that is right below an insecure zone, and nowhere else.
         enclosing = await self._cuts.enclosing(authority, context)
         if enclosing.where is not Where.SECURE:
-            return _as_cut(enclosing, Outcome.DATA, rrset.ttl)
+            return _deciding(enclosing, failures, Outcome.DATA, rrset.ttl)
         if not failures:
             code = "rrsig-signer-mismatch" if rrset.signatures else "rrsig-missing"
             detail = f"{rrset.owner} {rrset.type_text} has no signature of a zone at or above it"
@@ -197,7 +197,7 @@ class Judge:
             failures.append(judged)
         enclosing = await self._cuts.enclosing(authority, context)
         if enclosing.where is not Where.SECURE:
-            return _as_cut(enclosing, claimed, None)
+            return _deciding(enclosing, failures, claimed, None)
         if failures:
             return failures[0]
         unsigned = [rrset for rrset in rrsets if rrset.rdtype != _wire.SOA]
@@ -255,6 +255,13 @@ def _authority_over(owner: dns.name.Name, rdtype: int) -> dns.name.Name:
 def _as_cut(cut: Cut, outcome: Outcome, ttl: int | None) -> Judged:
     """Return the status that an insecure or failed zone gives to all below it."""
     return Judged(cut.code, cut.detail, outcome, cut.chain, ttl, cut.notes, cut.errors)
+
+
+def _deciding(cut: Cut, failures: t.Sequence[Judged], outcome: Outcome, ttl: int | None) -> Judged:
+    """Return what an insecure or failed zone says, unless it failed in the very zone where the answer did."""
+    if cut.where is Where.FAILED and failures and failures[0].chain[-1].zone == cut.chain[-1].zone:
+        return failures[0]
+    return _as_cut(cut, outcome, ttl)
 
 
 def _has_ds(cut: Cut, name: dns.name.Name) -> bool:

@@ -221,7 +221,7 @@ class _Lookup:
         status = _result.worst(part.security for part in parts)
         deciding = next((part for part in parts if part.security is status), last)
         reason, detail = deciding.code, deciding.detail
-        if status is Security.INSECURE and deciding is not last:
+        if status is Security.INSECURE and any(part.security is Security.SECURE for part in parts):
             detail = f"an alias on the way is insecure ({deciding.code}): {deciding.detail}"
             reason = "alias-insecure"
         failed = status in (Security.BOGUS, Security.INDETERMINATE)
