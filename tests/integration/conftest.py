@@ -1,12 +1,13 @@
 # Copyright: (c) 2026, mailsec.dane contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Lets the integration tests import what they share."""
+"""Lets the integration tests import what they share, what the unit tests share, and the collection itself."""
 
 from __future__ import annotations
 
 import sys
 from pathlib import Path
 
-HERE = str(Path(__file__).parent)
-if HERE not in sys.path:
-    sys.path.insert(0, HERE)
+ROOT = Path(__file__).parents[2]
+for path in (ROOT / ".cache" / "collections", ROOT / "tests" / "unit", Path(__file__).parent):
+    if str(path) not in sys.path:
+        sys.path.insert(0, str(path))
