@@ -204,7 +204,7 @@ def _service(text: str) -> Service | None:
         setting = word[2:] or (arguments.pop(0) if arguments else "")
         if setting.startswith("{"):
             setting = setting.removeprefix("{").removesuffix("}")
-        name, _, value = setting.partition("=")
+        name, _equals, value = setting.partition("=")
         options.append((name.strip(), squeeze(value)))
     return Service(fields[0], fields[1], tuple(fields[2:8]), tuple(options), tuple(before), tuple(arguments))
 

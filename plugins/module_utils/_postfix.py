@@ -96,7 +96,7 @@ class Postfix:
         out, errors = self._ask("postconf", "-n")
         pairs = (line.partition("=") for line in out.splitlines())
         warnings = [line.partition("warning: ")[2] for line in errors.splitlines() if "warning: " in line]
-        return {name.strip(): squeeze(value) for name, _, value in pairs}, list(dict.fromkeys(warnings))
+        return {name.strip(): squeeze(value) for name, _equals, value in pairs}, list(dict.fromkeys(warnings))
 
     def check_services(self) -> None:
         """Have Postfix read master.cf."""

@@ -67,7 +67,7 @@ def _query(zone: str, checking_disabled: bool) -> bytes:
 def _parse(query: bytes, data: bytes) -> Reply:
     if len(data) < 12:
         return Reply("malformed", detail=f"{len(data)} bytes")
-    _, flags, questions, answers = struct.unpack("!4H", data[:8])
+    flags, questions, answers = struct.unpack("!3H", data[2:8])
     end = 12 + query[12:].index(b"\0") + 5
     if questions and data[12:end].lower() != query[12:end].lower():
         return Reply("malformed", detail="another question")
