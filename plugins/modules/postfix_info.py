@@ -85,6 +85,11 @@ software:
     reason:
       description: Why.
       type: str
+keychain_file:
+  description: O(keychain_file) as given, else null.
+  returned: success
+  type: str
+  sample: /etc/mailsec-dane/live/keychain.pem
 probe:
   description: The session with O(probe_address).
   returned: when O(probe_address) is given
@@ -154,12 +159,12 @@ def gather(module: AnsibleModule) -> dict[str, t.Any]:
         module.warn(f"{wrong}; outside check mode this is an error")
     elif wrong:
         raise ValueError(f"keychain_file: {wrong}")
-    result: dict[str, t.Any] = {"installed": False, "software": None}
+    result: dict[str, t.Any] = {"installed": False, "software": None, "keychain_file": keychain}
     program = module.get_bin_path("postconf", opt_dirs=["/usr/sbin", "/usr/local/sbin"])
     if program:
         directory = module.run_command([program, "-dh", "config_directory"], check_rc=True)[1].strip()
         software = Postfix(module.run_command, os.path.dirname(program), directory).software()
-        result = {"installed": True, "software": dataclasses.asdict(software)}
+        result |= {"installed": True, "software": dataclasses.asdict(software)}
     if module.params["probe_address"]:
         served = _probe(module.params["probe_address"], module.params["probe_port"], module.params["probe_timeout"])
         if keychain and not wrong and served["fingerprint_sha256"] not in leaf_fingerprints(keychain):
