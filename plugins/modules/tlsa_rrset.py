@@ -36,7 +36,6 @@ attributes:
 requirements:
   - cryptography >= 42
   - dnspython >= 2.6
-  - netaddr >= 1.0
   - Python >= 3.11
 options:
   base_domain:
@@ -491,7 +490,7 @@ def main() -> None:
         mutually_exclusive=[("key_secret", "key_file")],
         supports_check_mode=True,
     )
-    for gap in missing("cryptography", "dnspython", "netaddr"):
+    for gap in missing("cryptography", "dnspython"):
         module.fail_json(msg=f"{missing_required_lib(gap.library)} ({gap.why})", exception=gap.trace or None)
     try:
         wish, means = _wish(module.params), _means(module.params)

@@ -18,7 +18,7 @@ import typing as t
 from collections.abc import Iterator
 
 import pytest
-from conftest import (
+from name_servers import (
     BIND,
     EE,
     FOREIGN,
@@ -32,10 +32,10 @@ from conftest import (
     SECRET,
     TA,
     Names,
-    Responder,
-    ecdsa,
     record,
 )
+from support.credentials import ecdsa
+from support.smtp_responder import Responder
 
 BOTH = sorted([EE, TA])
 PEM = "".join(ssl.DER_cert_to_PEM_cert(der) for der in NOW.chain)

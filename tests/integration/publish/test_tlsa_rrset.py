@@ -12,7 +12,7 @@ import time
 
 import dns.message
 import pytest
-from conftest import (
+from name_servers import (
     BIND,
     EE,
     FOREIGN,
@@ -28,14 +28,12 @@ from conftest import (
     SECONDARY,
     SECRET,
     TA,
-    Behaviour,
     Call,
     Names,
-    Responder,
-    running,
-    server_context,
     wait_for,
 )
+from support.credentials import server_context
+from support.smtp_responder import Behaviour, Responder, running
 
 BOTH = sorted([EE, TA])
 ALL = [BIND, SECONDARY]

@@ -103,7 +103,7 @@ def always(**said: t.Any) -> Answer:
     return answer
 
 
-def look(answer: Answer, timeout: float = 3) -> View:
+def look(answer: Answer, timeout: float = 10) -> View:
     async def run() -> View:
         async with name_server(answer) as server:
             (view,) = await observe(OWNER, ZONE, [server], timeout)
@@ -206,7 +206,7 @@ def test_names_of_servers_that_are_no_host_names() -> None:
             return message(query, names if query.question[0].rdtype == 2 else [], [SOA]).to_wire()
 
         async with name_server(answer) as server:
-            return await find_name_servers(ZONE, server, [], 2)
+            return await find_name_servers(ZONE, server, [], 20)
 
     delegation = asyncio.run(run())
     assert delegation.servers == ()
@@ -227,7 +227,7 @@ def test_what_is_served_is_compared_with_its_ttl() -> None:
 def zone_of(answer: Answer, recursive: bool = False) -> str:
     async def run() -> str:
         async with name_server(answer) as server:
-            return await find_zone(server, OWNER, 2, recursive)
+            return await find_zone(server, OWNER, 20, recursive)
 
     return asyncio.run(run())
 
@@ -268,7 +268,7 @@ def test_a_flood_of_name_servers_is_refused() -> None:
 
     async def run() -> None:
         async with name_server(lambda query, _transport: message(query, names).to_wire()) as server:
-            await find_name_servers(ZONE, server, [], 2)
+            await find_name_servers(ZONE, server, [], 20)
 
     with pytest.raises(AuthorityError, match="40 name servers"):
         asyncio.run(run())

@@ -57,7 +57,7 @@ def send(
         async with server:
             where = NameServer(*server.sockets[0].getsockname()[:2])
             try:
-                await replace_rrset(where, ZONE, expected, wanted, key, 1, attempts=2)
+                await replace_rrset(where, ZONE, expected, wanted, key, 20, attempts=2)
             except UpdateError as error:
                 assert KEY.secret.decode() not in str(error)
                 return error
@@ -157,7 +157,7 @@ def test_one_message_with_the_condition_and_the_whole_change(expected: TlsaRrset
 
 def test_a_server_that_cannot_be_reached() -> None:
     with pytest.raises(UpdateError, match="cannot be reached") as raised:
-        asyncio.run(replace_rrset(NameServer("127.0.0.1", 1), ZONE, NONE, WANTED, KEY, 1))
+        asyncio.run(replace_rrset(NameServer("127.0.0.1", 1), ZONE, NONE, WANTED, KEY, 20))
     assert raised.value.refusal is Refusal.UNREACHABLE
 
 

@@ -31,7 +31,7 @@ def call(capsys: pytest.CaptureFixture[str]) -> Call:
     def run(**options: t.Any) -> dict[str, t.Any]:
         defaults = {
             "base_domain": HOST, "records": [RECORD], "server": "127.0.0.1", "server_port": 1,
-            "key_name": "k", "key_secret": SECRET, "timeout": 1,
+            "key_name": "k", "key_secret": SECRET, "timeout": 20,
         }
         given = {name: value for name, value in {**defaults, **options}.items() if value is not None}
         with patch_module_args(given), pytest.raises(SystemExit) as left:
