@@ -2,9 +2,11 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What can only be learnt inside a TLS session, through the program ``openssl s_client``: renegotiation and tickets.
+"""What can only be learnt inside a TLS session, through the program ``openssl s_client``.
 
-Python offers neither. The program gets a fixed list of arguments and an empty configuration, and is ended with its
+That is renegotiation, early data, and the chains of TLS 1.3 per type of key.
+
+Python offers none of it. The program gets a fixed list of arguments and an empty configuration, and is ended with its
 time. Private to the collection.
 """
 
@@ -16,6 +18,7 @@ import os
 import re
 import shutil
 import signal
+import ssl
 import typing as t
 
 from ansible_collections.mailsec.dane.plugins.module_utils._printable import printable
@@ -30,7 +33,10 @@ _OUTPUT_BYTES: t.Final = 262144
 #: Every cipher suite of the library, and servers of every age.
 _LENIENT: t.Final = ("-cipher", "ALL:COMPLEMENTOFALL:@SECLEVEL=0", "-legacy_server_connect")
 _FINISHED: t.Final = re.compile(rb"SSL_connect:\S+ read finished")
+#: A summary is printed after a failed handshake too, with (NONE) as cipher.
+_SESSION: t.Final = re.compile(rb"Cipher is [A-Z]")
 _EARLY_DATA: t.Final = re.compile(rb"Max Early Data: ([0-9]{1,10})")
+_PEM: t.Final = re.compile(rb"-----BEGIN CERTIFICATE-----[A-Za-z0-9+/=\s]+-----END CERTIFICATE-----")
 _REASON: t.Final = re.compile(rb"error:[0-9A-F]{8}:[^:\n]*:[^:\n]*:([^:\n]{1,120})")
 #: Seconds for the server to answer one renegotiation, or to say goodbye.
 _PATIENCE: t.Final = 3.0
@@ -73,7 +79,7 @@ async def early_data(endpoint: Endpoint, server_name: str | None, ehlo_name: str
     """
     arguments = (*_LENIENT, "-tls1_3", "-nocommands", "-crlf")
     async with _session(endpoint, server_name, ehlo_name, arguments, seconds) as session:
-        await session.until(lambda heard: b"Verify return code" in heard, "the handshake")
+        await session.until(lambda heard: bool(_SESSION.search(heard)), "the handshake")
         # Tickets come before anything the server says inside TLS, so its goodbye proves that there are no more.
         await session.say(b"QUIT\n")
         with contextlib.suppress(TimeoutError):
@@ -86,6 +92,26 @@ async def early_data(endpoint: Endpoint, server_name: str | None, ehlo_name: str
 
 def _handshakes(number: int) -> t.Callable[[bytes], bool]:
     return lambda heard: len(_FINISHED.findall(heard)) >= number
+
+
+async def chain_for(
+    endpoint: Endpoint, server_name: str | None, ehlo_name: str, seconds: float, schemes: str
+) -> tuple[bytes, ...]:
+    """Return the chain that the server presents in TLS 1.3 (raw DER) to a client that takes only ``schemes``.
+
+    ``schemes`` is a list of OpenSSL names; empty when the server has no key for any of them. Raises Unclear.
+    """
+    arguments = (*_LENIENT, "-tls1_3", "-showcerts", "-sigalgs", schemes)
+    async with _session(endpoint, server_name, ehlo_name, arguments, seconds) as session:
+        try:
+            await session.until(lambda heard: bool(_SESSION.search(heard)), "the handshake")
+        except Unclear:
+            if b"alert handshake failure" in session.heard:
+                return ()
+            raise
+        # The certificate of the server is shown once more after the chain.
+        chain, _rest, _again = session.heard.partition(b"\nServer certificate\n")
+        return tuple(ssl.PEM_cert_to_DER_cert(pem.decode("ascii")) for pem in _PEM.findall(chain))
 
 
 class _Session:

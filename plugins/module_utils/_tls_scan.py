@@ -34,6 +34,8 @@ from ansible_collections.mailsec.dane.plugins.module_utils._tls_hello import (
 from ansible_collections.mailsec.dane.plugins.module_utils._tls_offer import PROTOCOLS, Offer
 from ansible_collections.mailsec.dane.plugins.module_utils._tls_suites import SUITES
 
+_T = t.TypeVar("_T")
+
 _GROUP_CODES: t.Final[t.Mapping[str, int]] = {name: code for code, name in GROUPS.items()} | {
     "brainpoolP256r1": 26, "brainpoolP384r1": 27, "brainpoolP512r1": 28,
 }  # fmt: skip
@@ -49,6 +51,12 @@ _TABLES: t.Final = (
     "protocols", *_FROM_HELLOS, "client_initiated_renegotiation", "zero_rtt", "certificate_key",
     "certificate_signature_hash",
 )  # fmt: skip
+#: Signature schemes of TLS 1.3 by type of key, as OpenSSL writes them.
+_KEY_TYPES_13: t.Final = (
+    "RSA-PSS+SHA256:RSA-PSS+SHA384:RSA-PSS+SHA512",
+    "ECDSA+SHA256:ECDSA+SHA384:ECDSA+SHA512",
+    "ed25519:ed448",
+)
 _ANSWER_BYTES: t.Final = 262144
 _RETRY_AFTER: t.Final = 1.0
 
@@ -152,11 +160,13 @@ class _Asking:
         newest = next((name for name in PROTOCOLS[1:-1] if name in first), None)
         parts: list[t.Awaitable[None]] = [self._suites(first, newest), self._groups(first, newest)]
         if "TLSv1.2" in first:
-            parts.append(self._schemes(first["TLSv1.2"]))
+            parts.append(self._schemes())
         if newest is not None:
             parts += [self._options(newest, first[newest]), self._renegotiations()]
         if "TLSv1.3" in first:
             parts.append(self._early_data())
+            # Otherwise the keys of all types show themselves in the clear when suites are enumerated.
+            parts += [self._key_type(schemes) for schemes in (_KEY_TYPES_13 if "TLSv1.2" not in first else ())]
         await asyncio.gather(*parts)
 
     def _gap(self, error: Exception, *tables: str) -> None:
@@ -379,23 +389,25 @@ class _Asking:
             self._gap(error, "ffdhe_groups")
         return tuple(found)
 
-    async def _schemes(self, _first: Accepted) -> None:
-        """Signature schemes of TLS 1.2, among suites whose key exchange is signed."""
+    async def _schemes(self) -> None:
+        """Signature schemes of TLS 1.2, per type of key, among suites whose key exchange is signed."""
         found: list[int] = []
         self.found["signature_schemes"] = ()
-        signed = tuple(code for code in _named(self._suites_12, "_ECDHE_", "_DHE_") if "PSK" not in SUITES[code])
-        left = tuple(SIGNATURE_SCHEMES)
-        try:
-            while left:
-                answer = await self._ask(self._question("TLSv1.2", suites=signed, schemes=left))
-                if answer is None or answer.scheme is None or answer.scheme in found:
-                    break
-                found.append(answer.scheme)
-                if answer.scheme not in left:
-                    break
-                left = tuple(code for code in left if code != answer.scheme)
-        except _Failed as error:
-            self._gap(error, "handshake_signature_hash")
+        for keys in (("RSA",), ("ECDSA", "EdDSA"), ("DSS",)):
+            suites = _named(self._suites_12, f"DHE_{keys[0]}_WITH")
+            left = tuple(code for code, (_name, key, _hash) in SIGNATURE_SCHEMES.items() if key in keys)
+            try:
+                while left:
+                    answer = await self._ask(self._question("TLSv1.2", suites=suites, schemes=left))
+                    if answer is None or answer.scheme is None or answer.scheme in found:
+                        break
+                    found.append(answer.scheme)
+                    if answer.scheme not in left:
+                        # The server does not care what the client asks for, and has no more than this one.
+                        break
+                    left = tuple(code for code in left if code != answer.scheme)
+            except _Failed as error:
+                self._gap(error, "handshake_signature_hash")
         self.found["signature_schemes"] = tuple(found)
 
     async def _options(self, protocol: str, first: Accepted) -> None:
@@ -418,18 +430,29 @@ class _Asking:
     async def _early_data(self) -> None:
         await self._inside(_openssl_client.early_data, "early_data", "zero_rtt")
 
-    async def _inside(
-        self, ask: t.Callable[[Endpoint, str | None, str, float], t.Awaitable[int]], field: str, table: str
-    ) -> None:
+    async def _inside(self, ask: t.Callable[..., t.Awaitable[int]], field: str, table: str) -> None:
+        try:
+            self.found[field] = await self._session(ask)
+        except _openssl_client.Unclear as error:
+            self._gap(error, table)
+
+    async def _key_type(self, schemes: str) -> None:
+        try:
+            chain = await self._session(_openssl_client.chain_for, schemes)
+        except _openssl_client.Unclear as error:
+            self._gap(error, "certificate_key", "certificate_signature_hash")
+        else:
+            self.chains |= {chain: None} if chain else {}
+
+    async def _session(self, ask: t.Callable[..., t.Awaitable[_T]], *more: t.Any) -> _T:
         async with self._room:
-            self.connections += 1
             seconds = min(self._bounds.each.total, self._deadline - asyncio.get_running_loop().time())
-            try:
-                if seconds <= 0:
-                    raise _openssl_client.Unclear("the time for the scan was over")
-                self.found[field] = await ask(self._endpoint, self._server_name, self._ehlo_name, seconds)
-            except _openssl_client.Unclear as error:
-                self._gap(error, table)
+            if seconds <= 0:
+                raise _openssl_client.Unclear("the time for the scan was over")
+            if self.connections >= self._bounds.connections:
+                raise _openssl_client.Unclear(f"the limit of {self._bounds.connections} connections was reached")
+            self.connections += 1
+            return await ask(self._endpoint, self._server_name, self._ehlo_name, seconds, *more)
 
 
 def _expect(code: int, reply: Reply, what: str) -> None:

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""TLS servers on loopback: OpenSSL, GnuTLS, tlslite-ng and Postfix from their packages, behind SMTP where they lack it."""
+"""TLS servers on loopback: OpenSSL, GnuTLS and Postfix from their packages, behind SMTP where they lack it."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import contextlib
 import dataclasses
 import os
 import pathlib
+import random
 import shutil
 import signal
 import socket
@@ -22,10 +23,11 @@ HOST = "127.0.0.1"
 
 
 def free_port() -> int:
-    """A port that nobody listens on."""
-    with socket.socket() as sock:
-        sock.bind((HOST, 0))
-        return int(sock.getsockname()[1])
+    """A port that nobody listens on, below those that outgoing connections get."""
+    while True:
+        port = random.randrange(20000, 32000)
+        with contextlib.suppress(OSError), socket.create_server((HOST, port)):
+            return port
 
 
 def wait_for(port: int, process: subprocess.Popen[bytes] | None = None) -> None:
@@ -178,9 +180,9 @@ def openssl_server(who: t.Sequence[Identity], *arguments: str, **front: t.Any) -
     if len(who) > 1:
         keys += ["-dkey", str(who[1].key), "-dcert", str(who[1].chain), "-dcert_chain", str(who[1].chain)]
     command = ["openssl", "s_server", "-accept", f"{HOST}:{port}", "-quiet", *keys, *arguments]
-    with _process(port, command, {"PATH": os.environ["PATH"], "OPENSSL_CONF": os.devnull}):
-        with contextlib.closing(Front(port, **front)) as found:
-            yield found
+    env = {"PATH": os.environ["PATH"], "OPENSSL_CONF": os.devnull}
+    with _process(port, command, env), contextlib.closing(Front(port, **front)) as found:
+        yield found
 
 
 @contextlib.contextmanager
@@ -241,5 +243,7 @@ def postfix(directory: pathlib.Path, who: t.Sequence[Identity], settings: t.Mapp
         wait_for(port, process)
         yield port
     finally:
-        os.killpg(process.pid, signal.SIGTERM)
+        # The group is gone when Postfix did not come up.
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGTERM)
         process.wait()
