@@ -256,7 +256,7 @@ def _switch(
         if found is None:
             gap = offer.gaps.get(name) or offer.gaps.get("protocols") or "could not be found out"
             return Table(name, data.EDITIONS[edition][name]["ref"], (), gap)
-        return Table(name, data.EDITIONS[edition][name]["ref"], (_listed(name, edition, found),))
+        return _table(name, edition, offer, [_listed(name, edition, found)])
 
     return make
 
@@ -365,4 +365,3 @@ def _about(code: str, subject: str, level: Level, items: c.Sequence[Graded], pla
     more = f" and {len(named) - _SHOWN} more" if len(named) > _SHOWN else ""
     doubt = "; not all of this is confirmed by the text of the edition" if not all(i.confirmed for i in items) else ""
     return finding(code, subject, f"{level.value}: {', '.join(named[:_SHOWN])}{more}{doubt}", place)
-
