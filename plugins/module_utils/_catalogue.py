@@ -248,7 +248,7 @@ CATALOGUE: t.Final[t.Mapping[str, tuple[str, str, str]]] = {
     ),
     "resolv-conf-trust-ad-missing": (
         "error", "resolv.conf(5), option trust-ad",
-        "Add the options edns0 and trust-ad to resolv.conf; without them the C library hides that answers are authentic.",
+        "Add the options edns0 and trust-ad to resolv.conf; without them the C library hides what is authentic.",
     ),
     "resolver-accepts-bogus": (
         "critical", "RFC 4035 section 5.5",

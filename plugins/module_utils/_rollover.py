@@ -139,7 +139,7 @@ class _Planner:
 
     # What was seen.
 
-    @functools.cache  # noqa: B019 - lives as long as one decision
+    @functools.cache  # noqa: B019  # pylint: disable=method-cache-max-size-none  # lives as long as one decision
     def _base(self, owner: str) -> _Base | None:
         views = [view for view in self.observation.authorities if view.owner == owner]
         primaries = [view for view in views if view.primary] or views

@@ -105,7 +105,7 @@ class Done:
     exposed_until: float | None = None
 
 
-Step = Publish | Deploy | Generate | HandOver | Choose | Wait | Done
+Step = Publish | Deploy | Generate | HandOver | Choose | Wait | Done  # pylint: disable=unsupported-binary-operation
 
 
 @dataclasses.dataclass(frozen=True)

@@ -10,8 +10,8 @@ module: resolv_conf
 short_description: Let a host use its own validating resolver only, and prove that it validates
 version_added: 0.1.0
 description:
-  - Asks the resolver on loopback for a signed zone, a bogus zone and an unsigned zone. Only when its answers are those of
-    a validating resolver, C(/etc/resolv.conf) is replaced.
+  - Asks the resolver on loopback for a signed zone, a bogus zone and an unsigned zone. Only when its answers are those
+    of a validating resolver, C(/etc/resolv.conf) is replaced.
   - Then asks again through resolv.conf and the C library, as the programs of the host do. When that does not say the
     same, the former C(/etc/resolv.conf) is put back. So the host is never left without name resolution.
   - Tells DHCP clients and NetworkManager to leave the file alone, and keeps copies in chroot directories equal.

@@ -55,11 +55,14 @@ def every(verdict: str, *groups: tuple[str, ...]) -> dict[str, str]:
 def fill(zone: Zone) -> None:
     """Give a zone what a mail domain has, and what proofs are made of."""
     o = zone.origin
-    sub = lambda text: dns.name.from_text(text, o)  # noqa: E731
+
+    def sub(text: str) -> dns.name.Name:
+        return dns.name.from_text(text, o)
+
     zone.add(o, SOA, f"{sub('ns')} {sub('hostmaster')} 1 3600 600 86400 300")
     zone.add(o, NS, str(sub("ns")))
     zone.add(o, s.MX, f"10 {sub('mx')}")
-    zone.add(sub("ns"), A, "127.0.0.1")
+    zone.add(sub("ns"), A, s.SERVER)
     zone.add(sub("mx"), A, "192.0.2.1", "192.0.2.2")
     zone.add(sub("mx"), s.MX, f"10 {sub('mx')}")
     zone.add(sub("www"), A, "192.0.2.80")
@@ -648,7 +651,7 @@ def build() -> tuple[World, list[Case], Key]:
             continue
         parent = zones[max((o for o in zones if o != zone.origin and zone.origin.is_subdomain(o)), key=len)]
         parent.add(zone.origin, NS, str(sub(zone, "ns")))
-        parent.add(dns.name.from_text("ns", zone.origin), A, "127.0.0.1")
+        parent.add(dns.name.from_text("ns", zone.origin), A, s.SERVER)
         if spec.signed:
             ksk = spec.keys()[0]
             texts = spec.ds(zone.origin, ksk) if spec.ds else right_ds(zone.origin, ksk)

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from lab_driver import Lab, machine, run  # noqa: F401 - a fixture is used by being here
+from lab_driver import Lab, machine, run  # noqa: F401  # pylint: disable=unused-import
 
 KEY = "{spki_sha256:sender}"
 WRONG = "ab" * 32

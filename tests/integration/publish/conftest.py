@@ -13,6 +13,6 @@ for place in (ROOT / ".cache" / "collections", ROOT / "tests" / "unit", Path(__f
     if str(place) not in sys.path:
         sys.path.insert(0, str(place))
 
-from name_servers import call, mail, names, network  # noqa: E402
+from name_servers import call, mail, names, network  # noqa: E402  # pylint: disable=unused-import
 
 __all__ = ("call", "mail", "names", "network")

@@ -36,7 +36,7 @@ CALLS: list[list[str]] = []
 
 def run(argv: list[str], data: str) -> tuple[int, str, str]:
     CALLS.append(argv)
-    done = subprocess.run(argv, input=data, capture_output=True, text=True, timeout=60)
+    done = subprocess.run(argv, input=data, capture_output=True, text=True, timeout=60, check=False)
     return done.returncode, done.stdout, done.stderr
 
 
@@ -360,10 +360,11 @@ def test_keys_that_servers_cannot_use_are_refused(place: pathlib.Path) -> None:
     secret = key.splitlines()[1]
     traditional = subprocess.run(
         [OPENSSL, "rsa", "-aes256", "-passout", "pass:x", "-traditional"],
-        input=subprocess.run([OPENSSL, "genrsa", "2048"], capture_output=True).stdout, capture_output=True,
+        input=subprocess.run([OPENSSL, "genrsa", "2048"], capture_output=True, check=True).stdout,
+        capture_output=True, check=True,
     ).stdout.decode()  # fmt: skip
     encrypted = subprocess.run(
-        [OPENSSL, "pkcs8", "-topk8", "-passout", "pass:x"], input=key.encode(), capture_output=True
+        [OPENSSL, "pkcs8", "-topk8", "-passout", "pass:x"], input=key.encode(), capture_output=True, check=True
     ).stdout.decode()
     for text, message in (
         ("", "key.pem has 0 private keys"),

@@ -88,7 +88,7 @@ def test_f20_judgement_of_the_path(secure: Reply, bogus: Reply | None, codes: li
     assert [item.code for item in judge_path(NAMES, secure, bogus).findings] == codes
 
 
-Answer = t.Callable[[bytes], bytes | None]
+Answer = t.Callable[[bytes], t.Optional[bytes]]  # noqa: UP045 - pylint reads it at run time
 
 
 @contextlib.contextmanager
@@ -106,7 +106,7 @@ def server(udp_answer: Answer, tcp_answer: Answer | None = None) -> Iterator[int
                 udp.sendto(data, peer)
 
         def serve_tcp() -> None:
-            connection, _ = tcp.accept()
+            connection = tcp.accept()[0]
             with connection:
                 query = connection.recv(4096)[2:]
                 assert tcp_answer
