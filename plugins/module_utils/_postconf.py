@@ -24,6 +24,14 @@ SERVICE_TYPES: t.Final = ("inet", "unix", "unix-dgram", "fifo", "pass")
 #: The columns of master.cf behind name and type, as the option of the module calls them.
 COLUMNS: t.Final = ("private", "unprivileged", "chroot", "wakeup", "process_limit", "command")
 
+# master(8) ends, and all of Postfix with it, at a value that it does not know; postconf(1) does not look at them.
+_COLUMN_FORMS: t.Final[t.Mapping[str, tuple[str, str]]] = {
+    **dict.fromkeys(("private", "unprivileged", "chroot"), (r"[-yn]", "y, n or -")),
+    "wakeup": (r"-|\d{1,9}\??", "a number of seconds, maybe with ? behind it, or -"),
+    "process_limit": (r"-|\d{1,9}", "a number or -"),
+    "command": (r"[^\s{}#]+", "a single word"),
+}
+
 #: First release with a parameter, for the message when an older one is met. Not complete, and need not be.
 SINCE: t.Final[t.Mapping[str, str]] = {
     "requiretls_enable": "3.11",
@@ -236,8 +244,11 @@ class ServiceWish:
         if self.type not in SERVICE_TYPES:
             raise ValueError(f"service {self.name}: type is {self.type!r}, it is one of {', '.join(SERVICE_TYPES)}")
         for column, value in self.columns.items():
-            if not re.fullmatch(r"[^\s{}#]+", value):
-                raise ValueError(f"service {self.name}/{self.type}: {column} is {value!r}, it is a single word")
+            form, words = _COLUMN_FORMS[column]
+            if not re.fullmatch(form, value):
+                raise ValueError(f"service {self.name}/{self.type}: {column} is {value!r}, it is {words}")
+        if self.type == "inet" and self.columns.get("private", "n") != "n":
+            raise ValueError(f"service {self.name}/inet: private is {self.columns['private']!r}, it is n for inet")
         if self.arguments is not None and not squeeze(self.arguments).isprintable():
             raise ValueError(f"service {self.name}/{self.type}: arguments have control characters")
 
@@ -247,7 +258,7 @@ class ServiceWish:
             return None
         if now is None and not self.columns.get("command"):
             raise ValueError(f"service {self.name}/{self.type} does not exist yet, so its command must be given")
-        columns = now.columns if now else ("-",) * len(COLUMNS)
+        columns = now.columns if now else ("n" if self.type == "inet" else "-", *("-",) * (len(COLUMNS) - 1))
         options = dict(now.options) if now else {}
         for name, value in self.options.items():
             if value is None:

@@ -83,7 +83,7 @@ options:
         choices: [present, absent]
         default: present
       private:
-        description: Third field.
+        description: Third field. A new service of type C(inet) gets V(n), as it cannot be private.
         type: str
       unprivileged:
         description: Fourth field.
@@ -146,7 +146,6 @@ EXAMPLES = r"""
     services:
       - name: submission
         type: inet
-        private: n
         command: smtpd
         parameters:
           syslog_name: postfix/submission

@@ -37,7 +37,8 @@ def postfix(lab: t.Any) -> None:
         ({"parameters": {"soft_bounce": "maybe"}}, "bad boolean configuration: soft_bounce = maybe"),
         ({"parameters": {"biff": False, "smtpd_tls_security_level": "mya"}},
          "does not start with these settings; the mail log says why (set by this task: smtpd_tls_security_level)"),
-        ({"services": [{"name": "x", "type": "unix", "command": "smtp", "process_limit": "many"}]}, "many"),
+        ({"services": [{"name": "x", "type": "unix", "command": "smtp", "process_limit": "many"}]},
+         "process_limit is 'many', it is a number or -"),
         ({"services": [{"name": "smtp", "type": "inet", "parameters": {"no_such_thing": "x"}}]},
          "has no parameter no_such_thing"),
         ({"services": [{"name": "new", "type": "unix"}]}, "service new/unix does not exist yet"),
@@ -66,7 +67,7 @@ def test_several_at_once_and_a_second_run_changes_nothing(lab: t.Any, postfix: N
             {"minimum_postfix": "3.7", "minimum_openssl": "9.0", "parameters": {"no_such_thing": "x"}},
         ],
         "services": [
-            {"name": "submission", "type": "inet", "private": "n", "command": "smtpd",
+            {"name": "submission", "type": "inet", "command": "smtpd",
              "parameters": {"syslog_name": "postfix/sub", "smtpd_client_restrictions": "permit_mynetworks, reject"}},
             {"name": "uucp", "type": "unix", "state": "absent"},
         ],

@@ -153,7 +153,7 @@ def test_services_are_read_with_their_options() -> None:
 
 
 def test_a_new_service_is_put_at_the_end_and_comments_stay_comments() -> None:
-    new = wish("submission", columns={"private": "n", "command": "smtpd"}, options={"a": "x y", "b": "z"})
+    new = wish("submission", columns={"command": "smtpd"}, options={"a": "x y", "b": "z"})
     text = set_services(MASTER, [new])
     assert text == MASTER + (
         "submission inet  n       -       -       -       -       smtpd\n    -o { a = x y }\n    -o b=z\n"
@@ -187,6 +187,10 @@ def test_arguments_of_pipe_are_replaced_as_a_whole() -> None:
         (lambda: wish("#x", columns={"command": "x"}), "is no service name"),
         (lambda: wish("x", "tcp"), "type is 'tcp'"),
         (lambda: wish("x", columns={"command": "smtpd -o a=b"}), "command is 'smtpd -o a=b', it is a single word"),
+        (lambda: wish("x", "unix", columns={"chroot": "yes"}), "chroot is 'yes', it is y, n or -"),
+        (lambda: wish("x", "unix", columns={"process_limit": "many"}), "process_limit is 'many', it is a number or -"),
+        (lambda: wish("x", "unix", columns={"wakeup": "1m"}), "wakeup is '1m', it is a number of seconds"),
+        (lambda: wish("x", columns={"private": "-"}), "private is '-', it is n for inet"),
         (lambda: set_services(MASTER, [wish("x")]), "does not exist yet, so its command must be given"),
     ],
 )  # fmt: skip
