@@ -86,7 +86,7 @@ def test_parameters_and_services_of_ones_own_win(lab: t.Any) -> None:
         settings = lab.settings(host)
         assert settings["tls_eecdh_auto_curves"] == "X25519 prime256v1" and settings["biff"] == "no"
         assert "smtpd_tls_loglevel" not in settings
-        assert lab.tell(host, "exec 3<>/dev/tcp/127.0.0.1/10025; head -c 3 <&3") == "220"
+        assert lab.tell(host, "bash -c 'exec 3<>/dev/tcp/127.0.0.1/10025; head -c 3 <&3'") == "220"
 
 
 def test_a_parameter_that_needs_a_restart_gets_one(lab: t.Any) -> None:

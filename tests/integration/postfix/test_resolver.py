@@ -47,7 +47,8 @@ def untouched(lab: t.Any) -> bool:
 @pytest.mark.parametrize(
     ("settings", "codes", "evidence"),
     [
-        ({"module-config": '"iterator"'}, "resolver-not-validating resolver-accepts-bogus", "lab-dns.nl SOA: NOERROR, AD=0, 1 records"),
+        ({"module-config": '"iterator"'}, "resolver-not-validating resolver-accepts-bogus",
+         "lab-dns.nl SOA: NOERROR, AD=0, 1 records"),
         ({"val-permissive-mode": "yes"}, "resolver-accepts-bogus", "bogus.nl SOA: NOERROR, AD=0, 1 records"),
         ({"val-override-date": '"20200101000000"'}, "dns-servfail", "lab-dns.nl SOA: SERVFAIL"),
         ({"access-control": "127.0.0.1/32 refuse"}, "dns-refused", "lab-dns.nl SOA: REFUSED"),
