@@ -11,6 +11,11 @@ import pytest
 FILES = "sha256sum /etc/postfix/main.cf /etc/postfix/master.cf; ls -a /etc/postfix"
 
 
+def state(lab: t.Any) -> list[str]:
+    """What the files of both hosts are; the hosts answer in any order."""
+    return sorted(lab.host("mail", FILES).splitlines())
+
+
 def test_on_a_bare_host_only_check_mode_works(lab: t.Any) -> None:
     options: dict[str, t.Any] = {"parameters": {"biff": False}, "services": [{"name": "smtp", "type": "inet"}]}
     assert "Postfix is not installed on this host" in lab.module("postconf", **options).refused()
@@ -49,9 +54,9 @@ def postfix(lab: t.Any) -> None:
 def test_what_postfix_would_refuse_is_refused(
     lab: t.Any, postfix: None, options: dict[str, t.Any], message: str
 ) -> None:
-    before = lab.host("mail", FILES)
+    before = state(lab)
     assert message in lab.module("postconf", **options).refused()
-    assert lab.host("mail", FILES) == before
+    assert state(lab) == before
 
 
 def test_several_at_once_and_a_second_run_changes_nothing(lab: t.Any, postfix: None) -> None:
@@ -73,9 +78,9 @@ def test_several_at_once_and_a_second_run_changes_nothing(lab: t.Any, postfix: N
         ],
         "allow_unused": ["not_yet_used"],
     }  # fmt: skip
-    before = lab.host("mail", FILES)
+    before = state(lab)
     predicted = lab.module("postconf", "--check", "--diff", **options).succeeded()
-    assert lab.host("mail", FILES) == before
+    assert state(lab) == before
     done = lab.module("postconf", "--diff", **options).succeeded()
     assert predicted.changed == done.changed == {"d12": 1, "d13": 1}
     # The differences that were predicted are those that were made.
@@ -85,8 +90,11 @@ def test_several_at_once_and_a_second_run_changes_nothing(lab: t.Any, postfix: N
     for host in ("d12", "d13"):
         assert lab.settings(host)["message_size_limit"] == "20480000"
         assert lab.settings(host).get("tls_ffdhe_auto_groups") == ("" if host == "d13" else None)
-        assert lab.tell(host, "postconf -Ph submission/inet/smtpd_client_restrictions") == "permit_mynetworks, reject"
-        assert "uucp" not in lab.tell(host, "postconf -M")
+        assert (
+            lab.tell(host, "postconf -Ph submission/inet/smtpd_client_restrictions 2>/dev/null")
+            == "permit_mynetworks, reject"
+        )
+        assert "uucp" not in lab.tell(host, "postconf -M 2>/dev/null")
         assert lab.tell(host, "postfix reload 2>&1 | grep -c fatal || true") == "0"
         assert (
             lab.tell(host, "stat -c '%U %G %a' /etc/postfix/main.cf /etc/postfix/master.cf | sort -u")
@@ -108,10 +116,10 @@ def test_a_link_stays_a_link(lab: t.Any, postfix: None) -> None:
 
 def test_another_instance(lab: t.Any, postfix: None) -> None:
     lab.host("mail", "cp -r /etc/postfix /etc/postfix-out")
-    before = lab.host("mail", FILES)
+    before = state(lab)
     lab.module("postconf", config_directory="/etc/postfix-out", parameters={"myhostname": "out.example.nl"}).succeeded()
-    assert lab.tell("d12", "postconf -c /etc/postfix-out -h myhostname") == "out.example.nl"
-    assert lab.host("mail", FILES) == before
+    assert lab.tell("d12", "postconf -c /etc/postfix-out -h myhostname 2>/dev/null") == "out.example.nl"
+    assert state(lab) == before
 
 
 def test_a_file_that_cannot_be_written_is_an_error_and_nothing_is_half_done(lab: t.Any, postfix: None) -> None:
@@ -121,9 +129,9 @@ def test_a_file_that_cannot_be_written_is_an_error_and_nothing_is_half_done(lab:
         "mkdir -p /run/ro && cp /etc/postfix/main.cf /run/ro/ && mount --bind /run/ro/main.cf /etc/postfix/main.cf",
     )
     try:
-        before = lab.host("mail", FILES)
+        before = state(lab)
         options = {"parameters": {"biff": True}, "services": [{"name": "smtp", "type": "inet", "chroot": "n"}]}
         lab.module("postconf", **options).refused()
-        assert lab.host("mail", FILES) == before
+        assert state(lab) == before
     finally:
         lab.host("mail", "umount /etc/postfix/main.cf")
