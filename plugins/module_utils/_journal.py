@@ -18,7 +18,7 @@ FORMAT: t.Final = "mailsec.dane journal"
 VERSION: t.Final = 1
 MAX_BYTES: t.Final = 4 * 1024 * 1024
 #: Events beyond this many are dropped, oldest first: they are for people, not for the planner.
-MAX_EVENTS: t.Final = 4000
+MAX_EVENTS: t.Final = 500
 
 #: Problems that make a journal worthless but cost only time: the planner then takes everything for just changed.
 LOST: t.Final = frozenset({"missing", "damaged", "foreign"})
@@ -58,7 +58,8 @@ def encode(document: Document) -> str:
         "content": document.content,
         "events": list(document.events[-MAX_EVENTS:]),
     }
-    text = _canonical({**body, "sha256": _digest(body)}) + "\n"
+    rest = json.dumps(body, sort_keys=True, separators=(",", ":"), allow_nan=False)[1:]
+    text = f'{_start(rest)}{rest}\n'
     if len(text.encode()) > MAX_BYTES:
         raise JournalError("unwritable", f"the journal of {document.subject} would have over {MAX_BYTES} bytes")
     return text
@@ -75,8 +76,8 @@ def decode(text: str, subject: str, host: str) -> Document:
     version = body.get("version")
     if isinstance(version, int) and version > VERSION:
         raise JournalError("newer", f"version {version} of the journal is newer than {VERSION}; update the collection")
-    claimed = body.pop("sha256", None)
-    if claimed != _digest(body):
+    rest = text[_START_LENGTH:].removesuffix("\n")
+    if text[:_START_LENGTH] != _start(rest):
         raise JournalError("damaged", "the checksum of the journal does not fit: it was changed or cut off")
     for what, wanted in (("subject", subject), ("host", host)):
         if body.get(what) != wanted:
@@ -84,9 +85,9 @@ def decode(text: str, subject: str, host: str) -> Document:
     return Document(subject, host, body["sequence"], body["content"], tuple(body["events"]))
 
 
-def _canonical(body: dict[str, t.Any]) -> str:
-    return json.dumps(body, sort_keys=True, separators=(",", ":"), allow_nan=False)
+def _start(rest: str) -> str:
+    """The first field, which is the checksum of all that follows it."""
+    return f'{{"sha256":"{hashlib.sha256(rest.encode()).hexdigest()}",'
 
 
-def _digest(body: dict[str, t.Any]) -> str:
-    return hashlib.sha256(_canonical(body).encode()).hexdigest()
+_START_LENGTH: t.Final = len(_start(""))

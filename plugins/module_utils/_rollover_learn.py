@@ -35,6 +35,9 @@ if t.TYPE_CHECKING:
     )
     from ansible_collections.mailsec.dane.plugins.module_utils._tlsa import TlsaRecord
 
+#: More different RRsets than any rotation makes.
+_MANY_RRSETS: t.Final = 200
+
 
 def elapse(journal: Journal, seconds: float) -> Journal:
     """Let ``seconds`` pass that are proven to have passed, seeing nothing."""
@@ -65,7 +68,7 @@ def learn(journal: Journal, observation: Observation, target: Target, now: Momen
     rrsets = _rrsets(journal, observation, policy, gap, first, settled)
     chains = _chains(journal, observation, policy, settled)
     outage = _outage(journal, observation, rrsets, policy)
-    kept = tuple(entry for entry in rrsets if _worth_keeping(entry, policy, outage, now.wall))
+    kept = _bounded([entry for entry in rrsets if _worth_keeping(entry, policy, outage, now.wall)])
     visible = _visible(journal, observation)
     return Journal(
         clock=now,
@@ -85,6 +88,25 @@ def _worth_keeping(entry: CachedRrset, policy: Policy, outage: bool, wall: float
         return True
     # A signed copy can be replayed until its signature ends, whatever its TTL (RFC 7671 section 11).
     return entry.signed_until is not None and wall <= entry.signed_until
+
+
+def _bounded(entries: list[CachedRrset]) -> tuple[CachedRrset, ...]:
+    """Melt the oldest of too many into one unknown RRset: somebody may change the zone without end."""
+    if len(entries) <= _MANY_RRSETS:
+        return tuple(entries)
+    gone = sorted((entry for entry in entries if not entry.is_served), key=lambda entry: entry.age)
+    melted: dict[str, CachedRrset] = {}
+    for entry in gone[_MANY_RRSETS // 2 :]:
+        past = melted.get(entry.owner, CachedRrset(entry.owner, None, 0, age=entry.age, reason="lost"))
+        # The younger age and the longer TTL: never gone from caches sooner than any of those it stands for.
+        melted[entry.owner] = dataclasses.replace(
+            past,
+            ttl=max(past.ttl, entry.ttl),
+            age=min(past.age, entry.age),
+            signed_until=max(past.signed_until or 0, entry.signed_until or 0) or None,
+        )
+    kept = [entry for entry in entries if entry.is_served] + gone[: _MANY_RRSETS // 2]
+    return (*kept, *melted.values())
 
 
 def _rrsets(
