@@ -26,7 +26,7 @@ lint: deps ## Run every check that only reads
 
 .PHONY: unit
 unit: deps ## Run the unit tests, quickly (ARGS=... for pytest)
-	@$(BIN)/python -m pytest $(if $(ARGS),$(ARGS),tests/unit)
+	@$(BIN)/python -m pytest $(if $(ARGS),$(ARGS),-n auto tests/unit)
 
 .PHONY: sanity
 sanity: ## Run ansible-test sanity and units without containers, on every ansible-core that is at hand

@@ -134,7 +134,7 @@ bash tests/run/deps.sh
 
 self=(bash "$0" --call)
 add_stage lint 600 bash tests/run/lint.sh
-add_stage unit 600 "${self[@]}" run_pytest 200 unit tests/unit
+add_stage unit 600 "${self[@]}" run_pytest 200 unit -n auto tests/unit
 add_stage package 300 bash tests/run/package.sh
 add_stage sanity 1200 bash tests/run/ansible_test.sh sanity
 add_stage units 900 bash tests/run/ansible_test.sh units

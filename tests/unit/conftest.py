@@ -7,6 +7,8 @@ from __future__ import annotations
 import pathlib
 import sys
 
+import pytest
+
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 
 
@@ -23,3 +25,12 @@ def _collections_root() -> pathlib.Path:
 for path in (str(ROOT / "tests" / "unit"), str(_collections_root())):
     if path not in sys.path:
         sys.path.insert(0, path)
+
+
+@pytest.fixture(autouse=True)
+def _own_warnings() -> None:
+    """Modules run in this process, where Ansible would give the warnings of one to all that follow."""
+    warnings = sys.modules.get("ansible.module_utils.common.warnings")
+    if warnings is not None:
+        warnings._global_warnings.clear()
+        warnings._global_deprecations.clear()
