@@ -57,6 +57,8 @@ _KEY_TYPES_13: t.Final = (
     "ECDSA+SHA256:ECDSA+SHA384:ECDSA+SHA512",
     "ed25519:ed448",
 )
+#: An alert that may just as well come from a server in trouble (RFC 8446 section 6.2).
+_INTERNAL_ERROR: t.Final = 80
 _ANSWER_BYTES: t.Final = 262144
 _RETRY_AFTER: t.Final = 1.0
 
@@ -93,7 +95,7 @@ class _Failed(Exception):
 
 
 class _SilentClose(_Failed):
-    """The server closed the connection without an alert."""
+    """The server ended the handshake without saying that it is the offer that it refuses."""
 
 
 async def scan(
@@ -472,6 +474,8 @@ async def _read(tcp: TcpChannel) -> Accepted | None:
         if isinstance(answer, Accepted):
             return answer
         if isinstance(answer, Refused):
+            if answer.alert == _INTERNAL_ERROR:
+                raise _SilentClose("the server reports an internal error")
             return None
         if not data:
             raise _SilentClose("the server closed the connection at the ClientHello")

@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, mailsec.dane contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Keys for the TLS servers, and the scan as the module does it, with less patience."""
+"""Keys for the TLS servers, and the scan as the module does it."""
 
 from __future__ import annotations
 
@@ -69,7 +69,9 @@ class Result:
         return next(table for table in tables if table["name"] == name)
 
     def item(self, table: str, name: str, edition: str = NEWEST) -> str:
-        return next(item["level"] for item in self.table(table, edition)["items"] if item["name"] == name)
+        levels = {item["name"]: item["level"] for item in self.table(table, edition)["items"]}
+        assert name in levels, (self.endpoint["outcome"], self.endpoint["detail"], self.endpoint["unknown"], levels)
+        return levels[name]
 
     def levels(self, edition: str = NEWEST) -> dict[str, str]:
         tables = next(one["tables"] for one in self.endpoint["levels"] if one["edition"] == edition)
@@ -78,7 +80,7 @@ class Result:
 
 @pytest.fixture(scope="session")
 def examine() -> t.Callable[..., Result]:
-    def ask(port: int, seconds: float = 200, connections: int = 400, reply: float = 1) -> Result:
+    def ask(port: int, seconds: float = 200, connections: int = 400, reply: float = 10) -> Result:
         bounds = Bounds(seconds, connections, 2, Limits(reply=reply))
         seen = asyncio.run(
             scan(Endpoint("127.0.0.1", port), NAME, "probe.example.org", lambda c: -suite_level(c, NEWEST).rank, bounds)

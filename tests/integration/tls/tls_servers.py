@@ -179,7 +179,9 @@ def openssl_server(who: t.Sequence[Identity], *arguments: str, **front: t.Any) -
     keys = ["-key", str(who[0].key), "-cert", str(who[0].chain), "-cert_chain", str(who[0].chain)]
     if len(who) > 1:
         keys += ["-dkey", str(who[1].key), "-dcert", str(who[1].chain), "-dcert_chain", str(who[1].chain)]
-    command = ["openssl", "s_server", "-accept", f"{HOST}:{port}", "-quiet", *keys, *arguments]
+    # It answers with the line backwards: no SMTP, but an answer. It does not do so with early data.
+    answering = "-quiet" if "-early_data" in arguments else "-rev"
+    command = ["openssl", "s_server", "-accept", f"{HOST}:{port}", answering, *keys, *arguments]
     env = {"PATH": os.environ["PATH"], "OPENSSL_CONF": os.devnull}
     with _process(port, command, env), contextlib.closing(Front(port, **front)) as found:
         yield found
