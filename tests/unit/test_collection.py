@@ -37,7 +37,7 @@ def strings(module: Path) -> dict[str, t.Any]:
     found = {}
     for node in ast.parse(module.read_text()).body:
         match node:
-            case ast.Assign(targets=[ast.Name(id=name)], value=ast.Constant(value=str(text))):
+            case ast.Assign(targets=[ast.Name(id=name)], value=ast.Constant(value=str() as text)):
                 found[name] = text
     return found
 

@@ -32,6 +32,7 @@ def call(tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str]) -> t.Iterat
         output = capsys.readouterr().out
         assert "BEGIN PRIVATE KEY" not in output
         result: dict[str, t.Any] = json.loads(output)
+        result.pop("invocation", None)  # from ansible-core 2.21 on it is not there
         assert bool(result.get("failed")) == bool(left.value.code)
         return result
 
@@ -50,7 +51,7 @@ def roll_out(call: t.Callable[..., dict[str, t.Any]], check: bool = False, **opt
 
 def test_everything_documented_is_returned_and_nothing_else(call: t.Callable[..., dict[str, t.Any]]) -> None:
     documented = yaml.safe_load(certificate_files.RETURN)
-    common = {"changed", "diff", "invocation", "actions", "live"}
+    common = {"changed", "diff", "actions", "live"}
     prepared = call("prepared", issuers=AUTHORITY.issuers)
     assert set(prepared) == common | {"reasons", "csr"} and prepared["live"] is None
     deployed = call("deployed", certificate=AUTHORITY.certificate(prepared["csr"]), issuers=AUTHORITY.issuers)
@@ -97,12 +98,11 @@ def test_private_keys_in_options_are_refused(
     assert f"option {option} holds a private key" in output and "MC4CAQ" not in output
 
 
-def test_a_key_of_another_type_stays(call: t.Callable[..., dict[str, t.Any]]) -> None:
+def test_a_key_of_another_type_stays(call: t.Callable[..., dict[str, t.Any]], tmp_path: pathlib.Path) -> None:
     roll_out(call)
     prepared = call("prepared", issuers=AUTHORITY.issuers, key_type="ecdsa-p384")
     assert not prepared["changed"]
-    directory = prepared["invocation"]["module_args"]["directory"]
-    assert f"{directory}/staged stays ecdsa-p256; only a rotation makes another one" in str(prepared["warnings"])
+    assert f"{tmp_path}/dane/staged stays ecdsa-p256; only a rotation makes another one" in str(prepared["warnings"])
 
 
 def test_files_from_elsewhere(call: t.Callable[..., dict[str, t.Any]], tmp_path: pathlib.Path) -> None:
