@@ -21,9 +21,10 @@ from ansible_collections.mailsec.dane.plugins.module_utils._tlsa import TlsaErro
 if t.TYPE_CHECKING:
     from ansible_collections.mailsec.dane.plugins.module_utils._answer import Resolver
 
-#: How many MX hosts of a domain, and addresses of a host, are looked at.
-MAX_HOSTS: t.Final = 32
-MAX_ADDRESSES: t.Final = 32
+#: How many MX hosts of a domain, and addresses of a host, are looked at: more than real ones have, and few enough that
+#: a hostile one cannot hold up an audit for long.
+MAX_HOSTS: t.Final = 20
+MAX_ADDRESSES: t.Final = 16
 
 
 class Policy(enum.Enum):
