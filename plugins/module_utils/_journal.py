@@ -76,7 +76,7 @@ def decode(text: str, subject: str, host: str) -> Document:
     version = body.get("version")
     if isinstance(version, int) and version > VERSION:
         raise JournalError("newer", f"version {version} of the journal is newer than {VERSION}; update the collection")
-    rest = text[_START_LENGTH:].removesuffix("\n")
+    rest = text[_START_LENGTH:].rstrip("\n")
     if text[:_START_LENGTH] != _start(rest):
         raise JournalError("damaged", "the checksum of the journal does not fit: it was changed or cut off")
     for what, wanted in (("subject", subject), ("host", host)):

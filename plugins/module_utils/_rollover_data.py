@@ -141,7 +141,7 @@ class Node:
     def record(self) -> TlsaRecord:
         """Return a TLSA record."""
         if not isinstance(self.value, str):
-            raise self._fail("a TLSA record such as '3 1 1 …'")
+            raise self._fail("a TLSA record such as '3 1 1 ...'")
         try:
             return TlsaRecord.from_text(self.value)
         except TlsaError as error:
@@ -150,6 +150,20 @@ class Node:
     def records(self) -> frozenset[TlsaRecord]:
         """Return a set of TLSA records."""
         return frozenset(item.record() for item in self.items())
+
+    def seen_records(self) -> frozenset[TlsaRecord]:
+        """Return a set of records as somebody published them: the wire has such without data, text has not."""
+        return frozenset(item.seen_record() for item in self.items())
+
+    def seen_record(self) -> TlsaRecord:
+        """Return a record as somebody published it."""
+        fields = self.value.split() if isinstance(self.value, str) else []
+        if len(fields) == 3 and all(field.isascii() and field.isdigit() and len(field) <= 3 for field in fields):
+            try:
+                return TlsaRecord.from_wire(bytes(int(field) for field in fields))
+            except ValueError as error:
+                raise DataError(f"{self.where}: {error}") from error
+        return self.record()
 
     def optional_number(self) -> float | None:
         """Return a number, or None when it is not given."""
@@ -216,7 +230,7 @@ def read_target(data: t.Any, chain: ChainReader = read_chain) -> Target:
         revoked=tuple(chain(item) for item in node.field("revoked").items()),
         exposure=chosen,
         fallback=tuple(chain(item) for item in node.field("fallback").items()),
-        release=node.field("release").records(),
+        release=node.field("release").seen_records(),
         policy=read_policy(node.field("policy")),
     )
 
@@ -238,7 +252,7 @@ def _read_authority(node: Node) -> AuthorityView:
     return AuthorityView(
         node.field("owner").owner(),
         node.field("address").name(),
-        node.field("records").records(),
+        node.field("records").seen_records(),
         node.field("ttl").whole(0),
         node.field("failure").text(""),
         node.field("primary").flag(),
@@ -273,10 +287,10 @@ def read_journal(data: t.Any) -> Journal:
         rrsets=tuple(_read_cached(item) for item in node.field("rrsets").items()),
         chains=tuple(_read_served(item) for item in node.field("chains").items()),
         visible=tuple(
-            VisibleRecord(item.field("owner").owner(), item.field("record").record(), item.field("age").number())
+            VisibleRecord(item.field("owner").owner(), item.field("record").seen_record(), item.field("age").number())
             for item in node.field("visible").items()
         ),
-        owned=node.field("owned").records(),
+        owned=node.field("owned").seen_records(),
         marks=tuple(_read_mark(item) for item in node.field("marks").items()),
         effect_age=node.field("effect_age").number(0),
         outage=node.field("outage").flag(),
@@ -292,7 +306,7 @@ def _read_cached(node: Node) -> CachedRrset:
     records = node.field("records")
     return CachedRrset(
         node.field("owner").owner(),
-        records.records() if records.given else None,
+        records.seen_records() if records.given else None,
         node.field("ttl").whole(),
         _names(node.field("served_by")),
         node.field("intended").flag(),

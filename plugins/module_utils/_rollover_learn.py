@@ -118,7 +118,8 @@ def _rrsets(
     marks = {(mark.owner, mark.address): mark for mark in journal.marks}
     for view in observation.authorities:
         if view.failure:
-            had = [key for key in entries if key[0] == view.owner and view.address in entries[key].served_by]
+            # It may have followed the others since it was last heard of, to anything that any of them served.
+            had = [key for key in entries if key[0] == view.owner and entries[key].is_served]
             for key in had or [_unknown(entries, still, view.owner, policy.unknown_ttl, "lost")]:
                 still[key].add(view.address)
             continue

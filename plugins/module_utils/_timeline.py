@@ -129,7 +129,7 @@ def timeline(events: c.Iterable[Event], policy: Policy | None = None, now: float
     for node in nodes:
         at, kind = node.field("at").number(), node.field("event").text()
         if kind == "rrset":
-            key = (node.field("owner").owner(), node.field("records").records(), node.field("ttl").whole())
+            key = (node.field("owner").owner(), node.field("records").seen_records(), node.field("ttl").whole())
             if node.field("servers").items():
                 rrsets.setdefault(key, [begun.pop(key, at)])
             elif key in rrsets:
@@ -153,7 +153,7 @@ def _order(span: Span) -> tuple[t.Any, ...]:
 def _begin(node: Node, at: float, begun: dict[tuple[t.Any, ...], float]) -> None:
     """A decision may have its effect from that moment on, long before anybody sees it."""
     if node.field("owner").given:
-        key = (node.field("owner").owner(), node.field("records").records(), node.field("ttl").whole())
+        key = (node.field("owner").owner(), node.field("records").seen_records(), node.field("ttl").whole())
         begun.setdefault(key, at)
     for key_text in node.field("keys").items():
         for endpoint in node.field("endpoints").items():

@@ -100,7 +100,7 @@ class _Drawing:
             self._text(16, self.y, "At every moment, every RRset that a cache may hold matched every chain served.", 13)
         self.y += 16
         steps_at = self.y
-        self.y += 22
+        self.y += 56
         top = self.y
         self._keys()
         self._rrsets()
@@ -194,16 +194,18 @@ class _Drawing:
     def _steps(self, at: float, bottom: float) -> None:
         shown = [step for step in self.record.steps if self.begin <= step[0] <= self.end][:_MAX_ROWS]
         last, level = -100.0, 0
+        lines = []
         for number, (moment, _action, _summary) in enumerate(shown, 1):
             x = self._x(moment)
-            level = (level + 1) % 2 if x - last < 18 else 0
+            level = (level + 1) % 3 if x - last < 18 else 0
             last = x
-            self.parts.append(
-                f'<line x1="{x:.1f}" y1="{at + 14:.1f}" x2="{x:.1f}" y2="{bottom:.1f}" stroke="{_GREY}" '
+            lines.append(
+                f'<line x1="{x:.1f}" y1="{at + 4:.1f}" x2="{x:.1f}" y2="{bottom:.1f}" stroke="{_GREY}" '
                 'stroke-dasharray="2 4"/>'
             )
             self.parts.append(f'<circle cx="{x:.1f}" cy="{at + 2 + level * 17:.1f}" r="8.5" fill="{_INK}"/>')
             self._text(x, at + 6 + level * 17, str(number), 10, "white", anchor="middle")
+        self.parts[:0] = lines
         for number, (moment, _action, summary) in enumerate(shown, 1):
             when = datetime.datetime.fromtimestamp(moment, datetime.UTC)
             text = f"{number}  {when:%H:%M:%S}  {summary}"
@@ -235,6 +237,7 @@ class _Drawing:
         return _LEFT + (inside - self.begin) / (self.end - self.begin) * (_WIDTH - _LEFT - _RIGHT)
 
     def _heading(self, text: str) -> None:
+        self.parts.append(f'<rect x="12" y="{self.y + 3:.1f}" width="{8 * len(text)}" height="18" fill="white"/>')
         self._text(16, self.y + 16, text, 12, _GREY, "600")
         self.y += 26
 

@@ -475,6 +475,10 @@ def controls() -> tuple[Case, ...]:
             "C-29", "renewal that keeps the key",
             rotation("", {K1}, {K2}, targets=(target("K1", "CA1", next_key="K2"),)),
         ),
+        Case(
+            "C-31", "unreachable secondary that has followed a change of TTL unseen",
+            rotation("", ttl=1, raised_ttl=2, delay=0, faults=("down", "ttl"), budget=2),
+        ),
         Case("C-30", "factsheet: renewal under the same CA", _factsheet_renewal(delay=3), holds=("P1",), broken="P2"),
     )
 
@@ -572,11 +576,11 @@ def unguarded() -> tuple[Case, ...]:
 
 
 def large() -> Case:
-    """Return the scope of the long run: over a million states, three faults of any kind that can be borne."""
+    """Return the scope of the long run: over a million states."""
     return Case(
-        "LARGE", "key rotation, three faults",
+        "LARGE", "key rotation, two faults of four kinds",
         rotation(
             "", n=2, delay=3, secondaries=2, budget=2,
-            faults=("crash", "stale", "ttl"),
+            faults=("crash", "stale", "down", "ttl"),
         ),
     )

@@ -1,0 +1,73 @@
+# Copyright: (c) 2026, mailsec.dane contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What name servers and endpoints showed, put into the planner's words.
+
+Pure. Private to the collection.
+"""
+
+from __future__ import annotations
+
+import datetime
+import typing as t
+
+from ansible_collections.mailsec.dane.plugins.module_utils import _rollover_chain, _smtp, _x509
+from ansible_collections.mailsec.dane.plugins.module_utils._rollover_state import AuthorityView, EndpointView
+
+if t.TYPE_CHECKING:
+    import collections.abc as c
+
+    from ansible_collections.mailsec.dane.plugins.module_utils._authority import View
+    from ansible_collections.mailsec.dane.plugins.module_utils._rollover_state import Chain
+    from ansible_collections.mailsec.dane.plugins.module_utils._smtp import Probe
+    from ansible_collections.mailsec.dane.plugins.module_utils._tlsa import TlsaRecord
+
+
+def authority_view(view: View, primary: str, not_secure: str = "") -> AuthorityView:
+    """Return what one authoritative address said.
+
+    ``primary``: the server that takes updates, as its ``str``. ``not_secure``: why the RRset did not validate on a
+    validating path, '' when it did (RFC 7672 section 2.2).
+    """
+    failure = "" if view.is_known else view.detail or view.status.value
+    signed = [signature.expiration.timestamp() for signature in view.signatures]
+    marks = sorted(f"{one.key_tag}/{one.inception.isoformat()}" for one in view.signatures)
+    return AuthorityView(
+        owner=view.owner,
+        address=str(view.server),
+        records=frozenset(view.records),
+        ttl=view.ttl or 0,
+        failure=failure or not_secure,
+        primary=str(view.server) == primary,
+        serial=view.serial,
+        signature=" ".join(marks) or None,
+        signed_until=max(signed, default=None),
+    )
+
+
+def endpoint_view(
+    endpoint: str,
+    probes: c.Sequence[Probe],
+    names: c.Sequence[str],
+    now: datetime.datetime,
+    repeats: int,
+    published: c.Iterable[TlsaRecord] = (),
+    issuer_depths: c.Sequence[int] = (1,),
+) -> EndpointView:
+    """Return what one endpoint presented in ``repeats`` rounds; ``probes`` has all connections of all rounds.
+
+    A single connection that failed leaves it open what the endpoint serves. For the others see
+    ``_rollover_chain.describe``.
+    """
+    failures = [probe.detail or probe.outcome for probe in probes if probe.outcome != _smtp.TLS]
+    chains: set[Chain] = set()
+    for presented in dict.fromkeys(probe.chain for probe in probes if probe.outcome == _smtp.TLS):
+        try:
+            certificates = tuple(_x509.load_der(one) for one in presented)
+            chains.add(_rollover_chain.describe(certificates, names, now, published, issuer_depths))
+        except ValueError as error:
+            failures.append(f"it presented what is no chain: {error}")
+    if not probes:
+        failures.append("it was not probed")
+    return EndpointView(endpoint, frozenset(chains), repeats, failures[0] if failures else "")

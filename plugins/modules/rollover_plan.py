@@ -1,0 +1,517 @@
+#!/usr/bin/python
+# Copyright: (c) 2026, mailsec.dane contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: rollover_plan
+short_description: Say the next safe step of a rotation of keys, certificates or CAs
+version_added: 0.1.0
+description:
+  - Takes what is remembered, what was seen and what is wanted, and says what may be done now without breaking mail from
+    senders that validate DANE, or until when to wait and why not sooner.
+  - The same plan serves the first rollout, a renewal that keeps the key, a rotation of the key, a change of CA, of
+    scheme or of TTL, the answer to a stolen key, and the withdrawal of DANE.
+  - Nothing is looked up and nothing is changed, here or elsewhere. The journal that is returned has to be stored before
+    the step is carried out. It is part of the plan, and the reason why this is no C(_info) module. Each call is one
+    decision about the future, not a description of the present.
+  - After the step, look again and call the module again. A step that did not succeed, or of which nobody knows, needs
+    no other treatment.
+author:
+  - mailsec.dane contributors
+extends_documentation_fragment:
+  - mailsec.dane.attributes
+attributes:
+  check_mode:
+    support: full
+    details:
+      - Nothing is ever changed; the plan is the same in check mode.
+  diff_mode:
+    support: N/A
+    details:
+      - Nothing is ever changed.
+  idempotent:
+    support: full
+    details:
+      - The same input, O(now) included, gives the same plan.
+requirements:
+  - cryptography >= 42, when chains are given as certificates
+options:
+  journal:
+    description:
+      - What RV(journal) of the call before was. Left out or empty where it was lost, damaged, or belongs to another
+        host. Then everything is taken for just changed, which costs time and nothing else.
+    type: dict
+  first_rollout:
+    description:
+      - Without O(journal), V(true) states that no TLSA record ever stood at the owner names, so that no cache can hold
+        one.
+    type: bool
+    default: false
+  observation:
+    description:
+      - What was seen, immediately before the call.
+    type: dict
+    required: true
+    suboptions:
+      authorities:
+        description:
+          - One entry for each owner name and each address of each authoritative name server.
+        type: list
+        elements: dict
+        required: true
+        suboptions:
+          owner:
+            description: TLSA owner name.
+            type: str
+            required: true
+          address:
+            description: The address that was asked.
+            type: str
+            required: true
+          records:
+            description: The records it served, in presentation format; empty for proven absence.
+            type: list
+            elements: str
+            default: []
+          ttl:
+            description: Their TTL in seconds. Behind aliases the sum of the TTLs of all hops.
+            type: int
+            default: 0
+          failure:
+            description: Why there is no validated answer, as a sentence. Empty when there is one.
+            type: str
+            default: ''
+          primary:
+            description: Whether updates go to this server.
+            type: bool
+            default: false
+          serial:
+            description: Serial of the zone.
+            type: int
+          signature:
+            description: Anything that changes when the RRset is signed anew, such as inception and key tag.
+            type: str
+          signed_until:
+            description: End of the validity of the signature, as Unix time.
+            type: float
+      endpoints:
+        description:
+          - One entry for each address and port of the mail server, those of other administrators behind the same name
+            included.
+        type: list
+        elements: dict
+        required: true
+        suboptions:
+          endpoint:
+            description: Address and port.
+            type: str
+            required: true
+          chains:
+            description: Every chain it presented, see O(target.chains).
+            type: list
+            elements: dict
+            default: []
+          repeats:
+            description: How many rounds over all server names and types of key were made.
+            type: int
+            default: 1
+          failure:
+            description: Why some round failed, as a sentence. Empty when none did.
+            type: str
+            default: ''
+      lock:
+        description: Who else holds the lease of the journal. Empty when nobody does.
+        type: str
+        default: ''
+  target:
+    description:
+      - What is wanted.
+    type: dict
+    required: true
+    suboptions:
+      owners:
+        description: The TLSA owner names that share the chains, one for each port.
+        type: list
+        elements: str
+        required: true
+      endpoints:
+        description: The endpoints that are managed here, named as in O(observation.endpoints).
+        type: list
+        elements: str
+        default: []
+      chains:
+        description:
+          - The chains the endpoints shall serve, one for each type of key. Each is either C(certificates), a list of
+            PEM texts or Base64 of DER, leaf first, or the facts C(identity), C(key) (the C(3 1 1) record), C(issuers)
+            (C(2 1 1) records to publish), C(satisfies) (every record that authenticates it) and C(not_after) (Unix
+            time).
+        type: list
+        elements: dict
+        default: []
+      next_keys:
+        description: The C(3 1 1) records of the keys that are held for the rotation after this one.
+        type: list
+        elements: str
+        default: []
+      scheme:
+        description: Which records are kept published. Empty to withdraw DANE.
+        type: list
+        elements: str
+        choices: [current, next, issuer]
+        required: true
+      ttl:
+        description: TTL wanted. The default leaves it as it is.
+        type: int
+      revoked:
+        description: Chains whose key was stolen, as in O(target.chains).
+        type: list
+        elements: dict
+        default: []
+      exposure:
+        description:
+          - What to bear when a key was stolen and no aged next key is published. V(serve) keeps the stolen key until
+            all caches know the new one. V(defer) changes at once, and mail of some senders is delayed. V(downgrade)
+            removes the records until the new key is served.
+        type: str
+        choices: [serve, defer, downgrade]
+      fallback:
+        description: Chains that are still held, to return to, as in O(target.chains).
+        type: list
+        elements: dict
+        default: []
+      release:
+        description: Records of others that may be removed.
+        type: list
+        elements: str
+        default: []
+      policy:
+        description:
+          - How careful to be. Seconds in C(application_cache), C(clock_margin), C(serve_stale), C(unknown_ttl),
+            C(maximum_ttl), C(worker), C(soak), C(effect) and C(poll); numbers in C(maximum_records) and C(repeats);
+            booleans in C(strict) and C(exclusive_owner).
+        type: dict
+  names:
+    description:
+      - The names that senders check in certificates, the TLSA base domain first. Needed when chains are given as
+        certificates.
+    type: list
+    elements: str
+    default: []
+  issuer_depths:
+    description:
+      - Positions in the chain of the CA certificates that C(2 1 1) records are made of, counted from 0, the leaf.
+    type: list
+    elements: int
+    default: [1]
+  now:
+    description:
+      - Reading of the clocks of one machine, always the same one, after the observation, with C(wall) (Unix time),
+        C(monotonic) (seconds) and C(boot) (changes at each boot). The default are the clocks of the machine where the
+        module runs.
+    type: dict
+notes:
+  - Store RV(journal) before the step, and carry out the step within the C(effect) seconds of the policy or not at all.
+seealso:
+  - module: mailsec.dane.tlsa_rrset
+  - name: RFC 7671 section 8
+    description: Publisher requirements of DANE, certificate and key rollover.
+    link: https://www.rfc-editor.org/rfc/rfc7671#section-8
+"""
+
+EXAMPLES = r"""
+---
+- name: Ask for the next safe step
+  mailsec.dane.rollover_plan:
+    journal: "{{ remembered.content | default({}) }}"
+    observation:
+      authorities: "{{ seen_authorities }}"
+      endpoints: "{{ seen_endpoints }}"
+    target:
+      owners: [_25._tcp.mx.example.nl]
+      endpoints: ['192.0.2.25:25']
+      chains:
+        - certificates: "{{ staged_chain_pem }}"
+      next_keys: ["3 1 1 8755cdaa8fe24ef16cc0f2c918063185e433faaf1415664911d9e30a924138c4"]
+      scheme: [current, next, issuer]
+      ttl: 3600
+    names: [mx.example.nl]
+  delegate_to: localhost
+  register: plan
+
+- name: Say what to do, and why not sooner
+  ansible.builtin.debug:
+    msg: "{{ [plan.step.summary] + plan.step.obstacles | default([]) | map(attribute='sentence') }}"
+"""
+
+RETURN = r"""
+step:
+  description: The next step.
+  returned: success
+  type: dict
+  contains:
+    action:
+      description:
+        - What to do, one of V(publish), V(retire), V(deploy), V(generate), V(hand_over), V(choose), V(wait) and
+          V(done).
+      type: str
+      sample: wait
+    summary:
+      description: The step as a sentence.
+      type: str
+    why:
+      description: The reason.
+      type: str
+    owner:
+      description: Owner name of the RRset to publish.
+      returned: when RV(step.action) is V(publish) or V(retire)
+      type: str
+    records:
+      description: The whole RRset to publish.
+      returned: when RV(step.action) is V(publish) or V(retire)
+      type: list
+      elements: str
+    ttl:
+      description: Its TTL.
+      returned: when RV(step.action) is V(publish) or V(retire)
+      type: int
+    expected:
+      description: The records that must still stand there.
+      returned: when RV(step.action) is V(publish) or V(retire)
+      type: list
+      elements: str
+    expected_ttl:
+      description: Their TTL.
+      returned: when RV(step.action) is V(publish) or V(retire)
+      type: int
+    added:
+      description: Records that come.
+      returned: when RV(step.action) is V(publish) or V(retire)
+      type: list
+      elements: str
+    removed:
+      description: Records that go.
+      returned: when RV(step.action) is V(publish) or V(retire)
+      type: list
+      elements: str
+    chains:
+      description: Identities of the chains to deploy.
+      returned: when RV(step.action) is V(deploy)
+      type: list
+      elements: str
+    keys:
+      description: The C(3 1 1) records of their keys.
+      returned: when RV(step.action) is V(deploy)
+      type: list
+      elements: str
+    endpoints:
+      description: Where to deploy them.
+      returned: when RV(step.action) is V(deploy)
+      type: list
+      elements: str
+    returnable:
+      description: Whether going back to the former chains stays safe.
+      returned: when RV(step.action) is V(deploy)
+      type: bool
+    options:
+      description: What the operator can choose for O(target.exposure), each with its cost in C(sentence).
+      returned: when RV(step.action) is V(choose)
+      type: list
+      elements: dict
+    until:
+      description: From when on the next step is safe, in UTC. Not set while something else must happen first.
+      returned: when RV(step.action) is V(wait)
+      type: str
+      sample: '2027-01-15T08:06:14Z'
+    until_epoch:
+      description: The same as Unix time.
+      returned: when RV(step.action) is V(wait)
+      type: float
+    look_again:
+      description: When to look and ask again, in UTC.
+      returned: when RV(step.action) is V(wait)
+      type: str
+    look_again_epoch:
+      description: The same as Unix time.
+      returned: when RV(step.action) is V(wait)
+      type: float
+    obstacles:
+      description:
+        - Why not sooner, with the C(inequality) that does not hold yet, its C(subject), a C(sentence) with the numbers
+          filled in, and C(seconds) until it will hold by itself.
+      returned: when RV(step.action) is V(wait) or V(choose)
+      type: list
+      elements: dict
+    exposed_until:
+      description: Until when a stolen key may still be accepted, in UTC. Not set when it is not.
+      returned: when RV(step.action) is V(done)
+      type: str
+journal:
+  description: What to remember. Store it before carrying out the step.
+  returned: success
+  type: dict
+events:
+  description: What was seen and decided that was not known before, for the record of the rotation.
+  returned: success
+  type: list
+  elements: dict
+notes:
+  description: Sentences about what is not strict, left alone, or held back.
+  returned: success
+  type: list
+  elements: str
+"""
+
+import base64
+import datetime
+import typing as t
+
+from ansible.module_utils.basic import AnsibleModule, missing_required_lib
+
+from ansible_collections.mailsec.dane.plugins.module_utils import (
+    _rollover,
+    _rollover_chain,
+    _rollover_data,
+    _rollover_state,
+    _timeline,
+    _x509,
+)
+from ansible_collections.mailsec.dane.plugins.module_utils._deps import missing
+from ansible_collections.mailsec.dane.plugins.module_utils._moment import Moment, read_clocks
+from ansible_collections.mailsec.dane.plugins.module_utils._rollover_data import DataError, Node
+
+
+class _Chains:
+    """Reads chains given as certificates or as facts, each text once."""
+
+    def __init__(self, params: dict[str, t.Any], now: Moment) -> None:
+        self._names = params["names"]
+        self._depths = params["issuer_depths"]
+        self._now = datetime.datetime.fromtimestamp(now.wall, datetime.UTC)
+        views = Node(params["observation"], "observation").field("authorities").items()
+        self._published = sorted({record for view in views for record in view.field("records").seen_records()})
+        self._known: dict[tuple[str, ...], _rollover_state.Chain] = {}
+
+    def __call__(self, node: Node) -> _rollover_state.Chain:
+        if not node.field("certificates").given:
+            return _rollover_data.read_chain(node)
+        node.only("certificates")
+        if not self._names:
+            raise DataError(f"{node.where} has certificates, but names is empty: give the TLSA base domain")
+        texts = tuple(_text(item) for item in node.field("certificates").items())
+        if texts not in self._known:
+            try:
+                chain = tuple(one for text in texts for one in _load(text))
+                self._known[texts] = _rollover_chain.describe(
+                    chain, self._names, self._now, self._published, self._depths
+                )
+            except ValueError as error:
+                raise DataError(f"{node.where}.certificates: {error}") from error
+        return self._known[texts]
+
+
+def _load(text: str) -> tuple[_x509.Certificate, ...]:
+    if "-----BEGIN " in text:
+        return _x509.load_pem(text)
+    return _x509.load(base64.b64decode("".join(text.split()), validate=True))
+
+
+def _text(node: Node) -> str:
+    if not isinstance(node.value, str):
+        raise DataError(f"{node.where} is no text: give PEM, or Base64 of DER")
+    if "PRIVATE KEY-----" in node.value:
+        raise DataError(f"{node.where} holds a private key; pass certificates only")
+    return node.value
+
+
+def decide(params: dict[str, t.Any]) -> dict[str, t.Any]:
+    """Return the result for the module parameters; ValueError with a message for people."""
+    now = _rollover_data.read_moment(Node(params["now"], "now")) if params["now"] else read_clocks()
+    chains = _Chains(params, now)
+    target = _rollover_data.read_target(_given(params["target"]), chains)
+    observation = _rollover_data.read_observation(_given(params["observation"]), chains)
+    if params["journal"]:
+        journal = _rollover_data.read_journal(params["journal"])
+    elif params["first_rollout"]:
+        journal = _rollover_state.first_journal()
+    else:
+        journal = _rollover_state.lost_journal(target.owners, target.policy)
+    plan = _rollover.plan(journal, observation, target, now)
+    events = _timeline.events_between(journal, plan.journal, plan.step, now.wall)
+    return {**_rollover_data.plan_data(plan), "events": events}
+
+
+def _given(data: t.Any) -> t.Any:
+    """Drop what Ansible fills in for options that were not given."""
+    if isinstance(data, dict):
+        return {name: _given(value) for name, value in data.items() if value is not None}
+    return [_given(item) for item in data] if isinstance(data, list) else data
+
+
+_AUTHORITY: t.Final = {
+    "owner": {"type": "str", "required": True},
+    "address": {"type": "str", "required": True},
+    "records": {"type": "list", "elements": "str", "default": []},
+    "ttl": {"type": "int", "default": 0},
+    "failure": {"type": "str", "default": ""},
+    "primary": {"type": "bool", "default": False},
+    "serial": {"type": "int"},
+    "signature": {"type": "str"},
+    "signed_until": {"type": "float"},
+}
+_ENDPOINT: t.Final = {
+    "endpoint": {"type": "str", "required": True},
+    "chains": {"type": "list", "elements": "dict", "default": []},
+    "repeats": {"type": "int", "default": 1},
+    "failure": {"type": "str", "default": ""},
+}
+_TARGET: t.Final = {
+    "owners": {"type": "list", "elements": "str", "required": True},
+    "endpoints": {"type": "list", "elements": "str", "default": []},
+    "chains": {"type": "list", "elements": "dict", "default": []},
+    "next_keys": {"type": "list", "elements": "str", "default": [], "no_log": False},
+    "scheme": {"type": "list", "elements": "str", "choices": ["current", "next", "issuer"], "required": True},
+    "ttl": {"type": "int"},
+    "revoked": {"type": "list", "elements": "dict", "default": []},
+    "exposure": {"type": "str", "choices": ["serve", "defer", "downgrade"]},
+    "fallback": {"type": "list", "elements": "dict", "default": []},
+    "release": {"type": "list", "elements": "str", "default": []},
+    "policy": {"type": "dict"},
+}
+
+
+def main() -> None:
+    module = AnsibleModule(
+        argument_spec={
+            "journal": {"type": "dict"},
+            "first_rollout": {"type": "bool", "default": False},
+            "observation": {
+                "type": "dict",
+                "required": True,
+                "options": {
+                    "authorities": {"type": "list", "elements": "dict", "required": True, "options": _AUTHORITY},
+                    "endpoints": {"type": "list", "elements": "dict", "required": True, "options": _ENDPOINT},
+                    "lock": {"type": "str", "default": ""},
+                },
+            },
+            "target": {"type": "dict", "required": True, "options": _TARGET},
+            "names": {"type": "list", "elements": "str", "default": []},
+            "issuer_depths": {"type": "list", "elements": "int", "default": [1]},
+            "now": {"type": "dict"},
+        },
+        supports_check_mode=True,
+    )
+    if not _x509.HAS_CRYPTOGRAPHY and "certificates" in str(module.params):
+        for gap in missing("cryptography"):
+            module.fail_json(msg=f"{missing_required_lib('cryptography')} ({gap.why})", exception=gap.trace or None)
+    try:
+        result = decide(module.params)
+    except ValueError as error:
+        module.fail_json(msg=str(error))
+    module.exit_json(changed=False, **result)
+
+
+if __name__ == "__main__":
+    main()
