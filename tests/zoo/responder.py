@@ -20,6 +20,7 @@ from signer import (
     NSEC,
     NSEC3,
     RRSIG,
+    SERVER,
     SOA,
     TTL,
     Name,
@@ -81,7 +82,14 @@ class World:
     def __init__(self) -> None:
         self.zones: dict[Name, Zone] = {}
         self.hooks: dict[Name, list[Hook]] = {}
-        self.global_hooks: list[Hook] = []
+        self._global: tuple[Hook, ...] = ()
+        self._sent: dict[tuple[Name, int], Message] = {}
+
+    def changed(self, *hooks: Hook) -> World:
+        """Return the same zones with ``hooks`` that change every response."""
+        other = World()
+        other.zones, other.hooks, other._global = self.zones, self.hooks, hooks
+        return other
 
     def zone_of(self, owner: Name, rdtype: int) -> Zone | None:
         if rdtype == DS and owner != dns.name.root:
@@ -93,7 +101,12 @@ class World:
         return self.zones[owner]
 
     def respond(self, owner: Name, rdtype: int) -> Message:
-        """Answer as the authoritative servers of the zone do, aliases into other zones not followed."""
+        """Answer as the authoritative servers of the zone do. What is returned belongs to the world: copy to change."""
+        if (owner, rdtype) not in self._sent:
+            self._sent[owner, rdtype] = self._make(owner, rdtype)
+        return self._sent[owner, rdtype]
+
+    def _make(self, owner: Name, rdtype: int) -> Message:
         zone = self.zone_of(owner, rdtype)
         message = Message()
         if zone is None:
@@ -102,7 +115,7 @@ class World:
             _answer(zone, owner, rdtype, message)
             for hook in self.hooks.get(zone.origin, []):
                 message = hook(owner, rdtype, message)
-        for hook in self.global_hooks:
+        for hook in self._global:
             message = hook(owner, rdtype, message)
         return message
 
@@ -273,7 +286,7 @@ def _query(data: bytes) -> tuple[int, int, Name, int, int] | None:
 class Responder:
     """Serves a world on UDP and TCP of one address, as a context manager; ``port`` is chosen when 0."""
 
-    def __init__(self, world: World, address: str = "127.0.0.1", port: int = 0) -> None:
+    def __init__(self, world: World, address: str = SERVER, port: int = 0) -> None:
         self._world = world
         outer = self
 

@@ -28,6 +28,8 @@ EXPIRATION = 2_114_380_800  # 2037-01-01
 PAST = (1_420_070_400, 1_422_748_800)  # January 2015
 FUTURE = (2_145_916_800, 2_147_000_000)  # from 2038-01-01
 TTL = 300
+#: Where all name servers of the zoo are: an address of loopback that nothing else uses.
+SERVER = "127.53.53.1"
 
 A, NS, CNAME, SOA, MX, TXT, AAAA, DNAME = 1, 2, 5, 6, 15, 16, 28, 39
 DS, RRSIG, NSEC, DNSKEY, NSEC3, TLSA = 43, 46, 47, 48, 50, 52

@@ -11,9 +11,11 @@ types and codes are text. Private to the collection.
 from __future__ import annotations
 
 import dataclasses
+import datetime
 import typing as t
 
 from ansible_collections.mailsec.dane.plugins.module_utils._answer import Alias, Answer, Outcome, Security
+from ansible_collections.mailsec.dane.plugins.module_utils._printable import printable
 from ansible_collections.mailsec.dane.plugins.module_utils.dnssec._reasons import REASONS
 
 try:
@@ -50,7 +52,12 @@ class Link:
 
     def as_dict(self) -> dict[str, t.Any]:
         """Return the link as results carry it."""
-        return {**dataclasses.asdict(self), "security": self.security.value}
+        return {
+            **dataclasses.asdict(self),
+            "security": self.security.value,
+            "inception": time_text(self.inception),
+            "expiration": time_text(self.expiration),
+        }
 
 
 @dataclasses.dataclass(frozen=True)
@@ -74,10 +81,11 @@ class Result:
 
     ``outcome`` and ``security`` as in ``_answer``; the security is that of the worst link of the alias chain
     (RFC 4035 section 3.2.3). ``reason`` is '' when all is secure, else a code of ``_reasons``; ``detail`` a sentence;
-    ``link`` the link that failed first. ``chain`` is the whole chain of trust, from the anchor down. ``notes`` are
-    codes of what was odd without changing the status. ``upstream_errors`` are extended errors that servers sent.
-    ``expires`` is when the first signature on the chain ends. ``tried`` has one line for every server whose answer was
-    refused before this one.
+    ``link`` the link that failed first. ``ttl`` is how long the answer may be used (RFC 4035 section 5.3.3),
+    ``published_ttl`` what the zone says, before caches counted it down; both in seconds. ``chain`` is the whole chain
+    of trust, from the anchor down. ``notes`` are codes of what was odd without changing the status.
+    ``upstream_errors`` are extended errors that servers sent. ``expires`` is when the first signature on the chain
+    ends. ``tried`` has one line for every server whose answer was refused before this one.
     """
 
     name: str
@@ -88,6 +96,7 @@ class Result:
     detail: str = ""
     rdata: tuple[str, ...] = ()
     ttl: int | None = None
+    published_ttl: int | None = None
     canonical_name: str = ""
     aliases: tuple[Hop, ...] = ()
     link: Link | None = None
@@ -129,13 +138,14 @@ class Result:
             "ede": self.ede,
             "rdata": list(self.rdata),
             "ttl": self.ttl,
+            "published_ttl": self.published_ttl,
             "canonical_name": self.canonical_name,
             "aliases": [hop.as_dict() for hop in self.aliases],
             "link": self.link.as_dict() if self.link else None,
             "chain": [link.as_dict() for link in self.chain],
             "notes": list(self.notes),
             "upstream_errors": [{"code": code, "text": text} for code, text in self.upstream_errors],
-            "expires": self.expires,
+            "expires": time_text(self.expires),
             "server": self.server,
             "tried": list(self.tried),
             "work": dict(self.work),
@@ -152,12 +162,19 @@ class Result:
             outcome=self.outcome,
             security=self.security,
             rdata=self.rdata,
-            ttl=self.ttl,
+            ttl=self.published_ttl,
             aliases=tuple(Alias(hop.owner, hop.target, hop.security) for hop in self.aliases),
             canonical_name=self.canonical_name,
             reason=reason,
             detail=f"{self.reason}: {self.detail}" if self.reason else self.detail,
         )
+
+
+def time_text(seconds: int | None) -> str | None:
+    """Return a moment as ISO 8601 in UTC."""
+    if seconds is None:
+        return None
+    return f"{datetime.datetime.fromtimestamp(seconds, datetime.UTC):%Y-%m-%dT%H:%M:%SZ}"
 
 
 #: From best to worst, as the status of an alias chain is made.
@@ -190,7 +207,7 @@ def link(
         rdtype=rdtype,
         security=REASONS[reason].security if reason else Security.SECURE,
         reason=reason,
-        detail=detail,
+        detail=printable(detail, 300),
         key_tag=int(signature.key_tag) if signature else None,
         algorithm=int(signature.algorithm) if signature else None,
         inception=int(signature.inception) if signature else None,

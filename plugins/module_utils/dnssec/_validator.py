@@ -14,6 +14,7 @@ import dataclasses
 import typing as t
 
 from ansible_collections.mailsec.dane.plugins.module_utils._answer import Outcome, Security
+from ansible_collections.mailsec.dane.plugins.module_utils._printable import printable
 from ansible_collections.mailsec.dane.plugins.module_utils.dnssec import _result, _wire
 from ansible_collections.mailsec.dane.plugins.module_utils.dnssec._anchors import Anchors
 from ansible_collections.mailsec.dane.plugins.module_utils.dnssec._cuts import Cuts
@@ -236,9 +237,10 @@ class _Lookup:
             outcome=outcome,
             security=status,
             reason=reason,
-            detail=detail,
-            rdata=tuple(sorted({rdata.to_text() for rdata in rrset.rdatas})) if rrset and not failed else (),
+            detail=printable(detail, 500),
+            rdata=_wire.texts(rrset) if rrset and not failed else (),
             ttl=min(ttls) if ttls and not failed else None,
+            published_ttl=_wire.published_ttl(rrset) if rrset and not failed else None,
             canonical_name=_result.text(self._current),
             aliases=tuple(self._hops),
             link=_failing(deciding),
@@ -257,7 +259,7 @@ class _Lookup:
             rdtype=_wire.type_text(self._rdtype),
             security=REASONS[code].security,
             reason=code,
-            detail=detail,
+            detail=printable(detail, 300),
             server=self._server,
         )
         return self._finish(Judged(code, detail, Outcome.ERROR, (link,), errors=errors))

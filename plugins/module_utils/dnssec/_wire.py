@@ -15,6 +15,8 @@ import functools
 import struct
 import typing as t
 
+from ansible_collections.mailsec.dane.plugins.module_utils._printable import printable
+
 try:
     import dns.exception
     import dns.name
@@ -40,6 +42,7 @@ RRSIG_TYPE: t.Final = 46
 NSEC: t.Final = 47
 DNSKEY: t.Final = 48
 NSEC3: t.Final = 50
+TLSA: t.Final = 52
 NXNAME: t.Final = 128
 
 NOERROR: t.Final = 0
@@ -108,6 +111,23 @@ def type_text(rdtype: int) -> str:
     return dns.rdatatype.to_text(dns.rdatatype.RdataType.make(rdtype))
 
 
+def texts(rrset: RRset) -> tuple[str, ...]:
+    """Return the data of the records in presentation format, sorted; TLSA data in one piece, whatever its length."""
+    return tuple(sorted({_text(rrset.rdtype, rdata) for rdata in rrset.rdatas}))
+
+
+def _text(rdtype: int, rdata: dns.rdata.Rdata) -> str:
+    if rdtype != TLSA:
+        return rdata.to_text()
+    data = rdata.to_digestable()
+    return f"{data[0]} {data[1]} {data[2]} {data[3:].hex()}" if len(data) >= 3 else rdata.to_text()
+
+
+def published_ttl(rrset: RRset) -> int:
+    """Return the TTL before caches counted it down, where a signature tells (RFC 4034 section 3.1.4)."""
+    return max([int(signature.original_ttl) for signature in rrset.signatures] + [rrset.ttl])
+
+
 def parse(wire: bytes, want_additional: bool = False) -> Reply:
     """Take a response apart. Raises :class:`Malformed`."""
     try:
@@ -127,7 +147,7 @@ def _parse(wire: bytes, want_additional: bool) -> Reply:
     parser = dns.wire.Parser(wire, _HEADER.size)
     question = None
     if questions:
-        name = parser.get_name()
+        name = _name(wire, parser)
         rdtype, _rdclass = parser.get_struct("!HH")
         question = (name, rdtype)
     rcode = flags & 0x0F
@@ -136,7 +156,7 @@ def _parse(wire: bytes, want_additional: bool) -> Reply:
     for number, count in enumerate(counts):
         collected = _Section()
         for _record in range(count):
-            owner = parser.get_name()
+            owner = _name(wire, parser)
             rdtype, rdclass, ttl, size = parser.get_struct("!HHIH")
             if size > parser.remaining():
                 raise Malformed("a record is longer than the message")
@@ -160,6 +180,12 @@ def _parse(wire: bytes, want_additional: bool) -> Reply:
         additional=sections[2],
         errors=tuple(errors),
     )
+
+
+def _name(wire: bytes, parser: dns.wire.Parser) -> dns.name.Name:
+    name, used = dns.name.from_wire(wire, parser.current)
+    parser.seek(parser.current + used)
+    return name
 
 
 class _Section:
@@ -204,5 +230,5 @@ def _extended_errors(options: bytes) -> list[tuple[int, str]]:
         position += 4 + size
         if code == _EDE_OPTION and len(body) >= 2:
             text = body[2:].split(b"\0")[0].decode("utf-8", "replace")
-            found.append((struct.unpack_from("!H", body)[0], "".join(ch for ch in text if ch.isprintable())[:200]))
+            found.append((struct.unpack_from("!H", body)[0], printable(text, 200)))
     return found

@@ -1,0 +1,509 @@
+#!/usr/bin/python
+# Copyright: (c) 2026, mailsec.dane contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: dnssec_info
+short_description: Look up DNS records and validate them, with the reason for every verdict
+version_added: 0.1.0
+description:
+  - Looks up DNS records, or the proof that there are none, and validates them with DNSSEC from trust anchors down,
+    without believing any resolver.
+  - Says for each look-up whether it is secure, insecure, bogus or could not be judged, and why, down to the zone, the
+    record, the key and the dates, and shows the whole chain of trust.
+  - Can show beside it what a trusted validating resolver says, and where the two differ.
+  - A bad verdict is a result. The module fails for wrong options only.
+author:
+  - mailsec.dane contributors (!UNKNOWN)
+extends_documentation_fragment:
+  - mailsec.dane.attributes
+  - mailsec.dane.attributes.info_module
+requirements:
+  - cryptography >= 42
+  - dnspython >= 2.6
+  - Python >= 3.11
+options:
+  names:
+    description:
+      - Names to look up. Internationalised names are given as A-labels (C(xn--...)).
+    type: list
+    elements: str
+    required: true
+  types:
+    description:
+      - Record types to look up at each of the names, as mnemonics or C(TYPEnnn).
+      - Types that are no records of a zone, such as C(ANY), and C(RRSIG) cannot be validated and are refused.
+    type: list
+    elements: str
+    default: [A]
+  mode:
+    description:
+      - V(own) validates here. Any resolver that passes DNSSEC records on will do, on any path.
+      - V(trusted) believes the AD bit of a resolver, as a mail server does. It cannot say why something is bogus.
+      - V(both) does both. The verdict is that of the own validation; differences are returned.
+    type: str
+    choices: [own, trusted, both]
+    default: own
+  nameservers:
+    description:
+      - Recursive resolvers to ask. The default is what C(/etc/resolv.conf) lists.
+      - With O(mode=trusted) and O(mode=both), a resolver whose address is not on loopback is left aside as the trusted
+        one unless O(nameservers[].trusted=true).
+    type: list
+    elements: dict
+    suboptions:
+      address:
+        description: IP address.
+        type: str
+        required: true
+      port:
+        description: Port.
+        type: int
+        default: 53
+      trusted:
+        description: Vouch for the path to this resolver. Whoever can change packets on it can forge its verdicts.
+        type: bool
+        default: false
+  root_servers:
+    description:
+      - Ask no resolver, but start at these root servers and follow the delegations to the authoritative servers.
+    type: list
+    elements: dict
+    suboptions:
+      address:
+        description: IP address.
+        type: str
+        required: true
+      port:
+        description: Port, which is used for the servers of all other zones, too.
+        type: int
+        default: 53
+  trust_anchors:
+    description:
+      - Trust anchors, one DS or DNSKEY record in presentation format each, of the root or of any zone.
+      - The default are the two keys of the root zone that IANA publishes.
+    type: list
+    elements: str
+  trust_anchor_file:
+    description:
+      - File with trust anchors instead, as lines of DS or DNSKEY records or in the XML form of RFC 9718.
+    type: path
+  at:
+    description:
+      - Moment for which the signatures are judged, as ISO 8601 or as seconds since 1970. The default is now.
+      - To see, for instance, whether what is published now will still hold in two days. For O(mode=own) only.
+    type: str
+  strict:
+    description:
+      - Look for a zone cut between the signer of the records and their name every time, which costs up to one question
+        per label. Without it, records of a child zone that the parent zone signed go unnoticed now and then.
+    type: bool
+    default: true
+  timeout:
+    description:
+      - Seconds for one look-up in all.
+    type: float
+    default: 15
+  concurrency:
+    description:
+      - Number of look-ups under way at the same time.
+    type: int
+    default: 20
+seealso:
+  - module: mailsec.dane.dane_info
+  - name: RFC 4035
+    description: Protocol Modifications for the DNS Security Extensions.
+    link: https://www.rfc-editor.org/rfc/rfc4035
+  - name: RFC 8914
+    description: Extended DNS Errors.
+    link: https://www.rfc-editor.org/rfc/rfc8914
+"""
+
+EXAMPLES = r"""
+---
+- name: Validate the TLSA records of a mail server
+  mailsec.dane.dnssec_info:
+    names: [_25._tcp.mx.example.nl]
+    types: [TLSA]
+  register: records
+  failed_when: records.lookups[0].security != 'secure'
+
+- name: Compare what is true with what the resolver of this machine believes
+  mailsec.dane.dnssec_info:
+    names: [example.nl, mx.example.nl]
+    types: [MX, A, AAAA]
+    mode: both
+    nameservers:
+      - address: 127.0.0.1
+
+- name: See whether all signatures will hold for two more days
+  mailsec.dane.dnssec_info:
+    names: [example.nl]
+    types: [MX]
+    at: "{{ ('%s' | ansible.builtin.strftime) | int + 172800 }}"
+
+- name: Ask the authoritative servers of a private root
+  mailsec.dane.dnssec_info:
+    names: [mx.example.lab]
+    root_servers:
+      - address: 192.0.2.53
+    trust_anchors:
+      - . DS 12345 13 2 49FD46E6C4B45C55D4AC69CBD3CD34AC1AFE51DE7C2A2E4C4F2D3C9A3B0A7F1B
+"""
+
+RETURN = r"""
+lookups:
+  description: One entry per name and type, in the order of O(names) and then O(types).
+  returned: success
+  type: list
+  elements: dict
+  contains:
+    name:
+      description: Name that was looked up, lower case, without final dot.
+      type: str
+    type:
+      description: Type that was looked up.
+      type: str
+    outcome:
+      description: V(data), V(nodata) (the name exists without the type), V(nxdomain), or V(error), which is neither.
+      type: str
+      sample: data
+    security:
+      description:
+        - V(secure), V(insecure) (proven to be outside of what is signed), V(bogus) (it should be secure and is not) or
+          V(indeterminate) (no answer that could be judged).
+        - Of an alias chain, the status of its worst link.
+      type: str
+      sample: bogus
+    reason:
+      description: Stable code of the reason, empty when all is secure.
+      type: str
+      sample: rrsig-expired
+    detail:
+      description: The reason in a sentence.
+      type: str
+    rule:
+      description: Where the rule stands.
+      type: str
+      sample: RFC 4035 section 5.3.1
+    remedy:
+      description: What to do.
+      type: str
+    ede:
+      description: The extended DNS error (RFC 8914) that fits best, null when none does.
+      type: int
+      sample: 7
+    rdata:
+      description: The records in presentation format, sorted. Empty when bogus.
+      type: list
+      elements: str
+    ttl:
+      description: How long the answer may be used, in seconds.
+      type: int
+    published_ttl:
+      description: TTL as the zone has it, in seconds.
+      type: int
+    canonical_name:
+      description: Name at the end of the alias chain.
+      type: str
+    aliases:
+      description: The aliases that were followed, in order.
+      type: list
+      elements: dict
+      contains:
+        owner:
+          description: Name of the alias.
+          type: str
+        target:
+          description: Where it leads.
+          type: str
+        rdtype:
+          description: V(CNAME) or V(DNAME).
+          type: str
+        security:
+          description: Status of this alias alone.
+          type: str
+        reason:
+          description: Reason code of this alias alone.
+          type: str
+    link:
+      description: The link of the chain of trust that failed, null when none did.
+      type: dict
+      contains: &link
+        zone:
+          description: Zone that vouches, or should.
+          type: str
+        owner:
+          description: Owner of the records.
+          type: str
+        rdtype:
+          description: Type of the records.
+          type: str
+        security:
+          description: Status of this link.
+          type: str
+        reason:
+          description: Reason code, empty when the link is secure.
+          type: str
+        detail:
+          description: The reason in a sentence.
+          type: str
+        key_tag:
+          description: Key tag of the signature that decided.
+          type: int
+        algorithm:
+          description: Number of its algorithm.
+          type: int
+        inception:
+          description: First moment of the signature, ISO 8601, UTC.
+          type: str
+        expiration:
+          description: Last moment of the signature, ISO 8601, UTC.
+          type: str
+          sample: '2027-01-20T06:15:00Z'
+        server:
+          description: Who sent the records.
+          type: str
+    chain:
+      description: The whole chain of trust, from the trust anchor down.
+      type: list
+      elements: dict
+      contains: *link
+    notes:
+      description: Codes of what was odd without changing the status, such as V(nsec3-iterations-high).
+      type: list
+      elements: str
+    upstream_errors:
+      description: Extended DNS errors that the servers sent. They are shown, not believed.
+      type: list
+      elements: dict
+      contains:
+        code:
+          description: Number of the error.
+          type: int
+        text:
+          description: What the server says about it.
+          type: str
+    expires:
+      description: When the first signature on the chain ends, ISO 8601, UTC.
+      type: str
+    server:
+      description: Who sent the last answer.
+      type: str
+    tried:
+      description: Servers whose answers were refused before this one, with the reason.
+      type: list
+      elements: str
+    work:
+      description: What the look-up has cost.
+      type: dict
+      contains:
+        queries:
+          description: Questions asked.
+          type: int
+        signature_checks:
+          description: Signatures checked.
+          type: int
+        hashes:
+          description: Names hashed for NSEC3.
+          type: int
+        bytes:
+          description: Bytes of answers read.
+          type: int
+    trusted:
+      description: What the trusted resolver says, with the fields of a look-up of O(mode=trusted).
+      returned: with O(mode=both)
+      type: dict
+    difference:
+      description: Where own validation and the trusted resolver differ, empty when they agree.
+      returned: with O(mode=both)
+      type: str
+summary:
+  description: Number of look-ups for each status.
+  returned: success
+  type: dict
+  sample: {secure: 3, insecure: 0, bogus: 1, indeterminate: 0}
+differences:
+  description: Names and types for which own validation and the trusted resolver differ.
+  returned: with O(mode=both)
+  type: list
+  elements: str
+at:
+  description: Moment for which the signatures were judged, ISO 8601, UTC.
+  returned: with O(mode=own) and O(mode=both)
+  type: str
+"""
+
+import asyncio
+import datetime
+import time
+import typing as t
+
+from ansible.module_utils.basic import AnsibleModule, missing_required_lib
+
+from ansible_collections.mailsec.dane.plugins.module_utils import _dns_client
+from ansible_collections.mailsec.dane.plugins.module_utils._answer import Security
+from ansible_collections.mailsec.dane.plugins.module_utils._deps import missing
+from ansible_collections.mailsec.dane.plugins.module_utils._resolv_conf import system_servers
+from ansible_collections.mailsec.dane.plugins.module_utils._resolver import TrustedResolver
+from ansible_collections.mailsec.dane.plugins.module_utils.dnssec import _anchors
+from ansible_collections.mailsec.dane.plugins.module_utils.dnssec._iterative import Iterative
+from ansible_collections.mailsec.dane.plugins.module_utils.dnssec._limits import Limits
+from ansible_collections.mailsec.dane.plugins.module_utils.dnssec._lookups import Lookups
+from ansible_collections.mailsec.dane.plugins.module_utils.dnssec._network import Recursive, Server
+from ansible_collections.mailsec.dane.plugins.module_utils.dnssec._result import time_text
+from ansible_collections.mailsec.dane.plugins.module_utils.dnssec._validator import Validator, question
+
+_MAX_ANCHOR_FILE: t.Final = 1024 * 1024
+
+
+def _questions(params: dict[str, t.Any]) -> list[tuple[str, str]]:
+    for option in ("names", "types"):
+        if not params[option]:
+            raise ValueError(f"{option} is empty: give at least one value")
+    pairs = [(name, rdtype) for name in params["names"] for rdtype in params["types"]]
+    for name, rdtype in pairs:
+        question(name, rdtype)
+    return pairs
+
+
+def _check(params: dict[str, t.Any]) -> None:
+    if not 0 < params["timeout"] <= 600:
+        raise ValueError(f"timeout is {params['timeout']:g}: it is more than 0 and up to 600 seconds")
+    if not 0 < params["concurrency"] <= 256:
+        raise ValueError(f"concurrency is {params['concurrency']}: it is 1 to 256")
+    if params["mode"] != "own":
+        for option in ("at", "root_servers"):
+            if params[option] is not None:
+                raise ValueError(f"{option} is for the mode own only: a resolver has its own clock and its own way")
+
+
+def _anchors_of(params: dict[str, t.Any]) -> _anchors.Anchors:
+    if params["trust_anchors"] is not None:
+        return _anchors.parse("\n".join(params["trust_anchors"]))
+    path = params["trust_anchor_file"]
+    if path is None:
+        return _anchors.root_anchors()
+    try:
+        with open(path, encoding="utf-8") as handle:
+            text = handle.read(_MAX_ANCHOR_FILE + 1)
+    except OSError as error:
+        raise ValueError(f"the trust anchor file {path} cannot be read: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise ValueError(f"the trust anchor file {path} is no text") from error
+    try:
+        return _anchors.parse(text)
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from error
+
+
+def _moment(text: str | None) -> int:
+    if text is None:
+        return int(time.time())
+    try:
+        if text.strip().isdigit():
+            seconds = int(text)
+        else:
+            moment = datetime.datetime.fromisoformat(text.strip())
+            seconds = int((moment if moment.tzinfo else moment.replace(tzinfo=datetime.UTC)).timestamp())
+    except ValueError as error:
+        raise ValueError(f"at is {text!r}: it is a moment in ISO 8601, or seconds since 1970") from error
+    if not 0 <= seconds < 2**32:
+        raise ValueError(f"at is {text!r}: signatures know the years 1970 to 2106 only (RFC 4034 section 3.1.5)")
+    return seconds
+
+
+def _servers(given: list[dict[str, t.Any]] | None, option: str) -> tuple[_dns_client.Server, ...]:
+    if given is None:
+        return system_servers()
+    if not given:
+        raise ValueError(f"{option} is empty: leave it out or give at least one")
+    try:
+        return tuple(_dns_client.Server(str(_server(one)), one["port"], one.get("trusted", False)) for one in given)
+    except ValueError as error:
+        raise ValueError(f"{option}: {error}") from error
+
+
+def _server(one: dict[str, t.Any]) -> str:
+    return Server(one["address"], one["port"]).address
+
+
+def _validator(params: dict[str, t.Any], now: int) -> Validator:
+    anchors = _anchors_of(params)
+    limits = Limits(seconds=params["timeout"])
+    if params["root_servers"] is not None:
+        hints = [Server(one.address, one.port) for one in _servers(params["root_servers"], "root_servers")]
+        iterative = Iterative(hints, port=hints[0].port)
+        return Validator(iterative, lambda: now, anchors, limits, strict=params["strict"], servers=2)
+    servers = [Server(one.address, one.port) for one in _servers(params["nameservers"], "nameservers")]
+    recursive = Recursive(servers)
+    return Validator(recursive, lambda: now, anchors, limits, strict=params["strict"], servers=len(servers))
+
+
+async def _look_up(
+    params: dict[str, t.Any], questions: list[tuple[str, str]], validator: Validator | None
+) -> list[dict[str, t.Any]]:
+    # Made here, because it belongs to one event loop.
+    trusted = TrustedResolver(_servers(params["nameservers"], "nameservers")) if params["mode"] != "own" else None
+    return await Lookups(validator, trusted, params["concurrency"]).all(questions)
+
+
+def gather(params: dict[str, t.Any]) -> dict[str, t.Any]:
+    """Return the result for the module parameters; ValueError with a message for people."""
+    questions = _questions(params)
+    _check(params)
+    now = _moment(params["at"])
+    validator = _validator(params, now) if params["mode"] != "trusted" else None
+    lookups = asyncio.run(_look_up(params, questions, validator))
+    statuses = [lookup["security"] for lookup in lookups]
+    result: dict[str, t.Any] = {
+        "lookups": lookups,
+        "summary": {status.value: statuses.count(status.value) for status in Security},
+    }
+    if validator is not None:
+        result["at"] = time_text(now)
+    if params["mode"] == "both":
+        result["differences"] = [f"{one['name']} {one['type']}" for one in lookups if one["difference"]]
+    return result
+
+
+def main() -> None:
+    server = {
+        "address": {"type": "str", "required": True},
+        "port": {"type": "int", "default": 53},
+    }
+    module = AnsibleModule(
+        argument_spec={
+            "names": {"type": "list", "elements": "str", "required": True},
+            "types": {"type": "list", "elements": "str", "default": ["A"]},
+            "mode": {"type": "str", "choices": ["own", "trusted", "both"], "default": "own"},
+            "nameservers": {
+                "type": "list",
+                "elements": "dict",
+                "options": {**server, "trusted": {"type": "bool", "default": False}},
+            },
+            "root_servers": {"type": "list", "elements": "dict", "options": server},
+            "trust_anchors": {"type": "list", "elements": "str"},
+            "trust_anchor_file": {"type": "path"},
+            "at": {"type": "str"},
+            "strict": {"type": "bool", "default": True},
+            "timeout": {"type": "float", "default": 15},
+            "concurrency": {"type": "int", "default": 20},
+        },
+        mutually_exclusive=[("nameservers", "root_servers"), ("trust_anchors", "trust_anchor_file")],
+        supports_check_mode=True,
+    )
+    for gap in missing("cryptography", "dnspython"):
+        module.fail_json(msg=f"{missing_required_lib(gap.library)} ({gap.why})", exception=gap.trace or None)
+    try:
+        result = gather(module.params)
+    except (ValueError, OSError) as error:
+        module.fail_json(msg=str(error))
+    module.exit_json(changed=False, **result)
+
+
+if __name__ == "__main__":
+    main()
