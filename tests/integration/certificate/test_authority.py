@@ -10,7 +10,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from conftest import AUTHORITY_PLAY, CERTIFICATE_PLAY, Site
+from certificate_site import AUTHORITY_PLAY, CERTIFICATE_PLAY, Site
 from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 
