@@ -381,7 +381,8 @@ def _replace(module: AnsibleModule, directory: str, old: Files, new: Files) -> N
             if text != before[name]:
                 _put(module, os.path.realpath(os.path.join(directory, name)), text)
                 done.append(name)
-    except OSError:
+    except BaseException:
+        # atomic_move ends the module by itself when it cannot go on.
         for name in done:
             _put(module, os.path.realpath(os.path.join(directory, name)), before[name])
         raise
