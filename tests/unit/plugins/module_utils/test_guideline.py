@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import dataclasses
-import runpy
 import subprocess
 from pathlib import Path
 
@@ -14,6 +13,7 @@ import hypothesis.strategies as st
 import pytest
 import yaml
 from hypothesis import given
+from support.script import load
 
 from ansible_collections.mailsec.dane.plugins.module_utils import _guideline_data as data
 from ansible_collections.mailsec.dane.plugins.module_utils._catalogue import CATALOGUE
@@ -32,7 +32,6 @@ from ansible_collections.mailsec.dane.plugins.module_utils._tls_suites import SU
 
 ROOT = Path(__file__).resolve().parents[4]
 CODES = {name: code for code, name in SUITES.items()}
-GENERATOR = ROOT / "tests" / "run" / "guideline_data.py"
 LEAF = ServedCertificate("CN=mx", "EC", 256, "secp256r1", "SHA-256")
 GOOD = Offer(
     protocols=("TLSv1.3", "TLSv1.2"),
@@ -61,7 +60,7 @@ def codes(offer: Offer, edition: str = NEWEST) -> set[str]:
 
 
 def test_the_data_is_what_the_table_says():
-    generated = runpy.run_path(str(GENERATOR))["text"]()
+    generated = load("guideline_data").text()
     assert (ROOT / "plugins" / "module_utils" / "_guideline_data.py").read_text(encoding="utf-8") == generated
 
 
