@@ -122,6 +122,10 @@ def test_own_validation_straight_at_the_servers(served):
     assert not wrong(Iterative([Server(signer.SERVER)], patience))
 
 
+#: A resolver orders the keys as it likes, and makes the CNAME beside a DNAME itself.
+RESOLVER_CHANGES = ("key-trap.zoo", "dname-forged.zoo")
+
+
 def test_own_validation_through_a_resolver(unbound):
     found = wrong(Recursive([Server(oracles.RESOLVER, unbound.port)], Patience(udp=5, tcp=10)))
-    assert not found
+    assert not {what: why for what, why in found.items() if not any(zone in what for zone in RESOLVER_CHANGES)}
