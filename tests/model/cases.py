@@ -445,9 +445,9 @@ def controls() -> tuple[Case, ...]:
             "C-16", "record removed, decision and deployment in one",
             rotation("", faults=("remove", "remove-late"), budget=1, atomic=True),
         ),
-        Case("C-17", "record removed before anything needs it", rotation("", delay=2, faults=("remove",), budget=2)),
+        Case("C-17", "record removed before anything needs it", rotation("", delay=2, faults=("remove",), budget=1)),
         Case("C-18", "removed and put back, unseen", rotation("", policy=watchful, faults=("flap",), budget=2)),
-        Case("C-19", "an earlier RRset written over ours", rotation("", delay=2, faults=("revert",), budget=1)),
+        Case("C-19", "an earlier RRset written over ours", rotation("", faults=("revert",), budget=1)),
         Case(
             "C-20", "effect of a dead controller comes late",
             rotation("", n=2, policy=slow, faults=("orphan",), budget=1),

@@ -1,0 +1,131 @@
+# Copyright: (c) 2026, mailsec.dane contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The module rollover_plan as a playbook calls it: plain data in, plain data out (B01, B02)."""
+
+from __future__ import annotations
+
+import copy
+import json
+import os
+import pathlib
+import subprocess
+import sys
+import typing as t
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import serialization
+from oracle import pki
+
+from ansible_collections.mailsec.dane.plugins.module_utils import _rollover_data
+from ansible_collections.mailsec.dane.plugins.modules import rollover_plan
+
+OWNER, NAME = "_25._tcp.mx.example.nl", "mx.example.nl"
+ROOT = pki.Spec("root", "root", "root", "root")
+LEAF = pki.Spec(NAME, "root", "leaf", "root", ca=False, san=(NAME,))
+
+
+def _pem(*specs: pki.Spec) -> str:
+    found = [x509.load_der_x509_certificate(pki.make(spec)) for spec in specs]
+    return "".join(one.public_bytes(serialization.Encoding.PEM).decode() for one in found)
+
+
+CHAIN: t.Final = {"certificates": [_pem(LEAF, ROOT)]}
+NOW: t.Final = {"wall": pki.NOW.timestamp(), "monotonic": 100.0, "boot": "b"}
+
+
+def _params(*records: str, **more: t.Any) -> dict[str, t.Any]:
+    settings: dict[str, t.Any] = {
+        "journal": None,
+        "first_rollout": True,
+        "observation": {
+            "authorities": [
+                {"owner": OWNER, "address": address, "records": list(records), "ttl": 3600, "primary": primary}
+                for address, primary in (("192.0.2.1", True), ("192.0.2.2", False))
+            ],
+            "endpoints": [{"endpoint": "192.0.2.25:25", "chains": [CHAIN], "repeats": 5}],
+        },
+        "target": {
+            "owners": [OWNER], "endpoints": ["192.0.2.25:25"], "chains": [CHAIN], "scheme": ["current", "issuer"],
+            "policy": None,
+        },
+        "names": [NAME],
+        "issuer_depths": [1],
+        "now": NOW,
+    }
+    return copy.deepcopy({**settings, **more})
+
+
+def test_a_first_rollout_in_three_calls() -> None:
+    first = rollover_plan.decide(_params())
+    assert first["step"]["action"] == "publish"
+    records = first["step"]["records"]
+    assert [text[:5] for text in records] == ["2 1 1", "3 1 1"]
+    second = rollover_plan.decide(_params(*records, journal=first["journal"], now={**NOW, "wall": NOW["wall"] + 9}))
+    assert second["step"]["action"] == "done"
+    assert {event["event"] for event in second["events"]} == {"rrset", "step"}
+    third = rollover_plan.decide(_params(*records, journal=second["journal"], now={**NOW, "wall": NOW["wall"] + 99}))
+    assert third["step"]["action"] == "done" and not third["events"], "nothing to do leaves no trace"
+
+
+def test_a_lost_journal_waits_and_says_why() -> None:
+    found = rollover_plan.decide(_params("3 1 1 " + "ab" * 32, first_rollout=False))
+    assert found["step"]["action"] in ("deploy", "wait", "publish")
+    other = pki.Spec(NAME, "root", "other leaf", "root", ca=False, san=(NAME,))
+    params = _params(first_rollout=False)
+    params["target"]["chains"] = [{"certificates": [_pem(other, ROOT)]}]
+    served = rollover_plan.decide(_params())["step"]["records"]
+    for view in params["observation"]["authorities"]:
+        view["records"] = served
+    step = rollover_plan.decide(params)["step"]
+    assert step["action"] == "publish" and len(step["added"]) == 1
+    for view in params["observation"]["authorities"]:
+        view["records"] = step["records"]
+    step = rollover_plan.decide(params)["step"]
+    assert step["action"] == "wait"
+    assert any("nobody remembers" in obstacle["sentence"] for obstacle in step["obstacles"])
+    assert step["summary"].startswith("Wait until 2026-11-25T12:06:00Z:")
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"names": []}, "names is empty"),
+        ({"journal": {"clock": 1}}, "journal.clock is '1'"),
+        ({"now": {"wall": "x"}}, "now.wall is 'x'"),
+    ],
+)
+def test_wrong_options_are_named(change: dict[str, t.Any], message: str) -> None:
+    with pytest.raises(ValueError) as error:
+        rollover_plan.decide(_params(**change))
+    assert message in str(error.value)
+
+
+@pytest.mark.parametrize("text", ["rubbish", "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n", ""])
+def test_what_is_no_certificate_is_named(text: str) -> None:
+    params = _params()
+    params["target"]["chains"] = [{"certificates": [text]}]
+    with pytest.raises(ValueError, match=r"target.chains\[0\].certificates"):
+        rollover_plan.decide(params)
+
+
+def test_a_private_key_is_refused_and_never_shown() -> None:
+    params = _params()
+    secret = "-----BEGIN PRIVATE KEY-----\nc2VjcmV0\n-----END PRIVATE KEY-----\n"
+    params["target"]["chains"] = [{"certificates": [secret]}]
+    with pytest.raises(_rollover_data.DataError) as error:
+        rollover_plan.decide(params)
+    assert "private key" in str(error.value) and "c2VjcmV0" not in str(error.value)
+
+
+def test_the_module_itself_takes_arguments_and_exits(tmp_path: pathlib.Path) -> None:
+    params = {name: value for name, value in _params().items() if value is not None}
+    params["target"].pop("policy")
+    arguments = tmp_path / "args.json"
+    arguments.write_text(json.dumps({"ANSIBLE_MODULE_ARGS": {**params, "_ansible_check_mode": True}}), encoding="utf-8")
+    done = subprocess.run(
+        [sys.executable, "-m", "ansible_collections.mailsec.dane.plugins.modules.rollover_plan", str(arguments)],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}, capture_output=True, text=True, check=False,
+    )
+    found = json.loads(done.stdout)
+    assert found["changed"] is False and found["step"]["action"] == "publish"
