@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import dataclasses
 
 import dns.name
@@ -23,6 +24,7 @@ from ansible_collections.mailsec.dane.plugins.module_utils.dnssec._own import Ow
 from ansible_collections.mailsec.dane.plugins.module_utils.dnssec._questions import AskFailed, Wire
 
 WORLD, CASES, ROOT = zoo_world.build()
+OK = WORLD.zones[dns.name.from_text("ok-nsec.zoo")]
 LIMITS = Limits(seconds=120)
 
 
@@ -56,10 +58,9 @@ def test_deep_names_are_not_hashed_without_end():
 
 
 def test_many_denial_records_are_looked_at_up_to_the_limit():
-    zone = WORLD.zones[dns.name.from_text("ok-nsec.zoo")]
     junk = [
-        responder.Record(signer.sub if False else dns.name.from_text(f"j{number}", zone.origin), signer.NSEC, data)
-        for number, data in enumerate([zone.nodes[zone.origin][signer.NSEC][0]] * 500)
+        responder.Record(dns.name.from_text(f"j{number}", OK.origin), signer.NSEC, data)
+        for number, data in enumerate([OK.nodes[OK.origin][signer.NSEC][0]] * 500)
     ]
 
     def change(owner, rdtype, wire):
@@ -74,7 +75,7 @@ def test_many_denial_records_are_looked_at_up_to_the_limit():
 
 
 def test_signatures_of_many_zones_are_not_all_followed():
-    (good,) = WORLD.zones[dns.name.from_text("ok-nsec.zoo")].signatures[dns.name.from_text("mx.ok-nsec.zoo"), signer.A]
+    (good,) = OK.signatures[dns.name.from_text("mx.ok-nsec.zoo"), signer.A]
     owner = dns.name.from_text("mx." + ".".join(["a"] * 50) + ".ok-nsec.zoo")
 
     def change(asked, rdtype, wire):
@@ -163,26 +164,20 @@ def test_another_server_is_asked_before_an_answer_counts_as_bogus():
         chosen = WORLD if attempt else stale
         return Wire(chosen.respond(owner, rdtype).to_wire((owner, rdtype)), f"server {attempt}")
 
-    fresh = zoo_world.build()[0]
     anchors = harness._anchors.parse(harness.anchor(ROOT))
     validator = harness.Validator(ask, lambda: signer.NOW, anchors, LIMITS, servers=2)
     (result,) = harness.look_up(validator, ("mx.ok-nsec.zoo", "A"))
     assert result.security is Security.SECURE
     assert len(result.tried) == 1
     assert result.tried[0].startswith("server 0: rrsig-missing")
-    assert fresh is not WORLD
 
 
 def test_names_below_no_anchor_are_insecure():
-    anchors = harness._anchors.parse("ok-nsec.zoo. DS " + WORLD_DS)
+    anchors = harness._anchors.parse(f"ok-nsec.zoo. DS {OK.ksk.ds(OK.origin)}")
     validator = harness.Validator(harness.ask_of(WORLD), lambda: signer.NOW, anchors, LIMITS)
     outside, inside = harness.look_up(validator, ("mx.ok-csk.zoo", "A"), ("mx.ok-nsec.zoo", "A"))
     assert (outside.security, outside.reason) == (Security.INSECURE, "no-trust-anchor")
     assert inside.security is Security.SECURE
-
-
-OK = WORLD.zones[dns.name.from_text("ok-nsec.zoo")]
-WORLD_DS = OK.ksk.ds(OK.origin)
 
 
 def test_a_false_anchor_is_named():
@@ -223,10 +218,8 @@ TRUTH = look_up(*PLAIN)
 @example(b"")
 @example(b"\0\0\x80\0\0\1\0\0\0\0\0\0\xc0\x0c\0\1\0\1")
 def test_any_bytes_parse_or_are_malformed(data):
-    try:
+    with contextlib.suppress(_wire.Malformed):
         _wire.parse(data, want_additional=True)
-    except _wire.Malformed:
-        pass
 
 
 @settings(max_examples=1500, deadline=None, derandomize=True)
@@ -234,10 +227,8 @@ def test_any_bytes_parse_or_are_malformed(data):
 def test_any_records_behind_a_good_header_parse_or_are_malformed(data, answers, authority, additional):
     head = b"\0\0\x84\0\0\1" + answers.to_bytes(2, "big") + authority.to_bytes(2, "big") + additional.to_bytes(2, "big")
     question = dns.name.from_text("mx.zoo").to_wire() + b"\0\1\0\1"
-    try:
+    with contextlib.suppress(_wire.Malformed):
         _wire.parse(head + question + data, want_additional=True)
-    except _wire.Malformed:
-        pass
 
 
 @st.composite
