@@ -454,7 +454,7 @@ class _Planner:
         if not self.policy.exclusive_owner:
             # Looks closer together than half a TTL leave no room for an edit and its undoing.
             looks += [self.now.wall + view.ttl / 2 for view in self.observation.authorities if view.records]
-        return Wait(until, min(looks), tuple(obstacles), obstacles[0].sentence)
+        return Wait(until, max(min(looks), self.now.wall + 1), tuple(obstacles), obstacles[0].sentence)
 
     def _done(self) -> Done:
         exposed = exposed_until(self.journal, self.target, self.now)

@@ -170,8 +170,11 @@ def _aged(entry: CachedRrset, served_by: frozenset[str], settled: bool) -> Cache
 
 
 def _may_hide_an_edit(view: AuthorityView, mark: Mark | None, policy: Policy, gap: float) -> bool:
-    """Whether a record could have been removed and put back since the last look (guard G3)."""
-    if policy.exclusive_owner or gap <= view.ttl / 2:
+    """Whether a record could have been removed and put back since the last look (guard G3).
+
+    Absence has no signature of its own to tell by, and a whole zone's serial may never rest.
+    """
+    if policy.exclusive_owner or not view.records or gap <= view.ttl / 2:
         return False
     if mark is None:
         return True

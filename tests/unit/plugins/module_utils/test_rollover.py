@@ -394,6 +394,23 @@ def test_withdrawal_binds_tls_until_no_copy_is_left() -> None:
     assert isinstance(plan.step, Done)
 
 
+def test_a_withdrawal_ends_in_a_zone_that_never_rests() -> None:
+    target = _target(scheme=frozenset(), chains=())
+    journal = _plan(_steady(_target(K1), _seen(K1.key)), _seen(K1.key), target).journal
+    empty = _seen(ttl=0)
+    for day in range(3):
+        busy = tuple(dataclasses.replace(view, serial=100 + day) for view in empty.authorities)
+        plan = _plan(journal, dataclasses.replace(empty, authorities=busy), target, 86_400 * (day + 1))
+        journal = plan.journal
+    assert isinstance(plan.step, Done)
+
+
+def test_the_next_look_is_never_now() -> None:
+    journal = _steady(_target(K1), _seen(K1.key, ttl=0))
+    plan = _plan(journal, dataclasses.replace(_seen(K1.key, ttl=0), lock="x"), _target(K1))
+    assert isinstance(plan.step, Wait) and plan.step.look_again == BEGIN + 2
+
+
 def test_a_change_of_ttl_waits_for_the_old_one() -> None:
     journal = _steady(_target(K1, "K2", ttl=3600), _seen(*BOTH))
     plan = _plan(journal, _seen(*BOTH), _target(K1, "K2", ttl=1800))
