@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import dataclasses
 import datetime
+import functools
 import typing as t
 
 from ansible_collections.mailsec.dane.plugins.module_utils._answer import Alias, Answer, Outcome, Security
@@ -186,6 +187,7 @@ def worst(statuses: t.Iterable[Security]) -> Security:
     return max(statuses, key=_ORDER.index, default=Security.SECURE)
 
 
+@functools.lru_cache(maxsize=4096)
 def text(name: dns.name.Name) -> str:
     """Return a name as results carry it."""
     return name.canonicalize().to_text(omit_final_dot=True) if name != dns.name.root else ""

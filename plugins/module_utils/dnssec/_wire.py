@@ -52,6 +52,8 @@ REFUSED: t.Final = 5
 YXDOMAIN: t.Final = 6
 
 _EDE_OPTION: t.Final = 15
+#: The two highest bits of a compression pointer (RFC 1035 section 4.1.4).
+_POINTER: t.Final = 0xC0
 _HEADER: t.Final = struct.Struct("!HHHHHH")
 
 
@@ -145,9 +147,10 @@ def _parse(wire: bytes, want_additional: bool) -> Reply:
     if questions > 1:
         raise Malformed(f"{questions} questions")
     parser = dns.wire.Parser(wire, _HEADER.size)
+    names = _Names(wire, parser)
     question = None
     if questions:
-        name = _name(wire, parser)
+        name = names.read()
         rdtype, _rdclass = parser.get_struct("!HH")
         question = (name, rdtype)
     rcode = flags & 0x0F
@@ -156,7 +159,7 @@ def _parse(wire: bytes, want_additional: bool) -> Reply:
     for number, count in enumerate(counts):
         collected = _Section()
         for _record in range(count):
-            owner = _name(wire, parser)
+            owner = names.read()
             rdtype, rdclass, ttl, size = parser.get_struct("!HHIH")
             if size > parser.remaining():
                 raise Malformed("a record is longer than the message")
@@ -182,10 +185,25 @@ def _parse(wire: bytes, want_additional: bool) -> Reply:
     )
 
 
-def _name(wire: bytes, parser: dns.wire.Parser) -> dns.name.Name:
-    name, used = dns.name.from_wire(wire, parser.current)
-    parser.seek(parser.current + used)
-    return name
+class _Names:
+    """The owner names of one message. Most are a pointer to a name that was read before."""
+
+    def __init__(self, wire: bytes, parser: dns.wire.Parser) -> None:
+        self._wire = wire
+        self._parser = parser
+        self._known: dict[bytes, dns.name.Name] = {}
+
+    def read(self) -> dns.name.Name:
+        start = self._parser.current
+        pointer = self._wire[start : start + 2]
+        name = self._known.get(pointer)
+        used = 2
+        if name is None:
+            name, used = dns.name.from_wire(self._wire, start)
+            if used == 2 and pointer[0] >= _POINTER:
+                self._known[pointer] = name
+        self._parser.seek(start + used)
+        return name
 
 
 class _Section:
