@@ -20,7 +20,7 @@ description:
   - After the step, look again and call the module again. A step that did not succeed, or of which nobody knows, needs
     no other treatment.
 author:
-  - mailsec.dane contributors
+  - mailsec.dane contributors (!UNKNOWN)
 extends_documentation_fragment:
   - mailsec.dane.attributes
 attributes:

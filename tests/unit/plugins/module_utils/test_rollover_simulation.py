@@ -12,7 +12,7 @@ import shutil
 import pytest
 from support.mail_site import OURS_ALONE, OWNER, POLICY, Site, record
 
-from ansible_collections.mailsec.dane.plugins.module_utils import _journal_file, _timeline
+from ansible_collections.mailsec.dane.plugins.module_utils import _journal, _journal_file, _timeline
 from ansible_collections.mailsec.dane.plugins.module_utils._rollover_steps import Done, Publish
 
 
@@ -32,7 +32,8 @@ def _steady(site: Site) -> frozenset[object]:
     return frozenset({record(site.keys["current"]), record(site.keys["next"]), record(site.wanted_ca, 2)})
 
 
-def test_a_hundred_rotations_leave_nothing_behind(tmp_path: pathlib.Path) -> None:
+def test_a_hundred_rotations_leave_nothing_behind(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_journal, "MAX_EVENTS", 40)
     site = Site(str(tmp_path), seed=1, policy=OURS_ALONE)
     _first_key(site)
     sizes = []
