@@ -327,6 +327,26 @@ def test_chains_that_do_not_serve_are_refused(place: pathlib.Path) -> None:
     assert tree(place) == before
 
 
+@pytest.mark.parametrize("what", ["another host's", "expired", "a CA lost"])
+def test_what_is_staged_is_proven_again_when_deployed(
+    place: pathlib.Path, tmp_path_factory: pytest.TempPathFactory, what: str
+) -> None:
+    """Between staging and deployment somebody put another chain there, or time went by."""
+    _reasons, request = files(place).prepare(core.STAGED, wish(renew_days=100))
+    stranger = tmp_path_factory.mktemp("stranger")
+    roll_out(stranger)
+    chains = {
+        "another host's": (stranger / "dane/live/chain.pem").read_text(),
+        "expired": AUTHORITY.certificate(request, days=-2) + AUTHORITY.issuers,
+        "a CA lost": AUTHORITY.certificate(request) + AUTHORITY.root,
+    }
+    (place / "dane/staged/chain.pem").write_text(chains[what])
+    before = tree(place)
+    with pytest.raises(FilesError, match="does not belong|has expired|was not issued by"):
+        files(place).deploy(core.STAGED, (HOST,))
+    assert tree(place) == before
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
