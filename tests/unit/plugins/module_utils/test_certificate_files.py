@@ -342,7 +342,7 @@ def test_what_is_staged_is_proven_again_when_deployed(
     }
     (place / "dane/staged/chain.pem").write_text(chains[what])
     before = tree(place)
-    with pytest.raises(FilesError, match="does not belong|has expired|was not issued by"):
+    with pytest.raises(FilesError, match=r"does not belong|has expired|was not issued by"):
         files(place).deploy(core.STAGED, (HOST,))
     assert tree(place) == before
 
