@@ -57,7 +57,6 @@ class Case:
     broken: str = ""
     holds: tuple[str, ...] = ()
     patches: tuple[tuple[t.Any, str, t.Any], ...] = ()
-    liveness: bool = True
 
     def __str__(self) -> str:
         return f"{self.code}: {self.title}"

@@ -112,7 +112,6 @@ class Scope:
     fresh: bool = False
     extra_cache: int = 0
     goal: t.Callable[[World, State], bool] | None = None
-    strangers: tuple[Records, ...] = ()
     rogues: tuple[Chain, ...] = ()
 
     @property

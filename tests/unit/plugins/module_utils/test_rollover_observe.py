@@ -1,0 +1,76 @@
+# Copyright: (c) 2026, mailsec.dane contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""From what servers showed to what the planner is told (B06): nothing unknown may pass for known."""
+
+from __future__ import annotations
+
+import datetime
+
+import pytest
+from oracle import pki
+from support.mail_site import OWNER, record
+
+from ansible_collections.mailsec.dane.plugins.module_utils._authority import Signature, Status, View
+from ansible_collections.mailsec.dane.plugins.module_utils._dns_question import NameServer
+from ansible_collections.mailsec.dane.plugins.module_utils._rollover_observe import authority_view, endpoint_view
+from ansible_collections.mailsec.dane.plugins.module_utils._smtp import TLS, Endpoint, Probe
+
+SERVER = NameServer("192.0.2.53", 53, "ns1.example.nl")
+LEAF = pki.Spec("mx.example.nl", "root", "leaf", "root", ca=False, san=("mx.example.nl",))
+ROOT = pki.Spec("root", "root", "root", "root")
+
+
+def _probe(outcome: str = TLS, chain: tuple[bytes, ...] = (), detail: str = "") -> Probe:
+    return Probe(Endpoint("192.0.2.25"), "mx.example.nl", outcome, detail, chain=chain)
+
+
+def test_a_served_rrset_with_its_signature() -> None:
+    ends = [pki.NOW + datetime.timedelta(days=days) for days in (5, 9)]
+    signatures = tuple(Signature(pki.NOW, end, 7) for end in ends)
+    found = authority_view(
+        View(SERVER, OWNER, Status.SERVED, "", (record("K1"),), 3600, 12, signatures), str(SERVER)
+    )
+    assert (found.records, found.ttl, found.serial, found.failure) == ({record("K1")}, 3600, 12, "")
+    assert found.primary and found.signed_until == ends[1].timestamp()
+    again = authority_view(
+        View(SERVER, OWNER, Status.SERVED, "", (record("K1"),), 3600, 12, (Signature(ends[0], ends[1], 7),)), ""
+    )
+    assert again.signature != found.signature and not again.primary
+
+
+def test_absence_is_an_answer() -> None:
+    found = authority_view(View(SERVER, OWNER, Status.ABSENT, serial=3), "")
+    assert not found.failure and not found.records and found.signature is None
+
+
+@pytest.mark.parametrize("status", [status for status in Status if status not in (Status.SERVED, Status.ABSENT)])
+def test_no_answer_is_a_failure(status: Status) -> None:
+    assert authority_view(View(SERVER, OWNER, status), "").failure == status.value
+
+
+def test_an_answer_that_does_not_validate_is_a_failure() -> None:
+    view = View(SERVER, OWNER, Status.SERVED, "", (record("K1"),), 3600)
+    assert authority_view(view, "", "bogus: the signature expired").failure == "bogus: the signature expired"
+
+
+def test_all_chains_of_all_rounds_count() -> None:
+    other = pki.Spec("mx.example.nl", "root", "other leaf", "root", ca=False, san=("mx.example.nl",))
+    chains = [tuple(pki.make(one) for one in (leaf, ROOT)) for leaf in (LEAF, other)]
+    probes = [_probe(chain=chains[0]), _probe(chain=chains[1]), _probe(chain=chains[0])]
+    found = endpoint_view("192.0.2.25:25", probes, ["mx.example.nl"], pki.NOW, 3)
+    assert len(found.chains) == 2 and found.repeats == 3 and not found.failure
+
+
+@pytest.mark.parametrize(
+    ("probes", "failure"),
+    [
+        ([], "it was not probed"),
+        ([_probe("connect-failed", detail="connection refused")], "connection refused"),
+        ([_probe(chain=())], "it presented what is no chain"),
+        ([_probe(chain=(b"rubbish",))], "it presented what is no chain"),
+    ],
+)
+def test_one_bad_connection_leaves_it_open(probes: list[Probe], failure: str) -> None:
+    good = [_probe(chain=tuple(pki.make(one) for one in (LEAF, ROOT)))] if probes else []
+    found = endpoint_view("192.0.2.25:25", [*good, *probes], ["mx.example.nl"], pki.NOW, 1)
+    assert found.failure.startswith(failure) and len(found.chains) == len(good)
