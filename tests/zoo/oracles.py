@@ -49,10 +49,10 @@ def free_port(address: str) -> int:
 class Unbound:
     """unbound in front of a responder at port 53 of the server address; a context manager."""
 
-    def __init__(self, directory: pathlib.Path, anchor: str) -> None:
+    def __init__(self, directory: pathlib.Path, anchor: str, root: str = signer.SERVER) -> None:
         self.port = free_port(RESOLVER)
         (directory / "anchor").write_text(anchor + "\n")
-        (directory / "hints").write_text(f". 3600 IN NS ns.\nns. 3600 IN A {signer.SERVER}\n")
+        (directory / "hints").write_text(f". 3600 IN NS ns.\nns. 3600 IN A {root}\n")
         self._conf = directory / "unbound.conf"
         self._log = directory / "unbound.log"
         self._conf.write_text(

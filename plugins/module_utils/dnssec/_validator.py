@@ -55,12 +55,12 @@ def question(name: str, rdtype: str) -> tuple[dns.name.Name, int]:
         raise ValueError(f"{rdtype!r} is no DNS record type: use a mnemonic or TYPEnnn (RFC 3597)") from error
     if number in _NOT_ASKED:
         raise ValueError(f"{rdtype} cannot be validated: it is no RRset with signatures of its own (RFC 4035)")
+    if not name.isascii():
+        raise ValueError(f"{name!r} is not in A-label form: convert it to xn-- form first (RFC 5890)")
     try:
-        owner = dns.name.from_text(name, dns.name.root, idna_codec=None)
+        owner = dns.name.from_text(name, dns.name.root)
     except (dns.exception.DNSException, ValueError) as error:
         raise ValueError(f"{name!r} is no domain name: {error} (RFC 1035 section 2.3.4)") from error
-    if any(byte > 127 for label in owner.labels for byte in label):
-        raise ValueError(f"{name!r} is not in A-label form: convert it to xn-- form first (RFC 5890)")
     return owner.canonicalize(), number
 
 

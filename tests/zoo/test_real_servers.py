@@ -1,0 +1,228 @@
+# Copyright: (c) 2026, mailsec.dane contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Zones signed by BIND and by Knot, served by Knot on three addresses, validated from the root down by following
+delegations, by the module as a user calls it (B04)."""
+
+from __future__ import annotations
+
+import json
+import os
+import pathlib
+import re
+import subprocess
+import sys
+import time
+
+import dns.dnssec
+import dns.message
+import dns.query
+import harness
+import oracles
+import pytest
+
+ROOT, LAB, ZONES = "127.53.54.1", "127.53.54.2", "127.53.54.3"
+COLLECTIONS = pathlib.Path(__file__).resolve().parents[2] / ".cache" / "collections"
+SOA = "$TTL 300\n@ IN SOA ns hostmaster 1 3600 600 86400 300\n@ IN NS ns\nns IN A {address}\n"
+MAIL = (
+    "@ IN MX 10 mx\nmx IN A 192.0.2.1\n_25._tcp.mx IN TLSA 3 1 1 " + "ab" * 32 + "\n*.wild IN A 192.0.2.2\n"
+    "alias IN CNAME mx\nout IN CNAME mx.plain.lab.\nbelow.ent IN A 192.0.2.3\nd IN DNAME @\n"
+)
+
+
+def run(*command: str, cwd: pathlib.Path) -> str:
+    program = oracles.program(command[0], "bind9-utils")
+    return subprocess.run([program, *command[1:]], cwd=cwd, check=True, capture_output=True, text=True).stdout
+
+
+def bind_signed(directory: pathlib.Path, zone: str, text: str, *options: str) -> str:
+    """Sign ``zone`` with BIND and return its DS set."""
+    (directory / f"{zone}.zone").write_text(text)
+    for flags in (["-f", "KSK"], []):
+        run("dnssec-keygen", "-q", "-a", "ECDSAP256SHA256", *flags, zone, cwd=directory)
+    run("dnssec-signzone", "-q", "-S", *options, "-o", zone, "-f", f"{zone}.signed", f"{zone}.zone", cwd=directory)
+    return (directory / f"dsset-{zone}.").read_text()
+
+
+def knot(directory: pathlib.Path, address: str, zone: str, file: str, signing: bool) -> str:
+    home = directory / address
+    home.mkdir(exist_ok=True)
+    return f"""
+  - domain: {zone}
+    file: {directory / file}
+    storage: {home}
+    dnssec-signing: {"on" if signing else "off"}
+    zonefile-sync: -1
+    zonefile-load: {"difference-no-serial" if signing else "whole"}
+    journal-content: {"all" if signing else "none"}
+"""
+
+
+def start(directory: pathlib.Path, address: str, zones: str) -> subprocess.Popen[bytes]:
+    conf = directory / f"{address}.conf"
+    conf.write_text(
+        f"""server:
+  rundir: {directory / address}
+  listen: {address}@53
+  udp-workers: 1
+  tcp-workers: 1
+database:
+  storage: {directory / address}
+  journal-db-max-size: 16M
+policy:
+  - id: default
+    algorithm: ecdsap256sha256
+    cds-cdnskey-publish: none
+zone:{zones}
+"""
+    )
+    return subprocess.Popen([oracles.program("knotd", "knot"), "-c", str(conf)], stdout=subprocess.DEVNULL)
+
+
+def dnskey(address: str, zone: str) -> str:
+    """Return the DS set of a zone that its server signs by itself."""
+    for _try in range(100):
+        try:
+            query = dns.message.make_query(zone, "DNSKEY")
+            answer = dns.query.udp(query, address, timeout=1).answer
+        except (OSError, dns.exception.Timeout):
+            answer = []
+        keys = [key for rrset in answer for key in rrset if key.flags == 257]
+        if keys:
+            return "".join(f"{zone} IN DS {dns.dnssec.make_ds(zone, key, 'SHA256')}\n" for key in keys)
+        time.sleep(0.1)
+    raise AssertionError(f"{address} does not sign {zone}")
+
+
+@pytest.fixture(scope="module")
+def anchor(tmp_path_factory):
+    directory = tmp_path_factory.mktemp("servers")
+    servers = []
+    try:
+        ds = bind_signed(directory, "bind.lab", SOA.format(address=ZONES) + MAIL)
+        ds += bind_signed(directory, "bind3.lab", SOA.format(address=ZONES) + MAIL, "-3", "abcd", "-H", "0", "-A")
+        for zone in ("knot.lab", "plain.lab"):
+            (directory / f"{zone}.zone").write_text(SOA.format(address=ZONES) + MAIL)
+        served = [("bind.lab", "bind.lab.signed", False), ("bind3.lab", "bind3.lab.signed", False)]
+        served += [("knot.lab", "knot.lab.zone", True), ("plain.lab", "plain.lab.zone", False)]
+        servers.append(start(directory, ZONES, "".join(knot(directory, ZONES, *zone) for zone in served)))
+        ds += dnskey(ZONES, "knot.lab.")
+        text = SOA.format(address=LAB) + ds
+        for zone in ("bind", "bind3", "knot", "plain"):
+            text += f"{zone} IN NS ns.{zone}\nns.{zone} IN A {ZONES}\n"
+        ds = bind_signed(directory, "lab", text, "-3", "-", "-H", "0", "-A")
+        servers.append(start(directory, LAB, knot(directory, LAB, "lab", "lab.signed", False)))
+        (directory / "root.zone").write_text(
+            f"$TTL 300\n. IN SOA a. h. 1 3600 600 86400 300\n. IN NS a.\na. IN A {ROOT}\n"
+            f"lab. IN NS ns.lab.\nns.lab. IN A {LAB}\n{ds}"
+        )
+        servers.append(start(directory, ROOT, knot(directory, ROOT, ".", "root.zone", True)))
+        anchors = dnskey(ROOT, ".")
+        time.sleep(0.5)
+        yield anchors
+    finally:
+        for server in servers:
+            server.terminate()
+            server.wait(20)
+
+
+def module(**arguments: object) -> dict[str, object]:
+    """Run the module in a process of its own, as Ansible does."""
+    made = subprocess.run(
+        [sys.executable, "-m", "ansible_collections.mailsec.dane.plugins.modules.dnssec_info"],
+        input=json.dumps({"ANSIBLE_MODULE_ARGS": arguments}),
+        env={**os.environ, "PYTHONPATH": str(COLLECTIONS)},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    found = re.search(r"^\{.*\}$", made.stdout, re.MULTILINE)
+    assert found, made
+    return json.loads(found[0])
+
+
+EXPECTED = {
+    "mx A": "secure",
+    "_25._tcp.mx TLSA": "secure",
+    "_25._tcp.nx TLSA": "secure",
+    "mx TXT": "secure",
+    "ent A": "secure",
+    "x.wild A": "secure",
+    "alias A": "secure",
+    "mx.d A": "secure",
+    "out A": "insecure:alias-insecure",
+}
+OPTED_OUT = {"_25._tcp.nx TLSA": "insecure:denial-optout", "x.wild A": "insecure:denial-optout"}
+
+
+@pytest.mark.parametrize(("zone", "changes"), [("bind.lab", {}), ("knot.lab", {}), ("bind3.lab", OPTED_OUT)])
+def test_signed_zones(anchor, zone, changes):
+    expected = {**EXPECTED, **changes}
+    for question, verdict in expected.items():
+        owner, rdtype = harness.full_name(question, zone)
+        result = module(
+            names=[owner], types=[rdtype], root_servers=[{"address": ROOT}], trust_anchors=anchor.splitlines()
+        )
+        (found,) = result["lookups"]
+        assert f"{found['security']}:{found['reason']}".rstrip(":") == verdict, (question, found)
+        assert found["chain"][0]["detail"] == "configured trust anchor"
+
+
+def test_an_unsigned_zone_is_opted_out(anchor):
+    result = module(
+        names=["mx.plain.lab", "nx.plain.lab"], root_servers=[{"address": ROOT}], trust_anchors=anchor.splitlines()
+    )
+    assert [(one["security"], one["reason"], one["outcome"]) for one in result["lookups"]] == [
+        ("insecure", "delegation-optout", "data"),
+        ("insecure", "delegation-optout", "nxdomain"),
+    ]
+    assert result["summary"]["insecure"] == 2
+
+
+def test_validation_at_another_moment(anchor):
+    later = int(time.time()) + 20 * 365 * 86400
+    result = module(
+        names=["mx.bind.lab"], root_servers=[{"address": ROOT}], trust_anchors=anchor.splitlines(), at=str(later)
+    )
+    assert result["lookups"][0]["reason"] == "clock-suspect"
+
+
+def test_a_refused_question_is_told_apart(anchor):
+    # The server of the zones asked as if it were a resolver.
+    result = module(names=["mx.elsewhere"], nameservers=[{"address": ZONES}], trust_anchors=anchor.splitlines())
+    assert result["lookups"][0]["security"] == "indeterminate"
+    assert result["lookups"][0]["reason"] in ("dns-refused",)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ({"names": []}, "names is empty"),
+        ({"names": ["a..b"]}, "no domain name"),
+        ({"names": ["a"], "types": ["ANY"]}, "cannot be validated"),
+        ({"names": ["a"], "types": ["NONSENSE"]}, "no DNS record type"),
+        ({"names": ["a"], "trust_anchors": [". A 192.0.2.1"]}, "neither a DS nor a DNSKEY"),
+        ({"names": ["a"], "at": "yesterday"}, "ISO 8601"),
+        ({"names": ["a"], "mode": "both", "at": "0"}, "own clock"),
+        ({"names": ["a"], "nameservers": [{"address": "ns.example"}]}, "no IP address"),
+        ({"names": ["a"], "nameservers": []}, "nameservers is empty"),
+        ({"names": ["a"], "trust_anchor_file": "/nonexistent"}, "cannot be read"),
+        ({"names": ["ä.nl"]}, "A-label"),
+    ],
+)
+def test_wrong_options_are_named(arguments, words):
+    result = module(**arguments)
+    assert result["failed"]
+    assert words in result["msg"]
+
+
+def test_both_ways_side_by_side(anchor, tmp_path):
+    with oracles.Unbound(tmp_path, anchor, ROOT) as unbound:
+        result = module(
+            names=["mx.knot.lab", "mx.plain.lab", "nx.knot.lab"],
+            mode="both",
+            nameservers=[{"address": oracles.RESOLVER, "port": unbound.port}],
+            trust_anchors=anchor.splitlines(),
+        )
+    assert result["differences"] == []
+    assert [one["trusted"]["security"] for one in result["lookups"]] == ["secure", "insecure", "secure"]
