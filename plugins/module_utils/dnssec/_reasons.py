@@ -103,6 +103,21 @@ REASONS: t.Final[t.Mapping[str, Reason]] = {
     "dname-cname-mismatch": Reason(
         _B, (6,), "RFC 6672 section 5.3", "dnssec-bogus", "The alias was altered on the way, or the server is faulty.",
     ),
+    "dns-malformed": Reason(
+        _U, (22, 23), "RFC 1035 section 4", "dns-malformed", "Find the server or middlebox that garbles answers.",
+    ),
+    "dns-refused": Reason(
+        _U, (22, 23), "RFC 1035 section 4.1.1", "dns-refused", "Have the server answer for this zone or this client.",
+    ),
+    "dns-servfail": Reason(
+        _U, (22, 23), "RFC 1035 section 4.1.1", "dns-servfail", "See what the name servers of the zone do.",
+    ),
+    "dns-timeout": Reason(
+        _U, (22, 23), "RFC 1035 section 4.2.1", "dns-timeout", "See whether the name servers can be reached.",
+    ),
+    "dns-unreachable": Reason(
+        _U, (22, 23), "RFC 1035 section 4.2", "dns-unreachable", "See whether the name servers can be reached.",
+    ),
     "dnskey-bad-protocol": Reason(
         _B, (9, 6), "RFC 4034 section 2.1.2", "dnssec-bogus", "Publish the key with protocol 3.",
     ),
@@ -119,21 +134,6 @@ REASONS: t.Final[t.Mapping[str, Reason]] = {
     ),
     "dnskey-zone-bit-clear": Reason(
         _B, (11, 9), "RFC 4034 section 2.1.1", "dnssec-bogus", "Publish the key with the zone key flag (256 or 257).",
-    ),
-    "dns-malformed": Reason(
-        _U, (22, 23), "RFC 1035 section 4", "dns-malformed", "Find the server or middlebox that garbles answers.",
-    ),
-    "dns-refused": Reason(
-        _U, (22, 23), "RFC 1035 section 4.1.1", "dns-refused", "Have the server answer for this zone or this client.",
-    ),
-    "dns-servfail": Reason(
-        _U, (22, 23), "RFC 1035 section 4.1.1", "dns-servfail", "See what the name servers of the zone do.",
-    ),
-    "dns-timeout": Reason(
-        _U, (22, 23), "RFC 1035 section 4.2.1", "dns-timeout", "See whether the name servers can be reached.",
-    ),
-    "dns-unreachable": Reason(
-        _U, (22, 23), "RFC 1035 section 4.2", "dns-unreachable", "See whether the name servers can be reached.",
     ),
     "ds-absence-unproven": Reason(
         _B, (12, 10, 6), "RFC 4035 section 5.2", "dnssec-bogus",
