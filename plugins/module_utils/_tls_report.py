@@ -133,7 +133,7 @@ def _judgement(judgement: Judgement) -> dict[str, t.Any]:
                 "level": table.level.value if table.level else None,
                 "internet_nl": _guideline.SUBTESTS[table.name][0],
                 "unknown": table.gap,
-                "items": [
+                "seen": [
                     {
                         "name": item.name,
                         "level": item.level.value if item.level else None,

@@ -246,7 +246,7 @@ endpoints:
             unknown:
               description: Why not all of it could be found out, empty when it could.
               type: str
-            items:
+            seen:
               description: The values seen.
               type: list
               elements: dict

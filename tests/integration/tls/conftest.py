@@ -69,7 +69,7 @@ class Result:
         return next(table for table in tables if table["name"] == name)
 
     def item(self, table: str, name: str, edition: str = NEWEST) -> str:
-        levels = {item["name"]: item["level"] for item in self.table(table, edition)["items"]}
+        levels = {item["name"]: item["level"] for item in self.table(table, edition)["seen"]}
         assert name in levels, (self.endpoint["outcome"], self.endpoint["detail"], self.endpoint["unknown"], levels)
         return levels[name]
 
