@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import contextlib
+import importlib
 import ssl
 import warnings
 
@@ -23,6 +24,9 @@ from ansible_collections.mailsec.dane.plugins.module_utils._tls_hello import (
     client_hello,
     read_answer,
 )
+
+# The library warns when it is imported, which is nothing that the bytes of a server can cause.
+importlib.import_module("tlslite.messages")
 
 CURVES = (29, 23, 24)
 SCHEMES = (0x0403, 0x0503, 0x0804, 0x0401)
