@@ -36,6 +36,14 @@ sanity: ## Run ansible-test sanity and units without containers, on every ansibl
 integration: ## Run the tests on real servers (as root)
 	@tests/run/test.sh integration
 
+.PHONY: model
+model: deps ## Search a million states of the rotation planner for one that breaks mail (ARGS=KB-03 shows a counterexample)
+	@$(BIN)/python -m tests.model $(ARGS)
+
+.PHONY: zoo
+zoo: deps ## Judge the zoo of broken zones with our validator and with unbound and delv
+	@$(BIN)/python -m pytest $(if $(ARGS),$(ARGS),tests/zoo)
+
 .PHONY: docs
 docs: deps ## Build the documentation of modules, filters and roles as web pages
 	@tests/run/docs.sh
