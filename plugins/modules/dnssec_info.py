@@ -161,6 +161,11 @@ lookups:
   type: list
   elements: dict
   contains:
+    report:
+      description: The verdict, the reason, the remedy and the chain of trust in lines for people.
+      returned: with O(mode=own) and O(mode=both)
+      type: list
+      elements: str
     name:
       description: Name that was looked up, lower case, without final dot.
       type: str
@@ -354,8 +359,8 @@ from ansible_collections.mailsec.dane.plugins.module_utils.dnssec._iterative imp
 from ansible_collections.mailsec.dane.plugins.module_utils.dnssec._limits import Limits
 from ansible_collections.mailsec.dane.plugins.module_utils.dnssec._lookups import Lookups
 from ansible_collections.mailsec.dane.plugins.module_utils.dnssec._network import Recursive, Server
-from ansible_collections.mailsec.dane.plugins.module_utils.dnssec._result import time_text
 from ansible_collections.mailsec.dane.plugins.module_utils.dnssec._validator import Validator, question
+from ansible_collections.mailsec.dane.plugins.module_utils.dnssec._wire import time_text
 
 _MAX_ANCHOR_FILE: t.Final = 1024 * 1024
 

@@ -63,7 +63,7 @@ class Key:
     def _make(self) -> t.Any:
         if self.algorithm in (5, 7, 8, 10):
             p, q = PRIMES[self.flags & 1]
-            d = rsa.rsa_recover_private_exponent(65537, p, q)
+            d = pow(65537, -1, (p - 1) * (q - 1))
             numbers = rsa.RSAPrivateNumbers(
                 p, q, d, rsa.rsa_crt_dmp1(d, p), rsa.rsa_crt_dmq1(d, q), rsa.rsa_crt_iqmp(p, q),
                 rsa.RSAPublicNumbers(65537, p * q),

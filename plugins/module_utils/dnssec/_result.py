@@ -11,13 +11,13 @@ types and codes are text. Private to the collection.
 from __future__ import annotations
 
 import dataclasses
-import datetime
 import functools
 import typing as t
 
 from ansible_collections.mailsec.dane.plugins.module_utils._answer import Alias, Answer, Outcome, Security
 from ansible_collections.mailsec.dane.plugins.module_utils._printable import printable
 from ansible_collections.mailsec.dane.plugins.module_utils.dnssec._reasons import REASONS
+from ansible_collections.mailsec.dane.plugins.module_utils.dnssec._wire import time_text
 
 try:
     import dns.name
@@ -50,6 +50,13 @@ class Link:
     inception: int | None = None
     expiration: int | None = None
     server: str = ""
+
+    def text(self) -> str:
+        """Return the link in a line for people."""
+        line = f"{self.zone or '.'} > {self.owner or '.'} {self.rdtype}: {self.reason or self.security.value}"
+        if self.key_tag is not None:
+            line += f", key {self.key_tag} (algorithm {self.algorithm}), until {time_text(self.expiration)}"
+        return line if self.server or not self.detail else f"{line}, {self.detail}"
 
     def as_dict(self) -> dict[str, t.Any]:
         """Return the link as results carry it."""
@@ -109,6 +116,16 @@ class Result:
     tried: tuple[str, ...] = ()
     work: t.Mapping[str, int] = dataclasses.field(default_factory=dict)
 
+    def report(self) -> list[str]:
+        """Return lines for people: the verdict, the reason, what to do, and each link of the chain of trust."""
+        lines = [f"{self.name or '.'} {self.rdtype}: {self.security.value}, {self.outcome.value}"]
+        if self.reason:
+            lines[0] += f" ({self.reason})"
+            lines += [f"  {self.detail}", f"  {self.remedy} ({self.rule})"]
+        lines += [f"  {record}" for record in self.rdata]
+        lines += [f"  {hop.owner} {hop.rdtype} {hop.target}: {hop.security.value}" for hop in self.aliases]
+        return lines + [f"  {one.text()}" for one in self.chain]
+
     @property
     def ede(self) -> int | None:
         """The extended DNS error that fits best (RFC 8914), or None."""
@@ -128,6 +145,7 @@ class Result:
     def as_dict(self) -> dict[str, t.Any]:
         """Return the result as modules return it."""
         return {
+            "report": self.report(),
             "name": self.name,
             "type": self.rdtype,
             "outcome": self.outcome.value,
@@ -169,13 +187,6 @@ class Result:
             reason=reason,
             detail=f"{self.reason}: {self.detail}" if self.reason else self.detail,
         )
-
-
-def time_text(seconds: int | None) -> str | None:
-    """Return a moment as ISO 8601 in UTC."""
-    if seconds is None:
-        return None
-    return f"{datetime.datetime.fromtimestamp(seconds, datetime.UTC):%Y-%m-%dT%H:%M:%SZ}"
 
 
 #: From best to worst, as the status of an alias chain is made.

@@ -15,7 +15,7 @@ import typing as t
 
 from ansible_collections.mailsec.dane.plugins.module_utils.dnssec import _keys
 from ansible_collections.mailsec.dane.plugins.module_utils.dnssec._limits import Limits, Policy, Work
-from ansible_collections.mailsec.dane.plugins.module_utils.dnssec._wire import RRset
+from ansible_collections.mailsec.dane.plugins.module_utils.dnssec._wire import RRset, time_text
 
 try:
     import dns.name
@@ -167,10 +167,10 @@ def _flaw(rrset: RRset, signature: RRSIG, keys: Keys, now: int, policy: Policy) 
         detail = f"the signature over {what} expires before it becomes valid"
         return Check("rrsig-expired-before-valid", detail, signature)
     if serial_after(now, expiration):
-        detail = f"the signature over {what} expired {-remaining(expiration, now)} seconds ago"
+        detail = f"the signature over {what} expired on {time_text(expiration)}"
         return Check("rrsig-expired", detail, signature)
     if serial_after(inception, now):
-        detail = f"the signature over {what} becomes valid in {remaining(inception, now)} seconds"
+        detail = f"the signature over {what} becomes valid on {time_text(inception)}"
         return Check("rrsig-not-yet-valid", detail, signature)
     return None
 

@@ -11,6 +11,7 @@ signature over the RRset would fail. Pure. Private to the collection.
 from __future__ import annotations
 
 import dataclasses
+import datetime
 import functools
 import struct
 import typing as t
@@ -111,6 +112,13 @@ class Reply:
 def type_text(rdtype: int) -> str:
     """Return the mnemonic of a type."""
     return dns.rdatatype.to_text(dns.rdatatype.RdataType.make(rdtype))
+
+
+def time_text(seconds: int | None) -> str | None:
+    """Return a moment as ISO 8601 in UTC."""
+    if seconds is None:
+        return None
+    return f"{datetime.datetime.fromtimestamp(seconds, datetime.UTC):%Y-%m-%dT%H:%M:%SZ}"
 
 
 def texts(rrset: RRset) -> tuple[str, ...]:
