@@ -7,6 +7,7 @@ from __future__ import annotations
 import pathlib
 import sys
 
+import hypothesis
 import pytest
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
@@ -25,6 +26,13 @@ def _collections_root() -> pathlib.Path:
 for path in (str(ROOT / "tests" / "unit"), str(_collections_root())):
     if path not in sys.path:
         sys.path.insert(0, path)
+
+
+# A slow machine is no defect.
+hypothesis.settings.register_profile(
+    "patient", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
+hypothesis.settings.load_profile("patient")
 
 
 @pytest.fixture(autouse=True)
