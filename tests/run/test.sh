@@ -6,7 +6,7 @@
 . "$(dirname "$0")/common.sh"
 
 # What tests of any stage need besides what the lab installs by itself.
-PACKAGES=(git openssl bind9 iproute2 knot unbound)
+PACKAGES=(git openssl bind9 bind9-dnsutils iproute2 knot unbound)
 
 results=()
 passed=0
@@ -135,6 +135,7 @@ bash tests/run/deps.sh
 self=(bash "$0" --call)
 add_stage lint 600 bash tests/run/lint.sh
 add_stage unit 600 "${self[@]}" run_pytest 200 unit -n auto tests/unit
+add_stage zoo 1200 "${self[@]}" run_pytest 300 zoo tests/zoo
 add_stage package 300 bash tests/run/package.sh
 add_stage sanity 1200 bash tests/run/ansible_test.sh sanity
 add_stage units 900 bash tests/run/ansible_test.sh units
