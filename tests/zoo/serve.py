@@ -1,4 +1,3 @@
-#!/usr/bin/env python3
 # Copyright: (c) 2026, mailsec.dane contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Serve the zoo on loopback until interrupted, to put questions to it by hand. Needs root for port 53."""
