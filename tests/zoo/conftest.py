@@ -4,9 +4,11 @@
 
 from __future__ import annotations
 
+import fcntl
 import importlib.util
 import pathlib
 import sys
+import tempfile
 
 import pytest
 
@@ -18,8 +20,8 @@ sys.path.insert(0, str(HERE))
 
 
 @pytest.fixture(scope="session")
-def zoo():
-    """The world, its cases and the key of its root."""
-    import world
-
-    return world.build()
+def alone():
+    """Have the addresses of the zoo to oneself: other runs on this machine wait."""
+    with (pathlib.Path(tempfile.gettempdir()) / "mailsec-dane-zoo.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield

@@ -55,7 +55,7 @@ DIVERGENCES: dict[tuple[str, str], dict[str, set[str]]] = {
 
 
 @pytest.fixture(scope="module")
-def served():
+def served(alone):
     with Responder(WORLD, port=53) as responder:
         yield responder
 

@@ -94,7 +94,7 @@ def dnskey(address: str, zone: str) -> str:
 
 
 @pytest.fixture(scope="module")
-def anchor(tmp_path_factory):
+def anchor(alone, tmp_path_factory):
     directory = tmp_path_factory.mktemp("servers")
     servers = []
     try:
