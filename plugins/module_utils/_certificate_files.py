@@ -455,11 +455,19 @@ class Files:
             # What is unreadable is about to be replaced by what was proven.
             return None
 
-    def deploy(self, slot: str, names: c.Sequence[str], new_key: bool = False) -> bool:
+    def deploy(
+        self,
+        slot: str,
+        names: c.Sequence[str],
+        new_key: bool = False,
+        new_issuer: bool = True,
+        planned: str | None = None,
+    ) -> bool:
         """Make what is in ``slot`` live, proven once more.
 
         Returns whether ``live/keychain.pem`` changes. FilesError when there is nothing to deploy, it does not serve,
-        or its key is another than the live one and ``new_key`` does not allow that.
+        its key or its issuer's key is another than the live one and ``new_key`` or ``new_issuer`` does not allow
+        that, or its public key has another digest than ``planned``.
         """
         self.settle()
         key, chain = self.key(slot), self.chain(slot)
@@ -468,6 +476,17 @@ class Files:
             raise FilesError(f"{self._path(slot)} has no {lacks}: stage a certificate first")
         pair, live = Pair(key, chain), self.live()
         self.prove(pair, names, self._path(slot))
+        found = hashlib.sha256(self.public_key(pair.key, slot)).hexdigest()
+        if planned is not None and found != planned:
+            raise FilesError(
+                f"the key in {self._path(slot)} (public key {found}) is not the one that was planned (public key "
+                f"{planned}): somebody changed it meanwhile. Nothing was deployed"
+            )
+        if live is not None and not new_issuer and _issuer(live.chain) != _issuer(pair.chain):
+            raise FilesError(
+                f"the certificate in {self._path(slot)} was issued by another CA than the one in use, which published "
+                "TLSA records may name; it is deployed only by a rotation (playbook rotate_ca)"
+            )
         if live is not None and not new_key:
             old, new = (hashlib.sha256(self.public_key(one.key, slot)).hexdigest() for one in (live, pair))
             if old != new:
@@ -485,3 +504,32 @@ class Files:
             self._write(LIVE, "chain.pem", pair.public, _PUBLIC)
         self.settle()
         return changed
+
+    def go_back(self, names: c.Sequence[str]) -> bool:
+        """Make what was live before live again, proven; returns whether ``live/keychain.pem`` changes.
+
+        Only while it still differs in its key from what is live, and the slot ``next`` still has the latter: then it
+        was deployed last, and becomes the key to come again. FilesError otherwise.
+        """
+        self.settle()
+        live, path = self.live(), self._path(PREVIOUS, "keychain.pem")
+        text = self.read(path, private=True)
+        if live is None or text is None:
+            raise FilesError(f"{self._path(PREVIOUS)} has nothing to go back to")
+        former = Pair(read_key(text, path), read_chain(text, path))
+        digests = [hashlib.sha256(self.public_key(one.key, path)).hexdigest() for one in (former, live)]
+        if digests[0] == digests[1]:
+            return False
+        if self._key_digest(NEXT) != digests[1]:
+            raise FilesError(f"{self._path(NEXT)} has not the key in use, so what is live was not deployed from there")
+        self.prove(former, names, self._path(PREVIOUS))
+        # In this order a run that is cut off is completed by settle(), to one side or the other.
+        self._write(STAGED, "chain.pem", former.public, _PUBLIC)
+        self._write(STAGED, "key.pem", former.key, _PRIVATE)
+        self._write(LIVE, "keychain.pem", former.keychain, _PRIVATE)
+        self._write(LIVE, "chain.pem", former.public, _PUBLIC)
+        return True
+
+
+def _issuer(chain: tuple[str, ...]) -> bytes | None:
+    return _openssl.spki_of(chain[1]) if len(chain) > 1 else None

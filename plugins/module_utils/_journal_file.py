@@ -79,10 +79,8 @@ def write(path: str, document: Document, token: str, now: Moment) -> None:
     """
     text = _journal.encode(document)
     with _locked(path):
-        lease = _lease(path)
-        if lease is None or lease.token != token or lease.surely_left(now) <= 0:
-            raise JournalError("unwritable", f"the lease of {path} is lost: nothing may be written or changed any more")
-        there = _sequence(path)
+        require(path, token, now)
+        there = sequence(path)
         if there is not None and document.sequence != there + 1:
             raise JournalError("unwritable", f"the journal has sequence {there}, so {document.sequence} cannot follow")
         _replace(path, text)
@@ -111,6 +109,13 @@ def renew(path: str, token: str, seconds: float, now: Moment) -> Lease:
         fresh = dataclasses.replace(lease, taken=now, seconds=seconds)
         _replace(f"{path}.lease", _lease_text(fresh))
         return fresh
+
+
+def require(path: str, token: str, now: Moment) -> None:
+    """Raise JournalError unless the lease is surely held: the last look before an effect."""
+    lease = _lease(path)
+    if lease is None or lease.token != token or lease.surely_left(now) <= 0:
+        raise JournalError("unwritable", f"the lease of {path} is lost: nothing may be changed any more")
 
 
 def release(path: str, token: str) -> bool:
@@ -158,8 +163,11 @@ def _read_text(path: str, limit: int) -> str | None:
     return data.decode("utf-8", "replace")
 
 
-def _sequence(path: str) -> int | None:
-    """The sequence of whatever stands there, None when it is worthless and may be replaced."""
+def sequence(path: str) -> int | None:
+    """Return the sequence of whatever stands there, None when it is worthless and may be replaced.
+
+    It may be the journal of another host or base domain. Raises JournalError when a newer version wrote it.
+    """
     try:
         text = _read_text(path, _journal.MAX_BYTES)
         body = json.loads(text) if text is not None else None

@@ -12,6 +12,7 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import datetime
+import time
 import typing as t
 
 from ansible_collections.mailsec.dane.plugins.module_utils import _authority, _coverage, _smtp, _tlsa, _update
@@ -91,7 +92,7 @@ class Means:
     """By which servers and with which patience: ``timeout`` is for one question, ``wait`` for all servers (seconds).
 
     ``primary`` takes updates, signed with ``key``. ``authorities`` None: those that the NS sets name. ``wait`` None:
-    do not wait.
+    do not wait. ``not_after``: Unix time after which no update is sent.
     """
 
     primary: NameServer
@@ -103,6 +104,7 @@ class Means:
     authorities: tuple[NameServer, ...] | None = None
     resolvers: tuple[NameServer, ...] = ()
     limits: Limits = _smtp.DEFAULT_LIMITS
+    not_after: float | None = None
 
 
 def check(rrset: TlsaRrset) -> tuple[str, ...]:
@@ -241,6 +243,9 @@ async def _probes(wish: Wish, course: Course, means: Means) -> list[Probe]:
 
 
 async def _change(wish: Wish, current: TlsaRrset, wanted: TlsaRrset, course: Course, means: Means) -> None:
+    if means.not_after is not None and time.time() > means.not_after:
+        late = time.time() - means.not_after
+        raise PublicationError(f"Nothing was changed: the decision to do so expired {late:.0f} s ago; decide again")
     try:
         await _update.replace_rrset(means.primary, course.zone, current, wanted, means.key, means.timeout)
     except UpdateError as error:

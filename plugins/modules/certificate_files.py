@@ -42,8 +42,9 @@ options:
       - V(prepared) makes the key when there is none, and returns a request when a new certificate is needed.
       - V(staged) puts a certificate into the slot.
       - V(deployed) does so when a certificate is given, then makes the content of the slot live.
+      - V(returned) makes the key and chain live again that were live before the last deployment of the slot V(next).
     type: str
-    choices: [prepared, staged, deployed]
+    choices: [prepared, staged, deployed, returned]
     required: true
   directory:
     description: The directory of the mail server's key and certificates.
@@ -92,6 +93,23 @@ options:
     description: Allow O(state=deployed) to change the key of the live certificate.
     type: bool
     default: false
+  new_issuer:
+    description:
+      - Allow O(state=deployed) to change the CA that issued the live certificate. With V(false) a CA may be renewed,
+        but not have another key, because TLSA records may depend on it.
+    type: bool
+    default: true
+  public_key:
+    description:
+      - With O(state=deployed), SHA-256 of the public key that must be in the slot, in hex. Any other is not deployed.
+    type: str
+  journal:
+    description:
+      - With O(state=deployed) and O(state=returned), the journal whose lease must be held at that moment.
+    type: path
+  token:
+    description: What proves the lease, from M(mailsec.dane.rotation_journal).
+    type: str
 seealso:
   - module: mailsec.dane.tlsa_info
   - module: community.crypto.x509_certificate_pipe
@@ -145,7 +163,7 @@ csr:
   type: str
 deployed:
   description: Whether the mail server has, or would have, another key or chain to read than before.
-  returned: with O(state=deployed)
+  returned: with O(state=deployed) and O(state=returned)
   type: bool
 live:
   description: What is live; before the change in check mode. Null when nothing is.
@@ -181,7 +199,9 @@ import typing as t
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.mailsec.dane.plugins.module_utils import _certificate_files as core
-from ansible_collections.mailsec.dane.plugins.module_utils import _openssl
+from ansible_collections.mailsec.dane.plugins.module_utils import _journal_file, _openssl
+from ansible_collections.mailsec.dane.plugins.module_utils._journal import JournalError
+from ansible_collections.mailsec.dane.plugins.module_utils._moment import read_clocks
 
 
 def _given(files: core.Files, params: dict[str, t.Any]) -> tuple[tuple[str, ...], str | None]:
@@ -228,11 +248,18 @@ def work(files: core.Files, params: dict[str, t.Any]) -> tuple[dict[str, t.Any],
     if params["certificate"] or params["key_file"]:
         chain, key = _given(files, params)
         files.stage(slot, chain, names, key)
+    if params["journal"] and files.change:
+        _journal_file.require(params["journal"], params["token"], read_clocks())
+    if params["state"] == "returned":
+        result["deployed"] = files.go_back(names)
+        return result, warnings
     if params["state"] == "deployed":
         if not files.change and (files.key(slot) is None or files.chain(slot) is None):
             files.actions.append(f"deploy what would be in {files.directory}/{slot}")
             return {"deployed": True}, warnings
-        result["deployed"] = files.deploy(slot, names, params["new_key"])
+        result["deployed"] = files.deploy(
+            slot, names, params["new_key"], params["new_issuer"], params["public_key"] or None
+        )
         shown = files.describe(files.live())
         if shown and shown["days_left"] < params["renew_days"]:
             warnings.append(f"a certificate of {files.directory}/live expires in {shown['days_left']} days")
@@ -242,7 +269,7 @@ def work(files: core.Files, params: dict[str, t.Any]) -> tuple[dict[str, t.Any],
 def main() -> None:
     module = AnsibleModule(
         argument_spec={
-            "state": {"type": "str", "choices": ["prepared", "staged", "deployed"], "required": True},
+            "state": {"type": "str", "choices": ["prepared", "staged", "deployed", "returned"], "required": True},
             "directory": {"type": "path", "default": "/etc/mailsec-dane"},
             "slot": {"type": "str", "choices": list(core.SLOTS), "default": core.STAGED},
             "names": {"type": "list", "elements": "str", "required": True},
@@ -253,10 +280,14 @@ def main() -> None:
             "key_file": {"type": "path", "no_log": False},
             "chain_file": {"type": "path"},
             "new_key": {"type": "bool", "default": False, "no_log": False},
+            "new_issuer": {"type": "bool", "default": True},
+            "public_key": {"type": "str", "no_log": False},
+            "journal": {"type": "path"},
+            "token": {"type": "str", "no_log": False},
         },
         mutually_exclusive=[("certificate", "key_file"), ("certificate", "chain_file")],
         required_together=[("key_file", "chain_file")],
-        required_by={"certificate": "issuers"},
+        required_by={"certificate": "issuers", "journal": "token"},
         required_if=[("state", "prepared", ["issuers"]), ("state", "staged", ["certificate", "key_file"], True)],
         supports_check_mode=True,
     )
@@ -276,7 +307,7 @@ def main() -> None:
             before = files.describe(files.live())
             result, warnings = work(files, module.params)
             after = files.describe(files.live())
-    except ValueError as error:
+    except (ValueError, JournalError) as error:
         module.fail_json(msg=str(error), actions=files.actions)
     for warning in warnings:
         module.warn(warning)

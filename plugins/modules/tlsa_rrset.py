@@ -163,6 +163,11 @@ options:
         O(server).
     type: list
     elements: str
+  not_after:
+    description:
+      - Unix time after which no update is sent any more, by the clock of the machine where the module runs. For whoever
+        decided at a time that this is safe until then.
+    type: float
   timeout:
     description:
       - Seconds for one question to one server, its repetitions included, and for each of three attempts to update.
@@ -424,6 +429,7 @@ def _means(params: dict[str, t.Any]) -> Means:
         None if params["zone"] is None else _zone(params["zone"]),
         None if servers is None else tuple(each for text in servers for each in _name_servers(text, "name_servers")),
         _authority.system_resolvers(),
+        not_after=params["not_after"],
     )
 
 
@@ -482,6 +488,7 @@ def main() -> None:
             "wait": {"type": "bool", "default": True},
             "wait_timeout": {"type": "int", "default": 300},
             "name_servers": {"type": "list", "elements": "str"},
+            "not_after": {"type": "float"},
             "timeout": {"type": "float", "default": 5},
         },
         required_one_of=[("base_domain", "owner")],

@@ -1,0 +1,275 @@
+# Copyright: (c) 2026, mailsec.dane contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""From what a host holds, remembers and was seen to serve, to the next step of its rotation.
+
+The content of the journal file is ``journal`` (the planner's), ``goal`` (the rotation that was begun) and ``revoked``
+(stolen chains, as PEM). Pure. Private to the collection.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime
+import typing as t
+
+from ansible_collections.mailsec.dane.plugins.module_utils import (
+    _rollover,
+    _rollover_chain,
+    _rollover_data,
+    _rollover_state,
+    _rotation_goal,
+    _timeline,
+    _x509,
+)
+from ansible_collections.mailsec.dane.plugins.module_utils._rollover_data import DataError, Node
+from ansible_collections.mailsec.dane.plugins.module_utils._rollover_state import (
+    Exposure,
+    Observation,
+    Policy,
+    Scheme,
+    Target,
+)
+from ansible_collections.mailsec.dane.plugins.module_utils._rollover_steps import Done, Plan, Wait
+from ansible_collections.mailsec.dane.plugins.module_utils._rotation_goal import Choice, Held
+
+if t.TYPE_CHECKING:
+    import collections.abc as c
+
+    from ansible_collections.mailsec.dane.plugins.module_utils._moment import Moment
+    from ansible_collections.mailsec.dane.plugins.module_utils._rollover_state import Chain
+    from ansible_collections.mailsec.dane.plugins.module_utils._rotation_look import Look
+    from ansible_collections.mailsec.dane.plugins.module_utils._tlsa import TlsaRecord
+
+#: Slots of the mail host's directory; see ``_certificate_files``.
+SLOTS: t.Final = ("live", "staged", "next", "previous")
+STOLEN: t.Final = ("current", "next")
+
+
+@dataclasses.dataclass(frozen=True)
+class Wanted:
+    """What the administrator asks for.
+
+    ``owners``: TLSA owner names that share the chains. ``request``: see ``_rotation_goal``. ``stolen``: with the
+    request ``compromise``, whose key, any of ``current`` and ``next``. ``own_addresses``: those of the managed host;
+    when none of them is an endpoint (address translation), all endpoints are taken for its own. ``restart``: forget a
+    rotation that was begun. The others are as in ``_rollover_state.Target``.
+    """
+
+    base_domain: str
+    owners: tuple[str, ...]
+    request: str
+    scheme: frozenset[Scheme]
+    policy: Policy
+    ttl: int | None = None
+    minimum_age: float = 0
+    stolen: tuple[str, ...] = ("current",)
+    exposure: Exposure | None = None
+    release: frozenset[TlsaRecord] = frozenset()
+    own_addresses: frozenset[str] = frozenset()
+    issuer_depths: tuple[int, ...] = (1,)
+    first_rollout: bool = False
+    restart: bool = False
+
+
+def decide(
+    wanted: Wanted, content: dict[str, t.Any], slots: t.Mapping[str, str], look: Look, lock: str, now: Moment
+) -> dict[str, t.Any]:
+    """Return the next step and all that belongs to it. ``slots``: chains as PEM, '' where there is none.
+
+    Raises ValueError (DataError, TargetError, GoalError, CertificateError), whose message names what is wrong.
+    """
+    return _Decision(wanted, content, slots, look, lock, now).result()
+
+
+class _Decision:
+    def __init__(
+        self,
+        wanted: Wanted,
+        content: dict[str, t.Any],
+        slots: t.Mapping[str, str],
+        look: Look,
+        lock: str,
+        now: Moment,
+    ) -> None:
+        self.wanted, self.look, self.lock, self.now = wanted, look, lock, now
+        self.slots, self.stored = slots, Node(content, "content")
+        self.stored.only("journal", "goal", "revoked")
+        self.date = datetime.datetime.fromtimestamp(now.wall, datetime.UTC)
+        self.chains = {slot: chain for slot in SLOTS if (chain := self._chain(slots.get(slot) or "", slot))}
+        if "live" not in self.chains:
+            raise DataError("nothing is live on this host yet: deploy a certificate, and let the mail server serve it")
+
+    def _chain(self, pem: str, what: str) -> Chain | None:
+        if not pem:
+            return None
+        try:
+            certificates = _x509.load_pem(pem)
+            return _rollover_chain.describe(
+                certificates,
+                (self.wanted.base_domain,),
+                self.date,
+                sorted(self.look.published),
+                self.wanted.issuer_depths,
+            )
+        except ValueError as error:
+            raise DataError(f"the chain in {what}: {error}") from error
+
+    def result(self) -> dict[str, t.Any]:
+        wanted, live = self.wanted, self.chains["live"].key.to_text()
+        held = Held(live, self._key("staged"), self._key("next"))
+        goal = None if wanted.restart else _rotation_goal.read_goal(self.stored.field("goal"))
+        choice = _rotation_goal.choose(goal, held, wanted.request, wanted.minimum_age, self.now.wall)
+        revoked = self._revoked(choice)
+        if choice.missing:
+            why = "there is none yet, and a rotation needs one"
+            return self._aside("generate", f"Generate the next key: {why}.", why, goal, revoked)
+        if choice.begins and self.chains["next"].key in {chain.key for chain in revoked.values()}:
+            why = "it was stolen together with the key in use"
+            return self._aside("discard", f"Discard the next key: {why}.", why, goal, revoked)
+        target = self._target(choice, tuple(revoked.values()))
+        views = self.look.endpoints(
+            (wanted.base_domain,), self.date, wanted.policy.repeats, wanted.issuer_depths
+        )
+        observation = Observation(self.look.authorities, views, self.lock)
+        if self.stored.field("journal").given:
+            journal = _rollover_data.read_journal(self.stored.field("journal").value)
+        elif wanted.first_rollout:
+            journal = _rollover_state.first_journal()
+        else:
+            journal = _rollover_state.lost_journal(target.owners, target.policy)
+        plan = _rollover.plan(journal, observation, target, self.now)
+        reached = choice.goal
+        if isinstance(plan.step, Done):
+            reached = _rotation_goal.finish(choice.goal, live, self.now.wall)
+        return {
+            **self._plan_result(plan, choice, reached, live),
+            "content": {
+                "journal": _rollover_data.journal_data(plan.journal),
+                "goal": _rotation_goal.goal_data(reached),
+                "revoked": list(revoked),
+            },
+            "events": _timeline.events_between(journal, plan.journal, plan.step, self.now.wall),
+            "slot": choice.slot,
+            "key": target.chains[0].key.to_text() if target.chains else live,
+            "lagging": [
+                view.endpoint for view in views
+                if view.endpoint in target.endpoints and (view.failure or view.chains != frozenset(target.chains))
+            ],
+            "observation": self._shown(observation),
+            "decided": self.now.wall,
+        }
+
+    def _key(self, slot: str) -> str:
+        chain = self.chains.get(slot)
+        return chain.key.to_text() if chain else ""
+
+    def _aside(
+        self, action: str, summary: str, why: str, goal: _rotation_goal.Goal | None, revoked: t.Mapping[str, Chain]
+    ) -> dict[str, t.Any]:
+        """Return a step about files on the host, before there is anything to plan."""
+        step: dict[str, t.Any] = {"action": action, "summary": summary, "why": why}
+        content = {
+            "journal": self.stored.field("journal").value, "goal": _rotation_goal.goal_data(goal),
+            "revoked": list(revoked),
+        }
+        phase = "preparing"
+        if self.lock:
+            step = {
+                "action": "wait", "summary": f"Wait: {self.lock} holds the lease of this rotation.", "why": "lease",
+                "until": None, "until_epoch": None, "look_again_epoch": self.now.wall + self.wanted.policy.poll,
+                "obstacles": [],
+            }
+        return {
+            "step": step, "phase": phase, "notes": [], "report": [f"Phase: {phase}", step["summary"]],
+            "content": content, "events": [], "slot": "next", "key": self.chains["live"].key.to_text(), "lagging": [],
+            "observation": {"authorities": [], "endpoints": []}, "decided": self.now.wall,
+        }
+
+    def _revoked(self, choice: Choice) -> dict[str, Chain]:
+        """Return the stolen chains that still matter, by their PEM: those remembered, and those reported now."""
+        found = {}
+        for item in self.stored.field("revoked").items():
+            chain = self._chain(item.text(), item.where)
+            if chain and (chain.not_after is None or self.now.wall <= chain.not_after):
+                found[item.text()] = chain
+        if self.wanted.request == _rotation_goal.COMPROMISE and (choice.begins or choice.missing):
+            fresh = self.chains["live"].key not in {chain.key for chain in found.values()}
+            found[self.slots["live"]] = self.chains["live"]
+            # Only the next key of the moment of the report was stolen, not the one made to replace it.
+            if fresh and "next" in self.wanted.stolen and "next" in self.chains:
+                found[self.slots["next"]] = self.chains["next"]
+        return found
+
+    def _target(self, choice: Choice, revoked: tuple[Chain, ...]) -> Target:
+        wanted, live = self.wanted, self.chains["live"]
+        stolen = {chain.key for chain in revoked}
+        withdrawing = wanted.request == _rotation_goal.WITHDRAW
+        served = self.chains.get(choice.slot, live)
+        following = self.chains.get("next")
+        next_keys: tuple[TlsaRecord, ...] = ()
+        if choice.slot != "next" and following and following.key not in {live.key, *stolen}:
+            next_keys = (following.key,)
+        rest = [self.chains[slot] for slot in ("live", "previous") if slot in self.chains]
+        exposure = wanted.exposure
+        if revoked and exposure is None and live.key not in stolen:
+            # The stolen key is served no more: from here on there is nothing to choose, only to wait.
+            exposure = Exposure.SERVE
+        return Target(
+            owners=wanted.owners,
+            endpoints=self._endpoints(),
+            chains=(served,),
+            next_keys=next_keys,
+            scheme=frozenset() if withdrawing else wanted.scheme,
+            ttl=wanted.ttl,
+            revoked=revoked,
+            exposure=exposure,
+            fallback=tuple(chain for chain in rest if chain.key not in stolen),
+            release=wanted.release,
+            policy=wanted.policy,
+        )
+
+    def _endpoints(self) -> tuple[str, ...]:
+        own = [str(one) for one in self.look.probes if one.address in self.wanted.own_addresses]
+        return tuple(own or map(str, self.look.probes))
+
+    def _plan_result(
+        self, plan: Plan, choice: Choice, reached: _rotation_goal.Goal | None, live: str
+    ) -> dict[str, t.Any]:
+        step = _rollover_data.step_data(plan.step)
+        withdrawing = self.wanted.request == _rotation_goal.WITHDRAW
+        phase = _rotation_goal.phase(reached, live, step["action"], withdrawing)
+        notes = [*filter(None, [choice.note]), *plan.notes, *self.look.notes]
+        return {"step": step, "phase": phase, "notes": notes, "report": _report(phase, step, notes, plan)}
+
+    def _shown(self, observation: Observation) -> dict[str, t.Any]:
+        return {
+            "authorities": [
+                {
+                    "owner": view.owner, "address": view.address, "failure": view.failure, "ttl": view.ttl,
+                    "records": sorted(record.to_text() for record in view.records), "primary": view.primary,
+                    "serial": view.serial, "signature": view.signature, "signed_until": view.signed_until,
+                }
+                for view in observation.authorities
+            ],
+            "endpoints": [
+                {
+                    "endpoint": view.endpoint, "repeats": view.repeats, "failure": view.failure,
+                    "keys": sorted(chain.key.to_text() for chain in view.chains),
+                }
+                for view in observation.endpoints
+            ],
+        }
+
+
+def _report(phase: str, step: dict[str, t.Any], notes: c.Iterable[str], plan: Plan) -> list[str]:
+    """Return what a person wants to know: phase, next safe time, and why not sooner."""
+    lines = [f"Phase: {phase}", step["summary"]]
+    if isinstance(plan.step, Wait):
+        lines.append(f"Next safe time: {step['until'] or 'unknown, because something else must happen first'}")
+    lines += [f"Not yet ({one['inequality']}): {one['sentence']}" for one in step.get("obstacles", [])]
+    lines += [f"Choose rotation_exposure {one['exposure']}: {one['sentence']}" for one in step.get("options", [])]
+    if step.get("exposed_until"):
+        lines.append(f"A stolen key may still be accepted until {step['exposed_until']}")
+    return lines + [f"Note: {note}" for note in notes]

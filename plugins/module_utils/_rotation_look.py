@@ -1,0 +1,180 @@
+# Copyright: (c) 2026, mailsec.dane contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""One look before a step of a rotation: every authoritative address, every endpoint, and a validating path.
+
+Whatever could not be seen becomes a view that says so, never one that is missing. Private to the collection.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import datetime
+import typing as t
+
+from ansible_collections.mailsec.dane.plugins.module_utils import _authority, _rollover_observe, _smtp
+from ansible_collections.mailsec.dane.plugins.module_utils._answer import Security
+from ansible_collections.mailsec.dane.plugins.module_utils._authority import AuthorityError
+from ansible_collections.mailsec.dane.plugins.module_utils._resolver import TrustedResolver
+from ansible_collections.mailsec.dane.plugins.module_utils._rollover_state import AuthorityView
+from ansible_collections.mailsec.dane.plugins.module_utils._smtp import Endpoint, Probe
+
+if t.TYPE_CHECKING:
+    import collections.abc as c
+
+    from ansible_collections.mailsec.dane.plugins.module_utils._dns_client import Server
+    from ansible_collections.mailsec.dane.plugins.module_utils._dns_question import NameServer
+    from ansible_collections.mailsec.dane.plugins.module_utils._rollover_state import EndpointView
+    from ansible_collections.mailsec.dane.plugins.module_utils._tlsa import TlsaRecord
+
+_MAX_ENDPOINTS: t.Final = 64
+#: A server that has no key of a type fails such a handshake; that is no outage.
+_NO_SUCH_KEY: t.Final = "tls-handshake-failed"
+
+
+class LookError(Exception):
+    """It could not even be learnt whom to look at; the message says of which name and why."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Means:
+    """Whom to ask, and how patiently.
+
+    ``primary`` takes the updates. ``authorities`` None: those the NS sets name. ``endpoints`` None: all addresses of
+    the base domain, with each of ``ports``. ``resolvers`` have to prove that they validate. ``timeout``: seconds for
+    one question. ``repeats``: rounds of connections to each endpoint. ``ehlo_name``: as whom.
+    """
+
+    primary: NameServer
+    resolvers: tuple[Server, ...]
+    authorities: tuple[NameServer, ...] | None = None
+    endpoints: tuple[Endpoint, ...] | None = None
+    ports: tuple[int, ...] = (25,)
+    zone: str | None = None
+    timeout: float = 5
+    repeats: int = 5
+    ehlo_name: str = "localhost"
+    limits: _smtp.Limits = _smtp.DEFAULT_LIMITS
+
+
+@dataclasses.dataclass(frozen=True)
+class Look:
+    """What was seen: views of the DNS, all connections by endpoint, and sentences about what is odd."""
+
+    authorities: tuple[AuthorityView, ...]
+    probes: t.Mapping[Endpoint, tuple[Probe, ...]]
+    notes: tuple[str, ...] = ()
+
+    @property
+    def published(self) -> frozenset[TlsaRecord]:
+        """Every record that some address served."""
+        return frozenset(record for view in self.authorities for record in view.records)
+
+    def endpoints(
+        self, names: c.Sequence[str], now: datetime.datetime, repeats: int, issuer_depths: c.Sequence[int]
+    ) -> tuple[EndpointView, ...]:
+        """Return what the endpoints served; see ``_rollover_observe.endpoint_view``."""
+        return tuple(
+            _rollover_observe.endpoint_view(
+                str(endpoint), probes, names, now, repeats, sorted(self.published), issuer_depths
+            )
+            for endpoint, probes in self.probes.items()
+        )
+
+
+async def look(base_domain: str, owners: c.Sequence[str], means: Means) -> Look:
+    """Look at all there is to see of ``owners`` and of the endpoints of ``base_domain``.
+
+    Raises LookError when the endpoints are to be found and cannot be.
+    """
+    resolver = TrustedResolver(means.resolvers)
+    systems = _authority.system_resolvers()
+    views, (probes, notes) = await asyncio.gather(
+        _authorities(owners, means, resolver, systems), _endpoints(base_domain, means, systems)
+    )
+    found = tuple(view for each in views for view in each[0])
+    odd = tuple(dict.fromkeys([*(note for each in views for note in each[1]), *notes]))
+    return Look(found, probes, odd)
+
+
+async def _authorities(
+    owners: c.Sequence[str], means: Means, resolver: TrustedResolver, systems: tuple[NameServer, ...]
+) -> list[tuple[tuple[AuthorityView, ...], tuple[str, ...]]]:
+    return await asyncio.gather(*(_owner(owner, means, resolver, systems) for owner in owners))
+
+
+async def _owner(
+    owner: str, means: Means, resolver: TrustedResolver, systems: tuple[NameServer, ...]
+) -> tuple[tuple[AuthorityView, ...], tuple[str, ...]]:
+    try:
+        zone = means.zone if means.zone is not None else await _authority.find_zone(means.primary, owner, means.timeout)
+        servers, unresolved, notes = await _servers(zone, means, systems)
+    except AuthorityError as error:
+        return (AuthorityView(owner, str(means.primary), failure=str(error), primary=True),), ()
+    primary = next((one for one in servers if _place(one) == _place(means.primary)), means.primary)
+    others = tuple(one for one in servers if one != primary)
+    seen, not_secure = await asyncio.gather(
+        _authority.observe(owner, zone, (primary, *others), means.timeout), _not_secure(owner, resolver)
+    )
+    views = tuple(_rollover_observe.authority_view(view, str(primary), not_secure) for view in seen)
+    hidden = tuple(
+        AuthorityView(owner, name, failure=f"its addresses could not be learnt: {why}") for name, why in unresolved
+    )
+    return views + hidden, notes
+
+
+async def _servers(
+    zone: str, means: Means, systems: tuple[NameServer, ...]
+) -> tuple[tuple[NameServer, ...], tuple[tuple[str, str], ...], tuple[str, ...]]:
+    if means.authorities is not None:
+        return means.authorities, (), ()
+    found = await _authority.find_name_servers(zone, means.primary, systems, means.timeout)
+    return found.servers, found.unresolved, found.notes
+
+
+def _place(server: NameServer) -> tuple[str, int]:
+    return server.address, server.port
+
+
+async def _not_secure(owner: str, resolver: TrustedResolver) -> str:
+    """Say why senders do not believe what stands at ``owner``, or that it is absent; '' when they do."""
+    answer = await resolver.resolve(f"{owner}.", "TLSA")
+    if answer.security is Security.SECURE:
+        return ""
+    why = ": ".join(part for part in (answer.reason, answer.detail) if part)
+    return f"senders do not get a validated answer: it is {answer.security.value}" + (f" ({why})" if why else "")
+
+
+async def _endpoints(
+    base_domain: str, means: Means, systems: tuple[NameServer, ...]
+) -> tuple[dict[Endpoint, tuple[Probe, ...]], tuple[str, ...]]:
+    endpoints, notes = means.endpoints, ()
+    if endpoints is None:
+        literals, why = await _authority.addresses(base_domain, means.primary, systems, means.timeout)
+        if why:
+            raise LookError(f"not all addresses of {base_domain} could be learnt: {why}")
+        if not literals:
+            raise LookError(f"{base_domain} has no address; give the endpoints, or the name that the MX record has")
+        endpoints = tuple(Endpoint(literal, port) for literal in literals for port in means.ports)
+    if len(endpoints) > _MAX_ENDPOINTS:
+        raise LookError(f"{base_domain} has {len(endpoints)} endpoints; {_MAX_ENDPOINTS} are the most to look at")
+    probes = await asyncio.gather(*(_rounds(endpoint, base_domain, means) for endpoint in endpoints))
+    return dict(zip(endpoints, probes, strict=True)), notes
+
+
+async def _rounds(endpoint: Endpoint, base_domain: str, means: Means) -> tuple[Probe, ...]:
+    """Connect again and again, one after the other, with and without server name, and once for each type of key."""
+    ways: list[tuple[str | None, str | None]] = [(base_domain, None), (None, None)] * means.repeats
+    ways += [(base_domain, "rsa"), (base_domain, "ecdsa")]
+    probes: list[Probe] = []
+    for server_name, key_type in ways:
+        seen = await _smtp.probe(endpoint, server_name, means.ehlo_name, means.limits, key_type)
+        if key_type is not None and seen.outcome == _NO_SUCH_KEY:
+            continue
+        probes.append(seen)
+        if seen.outcome != _smtp.TLS:
+            # What it serves is unknown by now; more attempts would only take more time.
+            break
+    return tuple(probes)

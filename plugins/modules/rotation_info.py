@@ -1,0 +1,414 @@
+#!/usr/bin/python
+# Copyright: (c) 2026, mailsec.dane contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: rotation_info
+short_description: Look at a mail server and its TLSA records, and say the next safe step of its rotation
+version_added: 0.1.0
+description:
+  - Looks at every authoritative address, at what a validating resolver makes of it, and at every address of the mail
+    server, again and again, with and without server name and for each type of key. Then plans as
+    M(mailsec.dane.rollover_plan) does.
+  - Knows which of the chains that the mail server holds shall be served. A rotation that was begun is remembered in
+    RV(content) and brought to its end by whichever run comes next.
+  - Changes nothing. RV(content) has to be stored with M(mailsec.dane.rotation_journal) before the step is carried out.
+author:
+  - mailsec.dane contributors
+extends_documentation_fragment:
+  - mailsec.dane.attributes
+  - mailsec.dane.attributes.info_module
+requirements:
+  - cryptography >= 42
+  - dnspython >= 2.6
+  - Python >= 3.11
+options:
+  base_domain:
+    description: TLSA base domain, the name of the mail server as the MX record has it.
+    type: str
+    required: true
+  ports:
+    description: Ports with STARTTLS.
+    type: list
+    elements: int
+    default: [25]
+  owners:
+    description:
+      - Owner names of the TLSA RRsets. The default is made of O(base_domain) and O(ports). Where these are aliases,
+        give the names at their ends.
+    type: list
+    elements: str
+  certificates:
+    description:
+      - The chains that the mail server holds, as PEM, leaf first. Left out or empty where there is none.
+    type: dict
+    required: true
+    suboptions:
+      live:
+        description: The chain the mail server is configured to serve.
+        type: str
+      staged:
+        description: The chain for the key in use, possibly renewed.
+        type: str
+      next:
+        description: The chain for the key to come.
+        type: str
+      previous:
+        description: What was live before.
+        type: str
+  content:
+    description: Content of the journal. Empty when there is none to trust.
+    type: dict
+  lock:
+    description: Who else holds the lease of the journal. Empty when nobody does.
+    type: str
+    default: ''
+  request:
+    description:
+      - V(keep) keeps the key in use, and brings to its end what was begun.
+      - V(new_key) begins a rotation to the next key.
+      - V(compromise) does so because the key in use was stolen.
+      - V(withdraw) removes the TLSA records and says when TLS is free.
+    type: str
+    choices: [keep, new_key, compromise, withdraw]
+    default: keep
+  stolen:
+    description: With O(request=compromise), whether the next key was stolen, too.
+    type: list
+    elements: str
+    choices: [current, next]
+    default: [current]
+  minimum_age:
+    description: Seconds after the end of a rotation in which no other is begun.
+    type: float
+    default: 86400
+  scheme:
+    description: Which records are kept published.
+    type: list
+    elements: str
+    choices: [current, next, issuer]
+    default: [current, next, issuer]
+  issuer_depths:
+    description:
+      - Positions in the chain of the CA certificates that C(2 1 1) records are made of, counted from 0, the leaf.
+    type: list
+    elements: int
+    default: [1]
+  ttl:
+    description: TTL wanted. The default leaves it as it is.
+    type: int
+  exposure:
+    description: See C(target.exposure) of M(mailsec.dane.rollover_plan).
+    type: str
+    choices: [serve, defer, downgrade]
+  release:
+    description: Records of others that may be removed.
+    type: list
+    elements: str
+    default: []
+  policy:
+    description: See C(target.policy) of M(mailsec.dane.rollover_plan).
+    type: dict
+  first_rollout:
+    description: Without O(content), V(true) states that no TLSA record ever stood there.
+    type: bool
+    default: false
+  restart:
+    description: Forget a rotation that was begun, for instance because its key is lost.
+    type: bool
+    default: false
+  server:
+    description: Name server that takes updates, as address or name.
+    type: str
+    required: true
+  server_port:
+    description: Its port.
+    type: int
+    default: 53
+  zone:
+    description: Zone that holds the records. The default is what O(server) says.
+    type: str
+  name_servers:
+    description: The authoritative name servers. The default are those that the NS sets name, and O(server).
+    type: list
+    elements: str
+  endpoints:
+    description: Addresses of the mail server, with C(:port) where it is not 25. The default are those in the DNS.
+    type: list
+    elements: str
+  own_addresses:
+    description:
+      - Addresses of the host that is managed, where others stand behind the same name. When none of them is an
+        endpoint, all endpoints count as its own.
+    type: list
+    elements: str
+    default: []
+  nameservers:
+    description: Validating resolvers, see M(mailsec.dane.dane_info). The default is what C(/etc/resolv.conf) lists.
+    type: list
+    elements: dict
+    suboptions:
+      address:
+        description: IP address.
+        type: str
+        required: true
+      port:
+        description: Port.
+        type: int
+        default: 53
+      trusted:
+        description: Vouch for the path to this resolver.
+        type: bool
+        default: false
+  timeout:
+    description: Seconds for one question to one server.
+    type: float
+    default: 5
+seealso:
+  - module: mailsec.dane.rollover_plan
+  - module: mailsec.dane.rotation_journal
+"""
+
+EXAMPLES = r"""
+---
+- name: Look, and say the next safe step
+  mailsec.dane.rotation_info:
+    base_domain: mx.example.nl
+    certificates:
+      live: "{{ live_chain_pem }}"
+      staged: "{{ staged_chain_pem }}"
+      next: "{{ next_chain_pem }}"
+    content: "{{ journal.content }}"
+    lock: "{{ journal.lock }}"
+    request: new_key
+    server: ns1.example.nl
+  delegate_to: localhost
+  register: plan
+
+- name: Say where the rotation stands
+  ansible.builtin.debug:
+    msg: "{{ plan.report }}"
+"""
+
+RETURN = r"""
+step:
+  description:
+    - The next step, as M(mailsec.dane.rollover_plan) returns it. Its C(action) can also be V(discard), to remove a next
+      key that was stolen.
+  returned: success
+  type: dict
+base_domain:
+  description: The TLSA base domain, lower case.
+  returned: success
+  type: str
+phase:
+  description:
+    - V(steady), V(adjusting) (records or certificate, without change of key), V(preparing), V(spreading), V(deploying),
+      V(soaking), V(withdrawing) or V(withdrawn).
+  returned: success
+  type: str
+report:
+  description: Phase, step, next safe time and why not sooner, in sentences.
+  returned: success
+  type: list
+  elements: str
+notes:
+  description: Sentences about what is not strict, left alone, or held back.
+  returned: success
+  type: list
+  elements: str
+content:
+  description: What to remember. Store it before carrying out the step.
+  returned: success
+  type: dict
+events:
+  description: What was seen and decided that was not known before.
+  returned: success
+  type: list
+  elements: dict
+slot:
+  description: Which slot's chain shall be served, V(staged) or V(next).
+  returned: success
+  type: str
+key:
+  description: The C(3 1 1) record of the key that shall be served.
+  returned: success
+  type: str
+lagging:
+  description: Managed endpoints that serve anything else, or cannot be seen.
+  returned: success
+  type: list
+  elements: str
+observation:
+  description: What was seen, C(authorities) and C(endpoints).
+  returned: success
+  type: dict
+decided:
+  description: Unix time of the decision, by the clock of the machine that looked.
+  returned: success
+  type: float
+"""
+
+import asyncio
+import socket
+import typing as t
+
+from ansible.module_utils.basic import AnsibleModule, missing_required_lib
+
+from ansible_collections.mailsec.dane.plugins.module_utils import (
+    _authority,
+    _rollover_data,
+    _rotation,
+    _rotation_goal,
+    _rotation_look,
+    _tlsa,
+)
+from ansible_collections.mailsec.dane.plugins.module_utils._deps import missing
+from ansible_collections.mailsec.dane.plugins.module_utils._dns_client import Server
+from ansible_collections.mailsec.dane.plugins.module_utils._dns_question import NameServer, split_port
+from ansible_collections.mailsec.dane.plugins.module_utils._moment import read_clocks
+from ansible_collections.mailsec.dane.plugins.module_utils._resolv_conf import system_servers
+from ansible_collections.mailsec.dane.plugins.module_utils._rollover_data import Node
+from ansible_collections.mailsec.dane.plugins.module_utils._rollover_state import Exposure, Scheme
+from ansible_collections.mailsec.dane.plugins.module_utils._smtp import Endpoint
+
+
+def _name_servers(text: str, option: str, port: int = 53) -> tuple[NameServer, ...]:
+    host, number = split_port(text, port)
+    if _authority.is_address(host):
+        return (NameServer(host, number),)
+    try:
+        found = socket.getaddrinfo(host, number, type=socket.SOCK_STREAM)
+    except (OSError, UnicodeError) as error:
+        raise ValueError(f"{option} has {text[:80]!r}, whose address cannot be found: {error}") from error
+    return tuple(NameServer(address, number, host) for address in dict.fromkeys(str(entry[4][0]) for entry in found))
+
+
+def _endpoint(text: str) -> Endpoint:
+    address, number = split_port(text, 25)
+    if not _authority.is_address(address):
+        raise ValueError(f"endpoints has {text[:80]!r}, which is no IP address")
+    return Endpoint(address, number)
+
+
+def _wanted(params: dict[str, t.Any]) -> _rotation.Wanted:
+    base_domain = _tlsa.host_name(params["base_domain"])
+    if not params["ports"]:
+        raise ValueError("ports is empty: give at least one")
+    usual = [_tlsa.owner_name(base_domain, port) for port in params["ports"]]
+    owners = [_tlsa.host_name(name) for name in params["owners"]] if params["owners"] else usual
+    scheme = frozenset(Scheme(name) for name in params["scheme"])
+    if not scheme:
+        raise ValueError("scheme is empty: name at least one of current, next and issuer, or ask for withdraw")
+    return _rotation.Wanted(
+        base_domain=base_domain,
+        owners=tuple(dict.fromkeys(owners)),
+        request=params["request"],
+        scheme=scheme,
+        policy=_rollover_data.read_policy(Node(params["policy"], "policy")),
+        ttl=params["ttl"],
+        minimum_age=params["minimum_age"],
+        stolen=tuple(params["stolen"]),
+        exposure=Exposure(params["exposure"]) if params["exposure"] else None,
+        release=Node(params["release"], "release").seen_records(),
+        own_addresses=frozenset(params["own_addresses"]),
+        issuer_depths=tuple(params["issuer_depths"]),
+        first_rollout=params["first_rollout"],
+        restart=params["restart"],
+    )
+
+
+def _means(params: dict[str, t.Any], repeats: int) -> _rotation_look.Means:
+    if not 0 < params["timeout"] <= 60:
+        raise ValueError(f"timeout is {params['timeout']:g}: it is more than 0 and up to 60 seconds")
+    servers, endpoints = params["name_servers"], params["endpoints"]
+    resolvers = system_servers() if params["nameservers"] is None else tuple(
+        Server(one["address"], one["port"], one["trusted"]) for one in params["nameservers"]
+    )
+    return _rotation_look.Means(
+        primary=_name_servers(params["server"], "server", params["server_port"])[0],
+        resolvers=resolvers,
+        authorities=tuple(one for text in servers for one in _name_servers(text, "name_servers")) if servers else None,
+        endpoints=tuple(map(_endpoint, endpoints)) if endpoints else None,
+        ports=tuple(params["ports"]),
+        zone=_tlsa.host_name(params["zone"]) if params["zone"] else None,
+        timeout=params["timeout"],
+        repeats=max(repeats, 1),
+        ehlo_name=socket.gethostname(),
+    )
+
+
+def gather(params: dict[str, t.Any]) -> dict[str, t.Any]:
+    """Look and decide; ValueError and LookError with a message for people."""
+    if "PRIVATE KEY-----" in str(params["certificates"]):
+        raise ValueError("certificates holds a private key; pass certificates only")
+    wanted = _wanted(params)
+    means = _means(params, wanted.policy.repeats)
+    seen = asyncio.run(_rotation_look.look(wanted.base_domain, wanted.owners, means))
+    slots = {slot: params["certificates"][slot] or "" for slot in _rotation.SLOTS}
+    # Read after the look: whatever was seen to be gone was gone by now.
+    return _rotation.decide(wanted, params["content"] or {}, slots, seen, params["lock"], read_clocks())
+
+
+def main() -> None:
+    module = AnsibleModule(
+        argument_spec={
+            "base_domain": {"type": "str", "required": True},
+            "ports": {"type": "list", "elements": "int", "default": [25]},
+            "owners": {"type": "list", "elements": "str"},
+            "certificates": {
+                "type": "dict",
+                "required": True,
+                "options": {slot: {"type": "str"} for slot in _rotation.SLOTS},
+            },
+            "content": {"type": "dict"},
+            "lock": {"type": "str", "default": ""},
+            "request": {"type": "str", "choices": list(_rotation_goal.REQUESTS), "default": _rotation_goal.KEEP},
+            "stolen": {"type": "list", "elements": "str", "choices": list(_rotation.STOLEN), "default": ["current"]},
+            "minimum_age": {"type": "float", "default": 86400},
+            "scheme": {
+                "type": "list",
+                "elements": "str",
+                "choices": ["current", "next", "issuer"],
+                "default": ["current", "next", "issuer"],
+            },
+            "issuer_depths": {"type": "list", "elements": "int", "default": [1]},
+            "ttl": {"type": "int"},
+            "exposure": {"type": "str", "choices": ["serve", "defer", "downgrade"]},
+            "release": {"type": "list", "elements": "str", "default": []},
+            "policy": {"type": "dict"},
+            "first_rollout": {"type": "bool", "default": False},
+            "restart": {"type": "bool", "default": False},
+            "server": {"type": "str", "required": True},
+            "server_port": {"type": "int", "default": 53},
+            "zone": {"type": "str"},
+            "name_servers": {"type": "list", "elements": "str"},
+            "endpoints": {"type": "list", "elements": "str"},
+            "own_addresses": {"type": "list", "elements": "str", "default": []},
+            "nameservers": {
+                "type": "list",
+                "elements": "dict",
+                "options": {
+                    "address": {"type": "str", "required": True},
+                    "port": {"type": "int", "default": 53},
+                    "trusted": {"type": "bool", "default": False},
+                },
+            },
+            "timeout": {"type": "float", "default": 5},
+        },
+        supports_check_mode=True,
+    )
+    for gap in missing("cryptography", "dnspython"):
+        module.fail_json(msg=f"{missing_required_lib(gap.library)} ({gap.why})", exception=gap.trace or None)
+    try:
+        result = gather(module.params)
+    except (ValueError, _rotation_look.LookError) as error:
+        module.fail_json(msg=str(error))
+    module.exit_json(changed=False, base_domain=_tlsa.host_name(module.params["base_domain"]), **result)
+
+
+if __name__ == "__main__":
+    main()
