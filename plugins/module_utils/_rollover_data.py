@@ -369,7 +369,8 @@ def step_data(step: Step) -> dict[str, t.Any]:
         }
     elif isinstance(step, Deploy):
         data |= {
-            "chains": [chain.identity for chain in step.chains], "keys": [chain.key.to_text() for chain in step.chains],
+            "chains": [chain.identity for chain in step.chains],
+            "key_records": [chain.key.to_text() for chain in step.chains],
             "endpoints": list(step.endpoints), "returnable": step.returnable,
         }
     elif isinstance(step, Choose):

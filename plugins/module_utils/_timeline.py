@@ -28,7 +28,7 @@ if t.TYPE_CHECKING:
 
 Event = dict[str, t.Any]
 
-_STEP_FIELDS: t.Final = ("action", "summary", "owner", "records", "ttl", "endpoints", "keys")
+_STEP_FIELDS: t.Final = ("action", "summary", "owner", "records", "ttl", "endpoints", "key_records")
 
 
 def events_between(before: Journal, after: Journal, step: Step, wall: float) -> list[Event]:
@@ -155,7 +155,7 @@ def _begin(node: Node, at: float, begun: dict[tuple[t.Any, ...], float]) -> None
     if node.field("owner").given:
         key = (node.field("owner").owner(), node.field("records").seen_records(), node.field("ttl").whole())
         begun.setdefault(key, at)
-    for key_text in node.field("keys").items():
+    for key_text in node.field("key_records").items():
         for endpoint in node.field("endpoints").items():
             begun.setdefault((endpoint.name(), key_text.record()), at)
 

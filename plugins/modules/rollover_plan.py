@@ -301,7 +301,7 @@ step:
       returned: when RV(step.action) is V(deploy)
       type: list
       elements: str
-    keys:
+    key_records:
       description: The C(3 1 1) records of their keys.
       returned: when RV(step.action) is V(deploy)
       type: list

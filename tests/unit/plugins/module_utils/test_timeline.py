@@ -61,7 +61,7 @@ def test_the_order_of_events_does_not_matter() -> None:
 
 def test_the_effect_may_come_with_the_decision() -> None:
     decided = {"at": 150, "event": "step", "action": "deploy", "summary": "", "endpoints": ["mx"],
-               "keys": [record("K2").to_text()]}  # fmt: skip
+               "key_records": [record("K2").to_text()]}  # fmt: skip
     (gap,) = _timeline.gaps(_timeline.timeline([*GOOD, decided], POLICY))
     assert (gap.begin, gap.end) == (150, 180)
 
