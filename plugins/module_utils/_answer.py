@@ -67,7 +67,8 @@ class Answer:
     format, sorted. ``ttl`` is in seconds, as published where a signature tells, else as received; None where
     nothing was found. ``aliases`` is the CNAME chain that was followed, in order; ``canonical_name`` its end.
     ``reason`` is '' or one of :data:`ERROR_REASONS`; ``detail`` a sentence for people. ``unproven`` is, for
-    ``dnssec-bogus``, what the name servers say and cannot prove, where that could be seen.
+    ``dnssec-bogus``, what the name servers say and cannot prove, where that could be seen. ``difference`` is a
+    sentence where two ways to the answer were gone and do not agree.
     """
 
     name: str
@@ -81,6 +82,7 @@ class Answer:
     reason: str = ""
     detail: str = ""
     unproven: Outcome | None = None
+    difference: str = ""
 
     @property
     def is_error(self) -> bool:

@@ -14,6 +14,7 @@ import asyncio
 import contextlib
 import dataclasses
 import datetime
+import secrets
 import socket
 import typing as t
 
@@ -21,6 +22,7 @@ from ansible_collections.mailsec.dane.plugins.module_utils._address import is_sp
 from ansible_collections.mailsec.dane.plugins.module_utils._discovery import find_mx, locate
 from ansible_collections.mailsec.dane.plugins.module_utils._observation import DomainObservation, HostObservation
 from ansible_collections.mailsec.dane.plugins.module_utils._smtp import Endpoint, Limits, Probe, probe
+from ansible_collections.mailsec.dane.plugins.module_utils._tlsa import TlsaError, owner_name
 from ansible_collections.mailsec.dane.plugins.module_utils._verdict import (
     DomainVerdict,
     HostVerdict,
@@ -32,7 +34,10 @@ if t.TYPE_CHECKING:
     import collections.abc as c
 
     from ansible_collections.mailsec.dane.plugins.module_utils._answer import Answer, Resolver
-    from ansible_collections.mailsec.dane.plugins.module_utils._discovery import MxSet
+    from ansible_collections.mailsec.dane.plugins.module_utils._discovery import HostDns, MxSet
+    from ansible_collections.mailsec.dane.plugins.module_utils._zone_look import ZoneLook, ZoneView
+
+_LONGEST_NAME: t.Final = 253
 
 
 @dataclasses.dataclass(frozen=True)
@@ -43,7 +48,8 @@ class Settings:
     the Internet does not route (RFC 6890), as in a laboratory. ``ip_versions`` are those that are probed.
     ``managed`` names the MX hosts the organisation manages (None: not said, F01). Each address is probed once per
     entry of ``sni`` (True: with the TLSA base domain as server name) and ``key_types`` (None: the server's choice).
-    ``now`` is the moment of the verdict, aware; None is the present.
+    That is done ``repeats`` times, ``pause`` seconds apart. ``now`` is the moment of the verdict, aware; None is the
+    present.
     """
 
     port: int = 25
@@ -55,14 +61,17 @@ class Settings:
     managed: frozenset[str] | None = None
     sni: tuple[bool, ...] = (True,)
     key_types: tuple[str | None, ...] = (None,)
+    repeats: int = 1
+    pause: float = 1.0
     now: datetime.datetime | None = None
 
 
 class Audit:
-    """One audit run over one resolver, within one event loop."""
+    """One audit run over one resolver, within one event loop; with ``look`` the name servers are asked, too."""
 
-    def __init__(self, resolver: Resolver, settings: Settings) -> None:
+    def __init__(self, resolver: Resolver, settings: Settings, look: ZoneLook | None = None) -> None:
         self._resolver = resolver
+        self._look = look
         self._settings = settings
         self._probing = asyncio.Semaphore(settings.concurrency)
         self._hosts: dict[str, asyncio.Task[HostObservation]] = {}
@@ -92,7 +101,8 @@ class Audit:
     async def _domain(self, name: str) -> DomainVerdict:
         mx = await find_mx(self._resolver, name)
         hosts = await asyncio.gather(*(self._observe(host.name) for host in mx.hosts))
-        return judge_domain(DomainObservation(mx, tuple(hosts), await self._stray(mx, hosts)), self.now)
+        zone = await self._look.look(mx.answer.canonical_name or mx.domain, "MX") if self._look else None
+        return judge_domain(DomainObservation(mx, tuple(hosts), await self._stray(mx, hosts), zone), self.now)
 
     async def _stray(self, mx: MxSet, hosts: t.Sequence[HostObservation]) -> Answer | None:
         """Look for the commonest slip, records below the mail domain instead of the MX host (MK-C13)."""
@@ -120,7 +130,29 @@ class Audit:
             )
         )
         managed = None if settings.managed is None else dns.host in settings.managed
-        return HostObservation(dns, tuple(one for probes in found for one in probes), tuple(left_out.items()), managed)
+        return HostObservation(
+            dns, tuple(one for probes in found for one in probes), tuple(left_out.items()), managed,
+            await self._tlsa_zone(dns), await self._sibling(dns),
+        )
+
+    async def _tlsa_zone(self, dns: HostDns) -> ZoneView | None:
+        """Ask the name servers for the TLSA records in force, or those that were asked for last, or might be there."""
+        if self._look is None:
+            return None
+        if dns.tlsa_answers:
+            answer = dns.tlsa or dns.tlsa_answers[-1][1]
+            return await self._look.look(answer.canonical_name or answer.name, "TLSA")
+        try:
+            return await self._look.look(owner_name(dns.host, dns.port), "TLSA")
+        except TlsaError:
+            return None  # an address literal, or a name that has no room for TLSA records below it
+
+    async def _sibling(self, dns: HostDns) -> Answer | None:
+        if dns.base_domain is None:
+            return None
+        # Port labels are numbers: a label like this one exists only where there is a wildcard.
+        name = f"_{secrets.token_hex(8)}._tcp.{dns.base_domain}"
+        return await self._resolver.resolve(name, "TLSA") if len(name) <= _LONGEST_NAME else None
 
     def _why_not(self, address: str) -> str:
         """The code of the reason to leave ``address`` alone, '' when there is none."""
@@ -137,11 +169,14 @@ class Audit:
         names = dict.fromkeys(server_name if sni and not literal else None for sni in settings.sni)
         found: list[Probe] = []
         async with self._probing:
-            for name in names:
-                for key_type in settings.key_types:
-                    found.append(await probe(endpoint, name, settings.ehlo_name, settings.limits, key_type))
-                    if found[-1].outcome == "connect-failed":
-                        return found
+            for round_number in range(settings.repeats):
+                if round_number:
+                    await asyncio.sleep(settings.pause)
+                for name in names:
+                    for key_type in settings.key_types:
+                        found.append(await probe(endpoint, name, settings.ehlo_name, settings.limits, key_type))
+                        if len(found) == 1 and found[0].outcome == "connect-failed":
+                            return found
         return found
 
 

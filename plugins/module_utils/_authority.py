@@ -127,12 +127,15 @@ class Delegation:
     """The authoritative addresses of a zone, from the NS sets of the zone itself and of its parent.
 
     ``unresolved`` has the name servers whose addresses could not be learnt, each with a sentence: what they serve
-    is unknown. ``notes`` are sentences about what is odd but hides no address that is known to exist.
+    is unknown. ``notes`` are sentences about what is odd but hides no address that is known to exist. ``child`` and
+    ``parent`` are the names in the two NS sets; ``parent`` is empty where that set could not be learnt.
     """
 
     servers: tuple[NameServer, ...]
     unresolved: tuple[tuple[str, str], ...] = ()
     notes: tuple[str, ...] = ()
+    child: tuple[str, ...] = ()
+    parent: tuple[str, ...] = ()
 
 
 def system_resolvers() -> tuple[NameServer, ...]:
@@ -168,12 +171,18 @@ async def find_zone(server: NameServer, name: str, timeout: float, recursive: bo
 
 
 async def find_name_servers(
-    zone: str, primary: NameServer, resolvers: c.Sequence[NameServer], timeout: float
+    zone: str,
+    primary: NameServer,
+    resolvers: c.Sequence[NameServer],
+    timeout: float,
+    port: int = 53,
+    may_ask: c.Callable[[str], bool] = lambda _address: True,
 ) -> Delegation:
     """Return every authoritative address of ``zone``: the NS set that ``primary`` has, and that of the parent zone.
 
     ``primary`` need not be in either (a hidden primary). Addresses come from ``primary`` where it is authoritative
-    for them, else from ``resolvers``. Raises AuthorityError when ``primary`` gives no NS set.
+    for them, else from ``resolvers``. ``port`` is that of all servers found; of the parent zone only
+    addresses are asked of which ``may_ask`` is true. Raises AuthorityError when ``primary`` gives no NS set.
     """
     reply = await ask(primary, f"{zone}.", "NS", timeout)
     if isinstance(reply, Unanswered):
@@ -181,7 +190,7 @@ async def find_name_servers(
     child = _names(_of_type(reply.answer, "NS"))
     if not child or not reply.flags & dns.flags.AA:
         raise AuthorityError(f"name server {primary} does not serve zone {zone or '.'}: it has no NS set for it")
-    parent, note = await _parent_set(zone, primary, resolvers, timeout)
+    parent, note = await _parent_set(zone, primary, resolvers, timeout, port, may_ask)
     names = list(dict.fromkeys([*child, *parent]))
     notes = [note] if note else []
     if parent and set(parent) != set(child):
@@ -193,18 +202,23 @@ async def find_name_servers(
     servers: list[NameServer] = []
     unresolved: list[tuple[str, str]] = []
     for name, (literals, why) in zip(names, found, strict=True):
-        servers += [NameServer(literal, name=name) for literal in literals]
+        servers += [NameServer(literal, port, name) for literal in literals]
         if why:
             unresolved.append((name, why))
         elif not literals:
             notes.append(f"name server {name} of {zone} has no address")
     if len(servers) > _MAX_ADDRESSES:
         raise AuthorityError(f"zone {zone} has {len(servers)} authoritative addresses; more than {_MAX_ADDRESSES}")
-    return Delegation(tuple(servers), tuple(unresolved), tuple(notes))
+    return Delegation(tuple(servers), tuple(unresolved), tuple(notes), tuple(child), tuple(parent))
 
 
 async def _parent_set(
-    zone: str, primary: NameServer, resolvers: c.Sequence[NameServer], timeout: float
+    zone: str,
+    primary: NameServer,
+    resolvers: c.Sequence[NameServer],
+    timeout: float,
+    port: int,
+    may_ask: c.Callable[[str], bool],
 ) -> tuple[list[str], str]:
     """Return the NS names that the parent zone has for ``zone``, or a sentence that says why they are unknown."""
     if not zone:
@@ -222,8 +236,8 @@ async def _parent_set(
         return [], f"{unknown}: {fault}"
     for host in hosts[:_PARENT_SERVERS_TO_TRY]:
         literals, _fault = await addresses(host, primary, resolvers, timeout)
-        for literal in literals[:1]:
-            reply = await ask(NameServer(literal, name=host), f"{zone}.", "NS", timeout)
+        for literal in [literal for literal in literals if may_ask(literal)][:1]:
+            reply = await ask(NameServer(literal, port, host), f"{zone}.", "NS", timeout)
             if isinstance(reply, Unanswered):
                 why = f"{host} {reply.detail}"
                 continue
@@ -235,7 +249,7 @@ async def _parent_set(
 
 
 async def addresses(
-    name: str, primary: NameServer, resolvers: c.Sequence[NameServer], timeout: float
+    name: str, primary: NameServer | None, resolvers: c.Sequence[NameServer], timeout: float
 ) -> tuple[tuple[str, ...], str]:
     """Return the IP addresses of ``name``, IPv4 first, and a sentence when they are, or may be, not all there are."""
     found = await asyncio.gather(

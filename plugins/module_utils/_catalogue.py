@@ -234,9 +234,25 @@ CATALOGUE: t.Final[t.Mapping[str, tuple[str, str, str]]] = {
         "critical", "RFC 7671 section 8",
         "Repair zone transfer and NOTIFY; do not advance a rotation until all addresses agree.",
     ),
+    "ns-lame": (
+        "error", "RFC 1912 section 2.8",
+        "Serve the zone on this name server, or take it out of the NS sets of the zone and of its parent.",
+    ),
+    "ns-no-tcp": (
+        "error", "RFC 7766 section 5",
+        "Answer DNS over TCP at this name server; long answers do not get through without it.",
+    ),
+    "ns-set-differs": (
+        "warning", "RFC 1034 section 4.2.2",
+        "Make the NS set of the zone and the one in its parent zone the same.",
+    ),
     "ns-tlsa-filtered": (
         "critical", "RFC 7672 section 2.1.1",
         "Stop filtering TLSA queries at this name server, or move the zone.",
+    ),
+    "ns-unseen": (
+        "warning", "RFC 7671 section 8",
+        "Look from a place where the name server can be reached: what it serves is unknown.",
     ),
     "probe-timeout": (
         "error", "RFC 5321 section 4.5.3.2",
@@ -269,6 +285,10 @@ CATALOGUE: t.Final[t.Mapping[str, tuple[str, str, str]]] = {
     "rrsig-expiring": (
         "warning", "RFC 7671 section 11",
         "Keep the remaining life of signatures above twice the TTL plus the refresh of the secondaries.",
+    ),
+    "rrsig-not-yet-valid": (
+        "critical", "RFC 4035 section 5.3.1",
+        "Correct the clock of the signer and sign the zone again.",
     ),
     "secure-renegotiation-missing": (
         "error", "RFC 5746",
@@ -501,6 +521,10 @@ CATALOGUE: t.Final[t.Mapping[str, tuple[str, str, str]]] = {
     "ttl-too-long": (
         "warning", "RFC 7671 section 11",
         "Use a TTL between 1800 and 3600 seconds, and wait the old TTL after lowering it.",
+    ),
+    "validation-differs": (
+        "error", "RFC 4035 section 4.9.3",
+        "Find out which of the two is wrong, the resolver or its path, or own validation; the verdict is the worse.",
     ),
     "zero-rtt-enabled": (
         "error", "NCSC-NL TLS guidelines",

@@ -73,14 +73,18 @@ def question(name: dns.name.Name, rdtype: str, checking_disabled: bool = False) 
     return query
 
 
-async def exchange(query: dns.message.Message, server: Server, seconds: float) -> dns.message.Message:
+async def exchange(
+    query: dns.message.Message, server: Server, seconds: float, over_tcp: bool = False
+) -> dns.message.Message:
     """Send ``query`` to ``server`` and return what it answers, within ``seconds`` in all.
 
-    Raises ExchangeError.
+    UDP, and TCP where the answer is truncated, unless ``over_tcp``. Raises ExchangeError.
     """
     wire = query.to_wire()
     try:
         async with asyncio.timeout(seconds):
+            if over_tcp:
+                return _parse(query, await _tcp(wire, server), server)
             answer = _parse(query, await _udp(wire, server), server)
             if answer.flags & dns.flags.TC:
                 answer = _parse(query, await _tcp(wire, server), server)

@@ -75,11 +75,12 @@ class Unanswered(t.NamedTuple):
 
 
 async def ask(
-    server: NameServer, name: str, rdtype: str, timeout: float, recursive: bool = False
+    server: NameServer, name: str, rdtype: str, timeout: float, recursive: bool = False, over_tcp: bool = False
 ) -> dns.message.QueryMessage | Unanswered:
     """Ask ``server`` for ``rdtype`` at ``name`` (any case, with or without final dot), within ``timeout`` seconds.
 
-    Signatures are asked for. A message that is returned has rcode NOERROR or NXDOMAIN. Raises ValueError
+    Signatures are asked for; a resolver is told not to validate, so that broken zones are found, too. UDP first,
+    unless ``over_tcp``. A message that is returned has rcode NOERROR or NXDOMAIN. Raises ValueError
     for what is no domain name.
     """
     try:
@@ -87,12 +88,14 @@ async def ask(
     except dns.exception.DNSException as error:
         raise ValueError(f"'{printable(name, 80)}' is no domain name: {error}") from error
     query = dns.message.make_query(qname, rdtype, use_edns=0, want_dnssec=True, payload=_UDP_PAYLOAD)
-    if not recursive:
+    if recursive:
+        query.flags |= dns.flags.CD
+    else:
         query.flags &= ~dns.flags.RD
     where = _dns_client.Server(server.address, server.port)
     for share in _SHARES:
         try:
-            return _judged(await _dns_client.exchange(query, where, timeout * share))
+            return _judged(await _dns_client.exchange(query, where, timeout * share, over_tcp))
         except _dns_client.ExchangeError as error:
             if error.reason == "dns-unreachable":
                 return Unanswered(Failure.UNREACHABLE, f"cannot be reached: {error.detail}")

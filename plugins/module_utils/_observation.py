@@ -16,6 +16,7 @@ if t.TYPE_CHECKING:
     from ansible_collections.mailsec.dane.plugins.module_utils._answer import Answer
     from ansible_collections.mailsec.dane.plugins.module_utils._discovery import HostDns, MxSet
     from ansible_collections.mailsec.dane.plugins.module_utils._smtp import Probe
+    from ansible_collections.mailsec.dane.plugins.module_utils._zone_look import ZoneView
 
 
 @dataclasses.dataclass(frozen=True)
@@ -24,13 +25,17 @@ class HostObservation:
 
     ``probes`` has one entry per endpoint and server name asked for. ``not_probed`` holds the addresses
     that were left alone, with the finding code that says why. ``managed`` is None when it was not said
-    which hosts the organisation manages (F01).
+    which hosts the organisation manages (F01). ``zone`` is what the name servers say about the TLSA records, None when
+    they were not asked. ``sibling`` is the answer for TLSA at a port that nobody has ever heard of, beside the
+    records in force (MK-C23).
     """
 
     dns: HostDns
     probes: tuple[Probe, ...] = ()
     not_probed: tuple[tuple[str, str], ...] = ()
     managed: bool | None = None
+    zone: ZoneView | None = None
+    sibling: Answer | None = None
 
     @property
     def host(self) -> str:
@@ -43,12 +48,14 @@ class DomainObservation:
     """The MX RRset of a mail domain and one observation per MX host, in order of preference.
 
     ``stray`` is the answer with TLSA records below the mail domain itself, where nobody looks for them; it is asked
-    for only when a host has none.
+    for only when a host has none. ``zone`` is what the name servers say about the MX RRset, None when they were not
+    asked.
     """
 
     mx: MxSet
     hosts: tuple[HostObservation, ...] = ()
     stray: Answer | None = None
+    zone: ZoneView | None = None
 
     @property
     def domain(self) -> str:

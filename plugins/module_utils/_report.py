@@ -29,6 +29,7 @@ if t.TYPE_CHECKING:
         EndpointVerdict,
         HostVerdict,
     )
+    from ansible_collections.mailsec.dane.plugins.module_utils._zone_look import ServerView, ZoneView
 
 #: What a verdict means for mail, in one sentence each.
 DOMAIN_SENTENCE: t.Final[t.Mapping[DomainState, str]] = {
@@ -104,6 +105,39 @@ def _finding(entry: Finding) -> dict[str, t.Any]:
     return {**entry.as_dict(), "internet_nl": list(INTERNET_NL.get(entry.code, ()))}
 
 
+def _zone(look: ZoneView | None) -> dict[str, t.Any] | None:
+    if look is None:
+        return None
+    return {
+        "owner": look.owner,
+        "type": look.rdtype,
+        "zone": look.zone,
+        "fault": look.fault,
+        "name_servers": list(look.delegation.child),
+        "parent_name_servers": list(look.delegation.parent),
+        "notes": list(look.delegation.notes),
+        "unseen": [{"server": name, "why": why} for name, why in look.unseen],
+        "servers": [_server(view) for view in look.views],
+    }
+
+
+def _server(view: ServerView) -> dict[str, t.Any]:
+    said = view.udp if view.udp.is_answer else view.tcp
+    ends = [signature.expiration for signature in said.signatures]
+    return {
+        "name": view.server.name,
+        "address": view.server.address,
+        "port": view.server.port,
+        "udp": view.udp.status.value,
+        "tcp": view.tcp.status.value,
+        "detail": view.udp.detail or view.tcp.detail,
+        "records": list(said.records),
+        "ttl": said.ttl,
+        "serial": view.serial,
+        "signed_until": f"{max(ends):%Y-%m-%dT%H:%M:%SZ}" if ends else None,
+    }
+
+
 def host_result(host: HostVerdict, now: datetime.datetime) -> dict[str, t.Any]:
     """Return a host verdict as plain data (the RETURN of ``dane_info`` documents it)."""
     dns = host.observation.dns
@@ -125,6 +159,7 @@ def host_result(host: HostVerdict, now: datetime.datetime) -> dict[str, t.Any]:
         "profiles": _profiles(host.profiles),
         "endpoints": [_endpoint(endpoint) for endpoint in host.endpoints],
         "not_probed": [{"address": address, "reason": code} for address, code in host.observation.not_probed],
+        "authorities": _zone(host.observation.zone),
         "findings": [_finding(entry) for entry in host_findings(host, now)],
     }
 
@@ -140,6 +175,7 @@ def domain_result(domain: DomainVerdict, now: datetime.datetime) -> dict[str, t.
         "weakest_host": printable(domain.weakest) if domain.weakest else None,
         "mx_secure": domain.mx.is_secure,
         "implicit_mx": domain.mx.implicit,
+        "authorities": _zone(domain.zone),
         "hosts": [
             {**host_result(host, now), "preference": entry.preference}
             for host, entry in zip(domain.hosts, domain.mx.hosts, strict=False)

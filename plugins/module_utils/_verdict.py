@@ -27,6 +27,7 @@ if t.TYPE_CHECKING:
     from ansible_collections.mailsec.dane.plugins.module_utils._discovery import HostDns, MxSet
     from ansible_collections.mailsec.dane.plugins.module_utils._observation import DomainObservation, HostObservation
     from ansible_collections.mailsec.dane.plugins.module_utils._smtp import Probe
+    from ansible_collections.mailsec.dane.plugins.module_utils._zone_look import ZoneView
 
 
 class HostState(enum.Enum):
@@ -177,7 +178,7 @@ class HostVerdict:
 
 @dataclasses.dataclass(frozen=True)
 class DomainVerdict:
-    """Verdict on a mail domain; ``weakest`` names the host that decides it (F02). ``stray`` is as observed."""
+    """Verdict on a mail domain; ``weakest`` is the host that decides it (F02), ``stray`` and ``zone`` are as seen."""
 
     mx: MxSet
     state: DomainState
@@ -185,6 +186,7 @@ class DomainVerdict:
     weakest: str | None
     hosts: tuple[HostVerdict, ...] = ()
     stray: Answer | None = None
+    zone: ZoneView | None = None
 
     @property
     def domain(self) -> str:
@@ -307,13 +309,13 @@ def judge_domain(observation: DomainObservation, now: datetime.datetime) -> Doma
     """Judge a mail domain: protected only when its MX RRset is secure and every MX host is (F02)."""
     mx = observation.mx
     if mx.null:
-        return DomainVerdict(mx, DomainState.NO_MAIL, mx.reason, None)
+        return DomainVerdict(mx, DomainState.NO_MAIL, mx.reason, None, zone=observation.zone)
     if mx.reason:
         state = DomainState.UNKNOWN if mx.answer.is_own_view else DomainState.FAILING
-        return DomainVerdict(mx, state, mx.reason, None)
+        return DomainVerdict(mx, state, mx.reason, None, zone=observation.zone)
     hosts = tuple(judge_host(host, now, mx) for host in observation.hosts)
     state, reason, weakest = _domain_state(mx, hosts)
-    return DomainVerdict(mx, state, reason, weakest, hosts, observation.stray)
+    return DomainVerdict(mx, state, reason, weakest, hosts, observation.stray, observation.zone)
 
 
 def _domain_state(mx: MxSet, hosts: t.Sequence[HostVerdict]) -> tuple[DomainState, str, str | None]:

@@ -21,6 +21,7 @@ from ansible_collections.mailsec.dane.plugins.module_utils._smtp import TLS
 from ansible_collections.mailsec.dane.plugins.module_utils._tlsa import TlsaRrset, lint, owner_name
 from ansible_collections.mailsec.dane.plugins.module_utils._verdict import HostState
 from ansible_collections.mailsec.dane.plugins.module_utils._x509 import CertificateError
+from ansible_collections.mailsec.dane.plugins.module_utils._zone_findings import zone_findings
 
 if t.TYPE_CHECKING:
     import datetime
@@ -28,6 +29,7 @@ if t.TYPE_CHECKING:
     from ansible_collections.mailsec.dane.plugins.module_utils._answer import Answer
     from ansible_collections.mailsec.dane.plugins.module_utils._discovery import HostDns
     from ansible_collections.mailsec.dane.plugins.module_utils._matching import RecordMatch
+    from ansible_collections.mailsec.dane.plugins.module_utils._smtp import Probe
     from ansible_collections.mailsec.dane.plugins.module_utils._verdict import (
         DomainVerdict,
         EndpointVerdict,
@@ -39,8 +41,12 @@ _EXPIRY_WARNING_DAYS: t.Final = 21
 
 def host_findings(host: HostVerdict, now: datetime.datetime) -> tuple[Finding, ...]:
     """Return what there is to say about one MX host, worst first."""
-    found = _dns_findings(host.observation.dns)
+    observation = host.observation
+    found = _dns_findings(observation.dns)
+    found += _difference_findings((*observation.dns.address_answers, *(a for _c, a in observation.dns.tlsa_answers)))
     found += _rrset_findings(host)
+    found += _sibling_findings(host)
+    found += zone_findings(observation.zone, now) if observation.zone else ()
     found += [finding(code, f"{host.host} [{address}]", "not probed") for address, code in host.observation.not_probed]
     obliged = host.usable and host.observation.dns.policy is Policy.DANE
     named = {
@@ -69,7 +75,9 @@ def domain_findings(domain: DomainVerdict, now: datetime.datetime) -> tuple[Find
         found.append(finding("mx-null-beside-others", name, f"a null MX beside {mx.hosts[0].name}"))
     if mx.left_out:
         found.append(finding("mx-too-many", name, f"{mx.left_out} MX hosts were left out", f"at most {MAX_HOSTS}"))
+    found += _difference_findings((mx.answer,))
     found += _coverage_findings(domain)
+    found += zone_findings(domain.zone, now) if domain.zone else ()
     for host in domain.hosts:
         found += host_findings(host, now)
     return _findings.sort(found)
@@ -134,6 +142,29 @@ def _denial_findings(parent: Answer) -> list[Finding]:
         return [finding("dns-ent-nxdomain", parent.name, "said not to exist, although there are records below it")]
     if parent.is_error and not parent.is_own_view:
         return [finding("dns-denial-broken", parent.name, f"A: {parent.detail or parent.reason}")]
+    return []
+
+
+def _difference_findings(answers: t.Iterable[Answer]) -> list[Finding]:
+    return [
+        finding("validation-differs", f"{answer.rdtype} {answer.name}", answer.difference)
+        for answer in answers
+        if answer.difference
+    ]
+
+
+def _sibling_findings(host: HostVerdict) -> list[Finding]:
+    """A port that nobody uses has no records, and name servers can prove it (MK-C20, MK-C23)."""
+    sibling, tlsa = host.observation.sibling, host.observation.dns.tlsa
+    if sibling is None or tlsa is None:
+        return []
+    # The label is another one in each run.
+    everyone = f"*.{sibling.name.partition('.')[2]}"
+    if sibling.rdata or sibling.aliases:
+        return [finding("tlsa-wildcard", everyone, "there are records for whatever port is asked for")]
+    if sibling.is_error and not sibling.is_own_view:
+        detail = sibling.detail.replace(sibling.name, everyone)
+        return [finding("dns-denial-broken", everyone, f"TLSA: {detail or sibling.reason}", severity=Severity.ERROR)]
     return []
 
 
@@ -243,7 +274,9 @@ def _divergence_findings(host: HostVerdict) -> list[Finding]:
     """Endpoints or senders that do not come to the same end."""
     found: list[Finding] = []
     as_senders_ask = [e for e in host.endpoints if e.probe.server_name is not None and e.probe.key_type is None]
-    states = {endpoint.state for endpoint in as_senders_ask}
+    found += _intermittent_findings(host)
+    unsteady = {entry.subject for entry in found}
+    states = {e.state for e in as_senders_ask if e.probe.outcome == TLS or str(e.probe.endpoint) not in unsteady}
     if HostState.REFUSED in states and states & {HostState.AUTHENTICATED, HostState.ENCRYPT_ONLY}:
         shown = ", ".join(f"{endpoint.probe.endpoint} {endpoint.state.value}" for endpoint in as_senders_ask)
         found.append(finding("endpoint-divergence", host.host, shown))
@@ -251,6 +284,24 @@ def _divergence_findings(host: HostVerdict) -> list[Finding]:
         shown = ", ".join(f"{name}: {state.value} ({why})" for name, (state, why) in host.profiles.items())
         found.append(finding("senders-differ", host.host, shown))
     return found
+
+
+def _intermittent_findings(host: HostVerdict) -> list[Finding]:
+    """Endpoints that came as far as TLS only some of the times they were asked in one and the same way."""
+    asked: dict[tuple[object, ...], list[Probe]] = {}
+    for endpoint in host.endpoints:
+        probe = endpoint.probe
+        asked.setdefault((str(probe.endpoint), probe.server_name, probe.key_type), []).append(probe)
+    found: dict[str, Finding] = {}
+    for probes in asked.values():
+        failed = [probe for probe in probes if probe.outcome != TLS]
+        if failed and len(failed) < len(probes):
+            subject = str(probes[0].endpoint)
+            why = ", ".join(sorted({probe.outcome for probe in failed}))
+            severity = Severity.CRITICAL if host.usable else None
+            evidence = f"no TLS in {len(failed)} of {len(probes)} connections ({why})"
+            found[subject] = finding("starttls-intermittent", subject, evidence, severity=severity)
+    return list(found.values())
 
 
 def _short(text: str) -> str:

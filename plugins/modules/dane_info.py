@@ -19,8 +19,9 @@ description:
     says which ones differ.
   - What could not be found out is V(unknown), never fine and never absent. A bad verdict is a result; the module fails
     for wrong options only.
-  - Needs a resolver that validates DNSSEC, on loopback of the machine where the module runs. Whether it does is tested
-    in every run. It cannot be told from here whether a resolver merely passes on what another one says.
+  - Needs a resolver that validates DNSSEC, on loopback of the machine where the module runs, or O(validation=own).
+    Whether it does is tested in every run. It cannot be told from here whether a resolver merely passes on what another
+    one says.
   - Nothing is sent to the mail servers but EHLO, STARTTLS and QUIT.
 author:
   - mailsec.dane contributors (!UNKNOWN)
@@ -76,6 +77,36 @@ options:
         description: Vouch for the path to this resolver. Whoever can change packets on it can forge every verdict.
         type: bool
         default: false
+  validation:
+    description:
+      - V(trusted) believes the AD bit of the resolver.
+      - V(own) believes no resolver and validates for itself, from the trust anchors down. Any resolver that passes
+        on DNSSEC data will do, over any path.
+      - V(both) goes both ways. Where they contradict each other the worse one counts, and the finding
+        C(validation-differs) says so; nothing is secure that is not secure both ways. When one of them could not find
+        out, it is unknown.
+    type: str
+    choices: [trusted, own, both]
+    default: trusted
+  trust_anchors:
+    description:
+      - Trust anchors for own validation, as lines of DS or DNSKEY records. The default are those of the root of the
+        Internet.
+    type: list
+    elements: str
+  trust_anchor_file:
+    description:
+      - Path of a file with trust anchors for own validation, as O(trust_anchors) or in the XML of RFC 9718.
+    type: path
+  authorities:
+    description:
+      - Whether to ask every address of every authoritative name server for the MX and TLSA records, over UDP and
+        TCP. The name servers are those in the NS sets of the zone and of its parent zone.
+      - This finds servers that are out of step, that filter questions for TLSA or whose signatures are about to expire.
+        The verdicts are those without it, for they are about what resolvers say at this moment.
+      - Addresses that the Internet does not route are asked with O(special_use=true) only.
+    type: bool
+    default: false
   dns_timeout:
     description:
       - Seconds to wait for an answer of the resolver. It is asked twice.
@@ -90,6 +121,16 @@ options:
       - Seconds for the probe of one address. The greeting may take half of them, or 15 seconds when that is more.
     type: float
     default: 30
+  repeats:
+    description:
+      - How many times to connect to each address in each way, for balancers with several servers behind one address.
+    type: int
+    default: 1
+  pause:
+    description:
+      - Seconds between one round of connections to an address and the next, with O(repeats).
+    type: float
+    default: 1
   concurrency:
     description:
       - Number of addresses that are probed at the same time.
@@ -151,6 +192,13 @@ EXAMPLES = r"""
   ansible.builtin.assert:
     that: audit.status == 0
     fail_msg: "{{ audit.report }}"
+
+- name: Ask all authoritative name servers, trust no resolver, and connect ten times to each address
+  mailsec.dane.dane_info:
+    domains: [example.nl]
+    authorities: true
+    validation: own
+    repeats: 10
 
 - name: Look at one host from inside, with every kind of key, with and without a server name
   mailsec.dane.dane_info:
@@ -250,6 +298,11 @@ domains:
       description: The MX host that decides the verdict, null when none does.
       type: str
       sample: mx.example.nl
+    authorities:
+      description:
+        - What the authoritative name servers say about the MX records, null without O(authorities). The fields are
+          those of RV(hosts[].authorities).
+      type: dict
     mx_secure:
       description: Whether the MX records, or their absence, are DNSSEC-secure.
       type: bool
@@ -437,6 +490,101 @@ hosts:
           description: Code of the finding that says why.
           type: str
           sample: address-special-use
+    authorities:
+      description:
+        - What the authoritative name servers say about the TLSA records, null without O(authorities) and for hosts
+          that cannot have any.
+      type: dict
+      contains:
+        owner:
+          description: Owner name that was asked for, the end of aliases.
+          type: str
+          sample: _25._tcp.mx.example.nl
+        type:
+          description: V(TLSA), for a domain V(MX).
+          type: str
+          sample: TLSA
+        zone:
+          description: Zone that holds the name, empty for the root, null when that could not be learnt.
+          type: str
+          sample: example.nl
+        fault:
+          description: Why the zone or both of its NS sets could not be learnt, else empty.
+          type: str
+        name_servers:
+          description: Names in the NS set of the zone.
+          type: list
+          elements: str
+          sample: [ns1.example.nl, ns2.example.nl]
+        parent_name_servers:
+          description: Names in the NS set that the parent zone has, empty when that could not be learnt.
+          type: list
+          elements: str
+          sample: [ns1.example.nl, ns2.example.nl]
+        notes:
+          description: Sentences about the name servers, for instance where the two sets differ.
+          type: list
+          elements: str
+        unseen:
+          description: Name servers, or addresses of them, that were not asked.
+          type: list
+          elements: dict
+          contains:
+            server:
+              description: Name or address.
+              type: str
+            why:
+              description: The reason in a sentence.
+              type: str
+        servers:
+          description: One entry per address.
+          type: list
+          elements: dict
+          contains:
+            name:
+              description: Name of the name server.
+              type: str
+              sample: ns1.example.nl
+            address:
+              description: IP address.
+              type: str
+              sample: 192.0.2.53
+            port:
+              description: Port.
+              type: int
+              sample: 53
+            udp:
+              description:
+                - V(served) with records, V(absent) for an authoritative no, V(alias) when there is a CNAME.
+                - V(lame) when the server does not serve the zone.
+                - V(refused), V(servfail), V(timeout), V(unreachable) and V(malformed) are no answers, and mean neither
+                  presence nor absence.
+              type: str
+              sample: served
+            tcp:
+              description: The same over TCP.
+              type: str
+              sample: served
+            detail:
+              description: What went wrong in a sentence, else empty.
+              type: str
+            records:
+              description: The records, in presentation format.
+              type: list
+              elements: str
+            ttl:
+              description: Their TTL in seconds, null without records.
+              type: int
+              sample: 3600
+            serial:
+              description: Serial of the SOA record of the zone, null when that could not be had.
+              type: int
+              sample: 2026112501
+            signed_until:
+              description: Last moment of the latest signature over the records or over their denial, ISO 8601, UTC,
+                null when there is none.
+              type: str
+              sample: '2026-12-05T00:00:00Z'
     findings:
       description: What is wrong, worst first.
       type: list
@@ -474,21 +622,31 @@ hosts:
 import asyncio
 import ipaddress
 import socket
+import time
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule, missing_required_lib
 
 from ansible_collections.mailsec.dane.plugins.module_utils import _report
+from ansible_collections.mailsec.dane.plugins.module_utils._address import is_special_use
 from ansible_collections.mailsec.dane.plugins.module_utils._audit import Audit, Settings
+from ansible_collections.mailsec.dane.plugins.module_utils._both_ways import BothWays
 from ansible_collections.mailsec.dane.plugins.module_utils._deps import missing
 from ansible_collections.mailsec.dane.plugins.module_utils._discovery import is_address
 from ansible_collections.mailsec.dane.plugins.module_utils._dns_client import Server
+from ansible_collections.mailsec.dane.plugins.module_utils._dns_question import NameServer
 from ansible_collections.mailsec.dane.plugins.module_utils._resolv_conf import system_servers
 from ansible_collections.mailsec.dane.plugins.module_utils._resolver import Limits as DnsLimits
 from ansible_collections.mailsec.dane.plugins.module_utils._resolver import TrustedResolver
 from ansible_collections.mailsec.dane.plugins.module_utils._smtp import Limits
 from ansible_collections.mailsec.dane.plugins.module_utils._tlsa import host_name
+from ansible_collections.mailsec.dane.plugins.module_utils._zone_look import ZoneLook
+from ansible_collections.mailsec.dane.plugins.module_utils.dnssec import _anchors, _limits, _network
+from ansible_collections.mailsec.dane.plugins.module_utils.dnssec._own import OwnResolver
+from ansible_collections.mailsec.dane.plugins.module_utils.dnssec._validator import Validator
 
+if t.TYPE_CHECKING:
+    from ansible_collections.mailsec.dane.plugins.module_utils._answer import Resolver
 
 def _check(params: dict[str, t.Any]) -> None:
     if not params["domains"] and not params["hosts"]:
@@ -499,6 +657,14 @@ def _check(params: dict[str, t.Any]) -> None:
     for option, limit in (("timeout", 3600), ("dns_timeout", 60)):
         if not 0 < params[option] <= limit:
             raise ValueError(f"{option} is {params[option]:g}: it is more than 0 and up to {limit} seconds")
+    if not 0 < params["repeats"] <= 50:
+        raise ValueError(f"repeats is {params['repeats']}: it is 1 to 50")
+    if not 0 <= params["pause"] <= 600:
+        raise ValueError(f"pause is {params['pause']:g}: it is 0 to 600 seconds")
+    if params["validation"] == "trusted":
+        for option in ("trust_anchors", "trust_anchor_file"):
+            if params[option] is not None:
+                raise ValueError(f"{option} is for own validation: set validation to own or both")
     if not 0 < params["concurrency"] <= 256:
         raise ValueError(f"concurrency is {params['concurrency']}: it is 1 to 256")
     if not 0 < params["port"] < 65536:
@@ -535,21 +701,51 @@ def _settings(params: dict[str, t.Any]) -> Settings:
         managed=None if managed is None else frozenset(_host(name) for name in managed),
         sni=tuple(dict.fromkeys(value == "with" for value in params["sni"])),
         key_types=tuple(dict.fromkeys(None if value == "any" else value for value in params["key_type"])),
+        repeats=params["repeats"],
+        pause=params["pause"],
     )
 
 
-async def _audit(
-    settings: Settings, servers: tuple[Server, ...], dns_timeout: float, domains: list[str], hosts: list[str]
-) -> dict[str, t.Any]:
-    resolver = TrustedResolver(servers, DnsLimits(attempt=dns_timeout))
-    audit = Audit(resolver, settings)
+def _own(params: dict[str, t.Any], servers: tuple[Server, ...]) -> OwnResolver:
+    anchors = _anchors.from_options(params["trust_anchors"], params["trust_anchor_file"])
+    patience = _network.Patience(udp=params["dns_timeout"], tcp=params["dns_timeout"])
+    recursive = _network.Recursive([_network.Server(one.address, one.port) for one in servers], patience)
+    limits = _limits.Limits(seconds=6 * params["dns_timeout"])
+    validator = Validator(recursive, lambda: int(time.time()), anchors, limits, strict=True, servers=len(servers))
+    return OwnResolver(validator)
+
+
+def _zone_look(params: dict[str, t.Any], servers: tuple[Server, ...]) -> ZoneLook | None:
+    """Only servers that are believed are asked at all, unless none has to be."""
+    if not params["authorities"]:
+        return None
+    resolvers = [
+        NameServer(one.address, one.port) for one in servers if one.believed or params["validation"] != "trusted"
+    ]
+    special_use = params["special_use"]
+    return ZoneLook(
+        resolvers, params["dns_timeout"], lambda address: special_use or not is_special_use(address),
+        params["concurrency"],
+    )
+
+
+async def _audit(params: dict[str, t.Any], domains: list[str], hosts: list[str]) -> dict[str, t.Any]:
+    # Made here, because they belong to one event loop.
+    settings, servers = _settings(params), _servers(params["nameservers"])
+    trusted = TrustedResolver(servers, DnsLimits(attempt=params["dns_timeout"]))
+    resolver: Resolver = trusted
+    if params["validation"] != "trusted":
+        own = _own(params, servers)
+        resolver = own if params["validation"] == "own" else BothWays(own, trusted)
+    left_aside = trusted.left_aside if params["validation"] != "own" else ()
+    audit = Audit(resolver, settings, _zone_look(params, servers))
     by_domain = {one.domain: _report.domain_result(one, audit.now) async for one in audit.domains(domains)}
     by_host = {one.host: _report.host_result(one, audit.now) async for one in audit.hosts(hosts)}
     judged_domains, judged_hosts = [by_domain[name] for name in domains], [by_host[name] for name in hosts]
     everything = [*judged_domains, *judged_hosts]
     notes = [
         f"The name server {server} was left aside: it is not on loopback, so that its AD bit can be forged on the way."
-        for server in resolver.left_aside
+        for server in left_aside
     ]
     notes += _report.notes([host for domain in judged_domains for host in domain["hosts"]] + judged_hosts)
     return {
@@ -565,10 +761,9 @@ async def _audit(
 def gather(params: dict[str, t.Any]) -> dict[str, t.Any]:
     """Return the result for the module parameters; ValueError with a message for people."""
     _check(params)
-    settings = _settings(params)
     domains = list(dict.fromkeys(host_name(name) for name in params["domains"]))
     hosts = list(dict.fromkeys(_host(name) for name in params["hosts"]))
-    return asyncio.run(_audit(settings, _servers(params["nameservers"]), params["dns_timeout"], domains, hosts))
+    return asyncio.run(_audit(params, domains, hosts))
 
 
 def main() -> None:
@@ -587,9 +782,15 @@ def main() -> None:
                     "trusted": {"type": "bool", "default": False},
                 },
             },
+            "validation": {"type": "str", "choices": ["trusted", "own", "both"], "default": "trusted"},
+            "trust_anchors": {"type": "list", "elements": "str"},
+            "trust_anchor_file": {"type": "path"},
+            "authorities": {"type": "bool", "default": False},
             "dns_timeout": {"type": "float", "default": 5},
             "ehlo_name": {"type": "str"},
             "timeout": {"type": "float", "default": 30},
+            "repeats": {"type": "int", "default": 1},
+            "pause": {"type": "float", "default": 1},
             "concurrency": {"type": "int", "default": 32},
             "special_use": {"type": "bool", "default": False},
             "ip_version": {"type": "list", "elements": "int", "choices": [4, 6], "default": [4, 6]},
@@ -602,6 +803,7 @@ def main() -> None:
                 "no_log": False,
             },
         },
+        mutually_exclusive=[("trust_anchors", "trust_anchor_file")],
         supports_check_mode=True,
     )
     for gap in missing("cryptography", "dnspython", "netaddr"):

@@ -362,8 +362,6 @@ from ansible_collections.mailsec.dane.plugins.module_utils.dnssec._network impor
 from ansible_collections.mailsec.dane.plugins.module_utils.dnssec._validator import Validator, question
 from ansible_collections.mailsec.dane.plugins.module_utils.dnssec._wire import time_text
 
-_MAX_ANCHOR_FILE: t.Final = 1024 * 1024
-
 
 def _questions(params: dict[str, t.Any]) -> list[tuple[str, str]]:
     for option in ("names", "types"):
@@ -384,25 +382,6 @@ def _check(params: dict[str, t.Any]) -> None:
         for option in ("at", "root_servers"):
             if params[option] is not None:
                 raise ValueError(f"{option} is for the mode own only: a resolver has its own clock and its own way")
-
-
-def _anchors_of(params: dict[str, t.Any]) -> _anchors.Anchors:
-    if params["trust_anchors"] is not None:
-        return _anchors.parse("\n".join(params["trust_anchors"]))
-    path = params["trust_anchor_file"]
-    if path is None:
-        return _anchors.root_anchors()
-    try:
-        with open(path, encoding="utf-8") as handle:
-            text = handle.read(_MAX_ANCHOR_FILE + 1)
-    except OSError as error:
-        raise ValueError(f"the trust anchor file {path} cannot be read: {error.strerror}") from error
-    except UnicodeDecodeError as error:
-        raise ValueError(f"the trust anchor file {path} is no text") from error
-    try:
-        return _anchors.parse(text)
-    except ValueError as error:
-        raise ValueError(f"{path}: {error}") from error
 
 
 def _moment(text: str | None) -> int:
@@ -437,7 +416,7 @@ def _server(one: dict[str, t.Any]) -> str:
 
 
 def _validator(params: dict[str, t.Any], now: int) -> Validator:
-    anchors = _anchors_of(params)
+    anchors = _anchors.from_options(params["trust_anchors"], params["trust_anchor_file"])
     limits = Limits(seconds=params["timeout"])
     if params["root_servers"] is not None:
         hints = [Server(one.address, one.port) for one in _servers(params["root_servers"], "root_servers")]

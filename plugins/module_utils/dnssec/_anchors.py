@@ -2,10 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Trust anchors: where validation starts (RFC 4033 section 2, RFC 9718).
-
-Pure. Private to the collection.
-"""
+"""Trust anchors: where validation starts (RFC 4033 section 2, RFC 9718). Private to the collection."""
 
 from __future__ import annotations
 
@@ -80,6 +77,28 @@ class Anchors:
 def root_anchors() -> Anchors:
     """Return the anchors of the root zone that the collection carries."""
     return parse("\n".join(ROOT_ANCHORS))
+
+
+def from_options(lines: t.Sequence[str] | None, path: str | None) -> Anchors:
+    """Return the anchors given in line or in the file at ``path``, those of the root for neither.
+
+    Raises ValueError for what cannot be read or used.
+    """
+    if lines is not None:
+        return parse("\n".join(lines))
+    if path is None:
+        return root_anchors()
+    try:
+        with open(path, encoding="utf-8") as handle:
+            text = handle.read(_MAX_TEXT + 1)
+    except OSError as error:
+        raise ValueError(f"the trust anchor file {path} cannot be read: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise ValueError(f"the trust anchor file {path} is no text") from error
+    try:
+        return parse(text)
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from error
 
 
 def parse(text: str) -> Anchors:

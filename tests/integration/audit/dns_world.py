@@ -15,7 +15,7 @@ import shutil
 import socket
 import subprocess
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import dns.dnssec
@@ -29,8 +29,9 @@ import dns.zone
 from cryptography.hazmat.primitives.asymmetric import ec
 
 HERE = "127.0.0.1"
+SECOND = "127.0.0.12"
 NEEDED = {"knotd": "knot", "unbound": "unbound"}
-_HEAD = "@ 300 IN SOA ns.nic.nl. hostmaster.nic.nl. 1 3600 600 86400 300\n@ 300 IN NS ns.nic.nl.\n"
+_HEAD = "@ 300 IN SOA ns.nic.nl. hostmaster.nic.nl. {serial} 3600 600 86400 300\n@ 300 IN NS ns.nic.nl.\n"
 
 
 def free_port() -> int:
@@ -51,14 +52,16 @@ class Zone:
     """A zone as text of a zone file without SOA and NS of its apex.
 
     ``signed``: it has keys; ``listed``: its DS stands in the parent. ``days`` is the end of its signatures from
-    now. ``spoil`` is called with the signed zone.
+    now. ``also`` names a second name server, in both NS sets. ``spoil`` is called with the signed zone.
     """
 
     name: str
     text: str = ""
     signed: bool = True
     listed: bool = True
-    days: int = 14
+    days: float = 14
+    serial: int = 1
+    also: str = ""
     spoil: Callable[[dns.zone.Zone], None] | None = None
     key: ec.EllipticCurvePrivateKey = dataclasses.field(
         default_factory=lambda: ec.generate_private_key(ec.SECP256R1())
@@ -78,9 +81,11 @@ class Zone:
 
     def render(self, children: list[Zone]) -> str:
         """The zone file, signed, with the delegations to ``children``."""
-        text = _HEAD + self.text + "\n"
+        text = _HEAD.format(serial=self.serial) + self.text + "\n"
+        text += f"@ 300 IN NS {self.also}\n" if self.also else ""
         for child in children:
             text += f"{child.name} 300 IN NS ns.nic.nl.\n"
+            text += f"{child.name} 300 IN NS {child.also}\n" if child.also else ""
             if child.signed and child.listed:
                 text += f"{child.name} 300 IN DS {child.ds}\n"
         zone = dns.zone.from_text(text, origin=self.origin, relativize=False)
@@ -118,10 +123,17 @@ def with_other_address(zone: dns.zone.Zone) -> None:
 class World:
     """The name server and the resolver; ``with`` runs them. ``resolver`` is the port of the resolver.
 
-    ``answering`` maps zones to ports of other servers that answer for them instead of Knot.
+    ``answering`` maps zones to ports of other servers that answer for them instead of Knot. ``second`` has the zones of
+    a second Knot, at ``SECOND`` and the same port, that the resolver never asks.
     """
 
-    def __init__(self, directory: Path, zones: list[Zone], answering: Mapping[str, int] | None = None) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        zones: list[Zone],
+        answering: Mapping[str, int] | None = None,
+        second: Sequence[Zone] = (),
+    ) -> None:
         missing = [package for program, package in NEEDED.items() if not shutil.which(program)]
         if missing:
             raise RuntimeError(f"these tests need the Debian packages {' '.join(missing)}")
@@ -129,12 +141,17 @@ class World:
         self.authority = free_port()
         self.resolver = free_port()
         self._answering = dict(answering or {})
+        self._second = list(second)
         self._zones = {zone.name: zone for zone in [Zone("."), Zone("nl.", f"ns.nic 300 IN A {HERE}"), *zones]}
         self._running: list[subprocess.Popen[bytes]] = []
 
     def __enter__(self) -> World:
         try:
-            self._start_knot()
+            self._start_knot("first", HERE, list(self._zones.values()))
+            self._await(self.authority, ".", "SOA", dns.message.Message.rcode)
+            if self._second:
+                self._start_knot("second", SECOND, self._second)
+                self._await(self.authority, self._second[0].name, "SOA", dns.message.Message.rcode, SECOND)
             self._start_unbound()
         except BaseException:
             self.__exit__()
@@ -153,22 +170,23 @@ class World:
         below = [n for n, origin in names.items() if origin.is_subdomain(parent) and origin != parent]
         return [self._zones[n] for n in below if not any(names[n].is_subdomain(names[m]) and m != n for m in below)]
 
-    def _start_knot(self) -> None:
+    def _start_knot(self, name: str, address: str, zones: list[Zone]) -> None:
+        home = self.directory / name
+        home.mkdir()
         entries = []
-        for zone in self._zones.values():
-            path = self.directory / f"zone.{zone.name}txt"
+        for zone in zones:
+            path = home / f"zone.{zone.name}txt"
             path.write_text(zone.render(self._children(zone.name)), encoding="ascii")
             entries.append(f"  - domain: {zone.name}\n    file: {path}\n    semantic-checks: off\n")
-        config = self.directory / "knot.conf"
+        config = home / "knot.conf"
         config.write_text(
-            f"server:\n  listen: {HERE}@{self.authority}\n  rundir: {self.directory}\n"
-            f"database:\n  storage: {self.directory}\n"
-            f"log:\n  - target: {self.directory}/knot.log\n    any: info\n"
+            f"server:\n  listen: {address}@{self.authority}\n  rundir: {home}\n"
+            f"database:\n  storage: {home}\n"
+            f"log:\n  - target: {home}/knot.log\n    any: info\n"
             f"zone:\n{''.join(entries)}",
             encoding="ascii",
         )
         self._start("knotd", "-c", str(config))
-        self._await(self.authority, ".", "SOA", dns.message.Message.rcode)
 
     def _start_unbound(self) -> None:
         stubs = "".join(
@@ -193,19 +211,21 @@ class World:
         log = (self.directory / f"{command[0]}.out").open("wb")
         self._running.append(subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log))
 
-    def _await(self, port: int, name: str, rdtype: str, good: Callable[[dns.message.Message], int]) -> None:
+    def _await(
+        self, port: int, name: str, rdtype: str, good: Callable[[dns.message.Message], int], address: str = HERE
+    ) -> None:
         query = dns.message.make_query(name, rdtype, want_dnssec=True)
         for _attempt in range(100):
             if self._running[-1].poll() is not None:
                 break
             try:
-                if good(dns.query.udp(query, HERE, timeout=1, port=port)) == 0:
+                if good(dns.query.udp(query, address, timeout=1, port=port)) == 0:
                     return
             except (OSError, dns.exception.Timeout):
                 pass
             time.sleep(0.1)
         logs = "\n".join(f"{path}: {path.read_text()[-2000:]}" for path in self.directory.glob("*.out"))
-        logs += "\n".join(path.read_text()[-2000:] for path in self.directory.glob("*.log"))
+        logs += "\n".join(path.read_text()[-2000:] for path in self.directory.glob("**/*.log"))
         raise RuntimeError(f"the server on port {port} does not come up:\n{logs}")
 
 

@@ -91,9 +91,10 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[World, int
 def options(place: tuple[World, int], **more: object) -> dict[str, object]:
     world, port = place
     servers = [{"address": HERE, "port": world.resolver, "trusted": False}]
-    plain = {"ehlo_name": "probe.example", "timeout": 20.0, "dns_timeout": 10.0, "concurrency": 8, "managed": None}
-    lists = {"domains": [], "hosts": [], "ip_version": [4, 6], "sni": ["with"], "key_type": ["any"]}
-    return {**plain, **lists, "port": port, "nameservers": servers, "special_use": True, **more}
+    documented = yaml.safe_load(dane_info.DOCUMENTATION)["options"]
+    defaults = {name: described.get("default") for name, described in documented.items()}
+    plain = {"ehlo_name": "probe.example", "timeout": 20.0, "dns_timeout": 10.0, "concurrency": 8}
+    return {**defaults, **plain, "port": port, "nameservers": servers, "special_use": True, **more}
 
 
 def test_f02_f09_b05_verdicts_on_real_answers(place: tuple[World, int]) -> None:
@@ -127,6 +128,33 @@ def test_the_results_are_the_same_the_next_time(place: tuple[World, int]) -> Non
 def test_without_special_use_no_address_of_loopback_is_touched(place: tuple[World, int]) -> None:
     result = dane_info.gather(options(place, domains=["sound.nl"], special_use=False))
     assert (result["domains"][0]["verdict"], result["domains"][0]["reason"]) == ("unknown", "address-special-use")
+
+
+def as_both(place: tuple[World, int], **more: object) -> dict[str, object]:
+    anchor = (place[0].directory / "anchor").read_text().splitlines()
+    return dane_info.gather(options(place, domains=list(EXPECTED), trust_anchors=anchor, **more))
+
+
+@pytest.mark.parametrize("validation", ["own", "both"])
+def test_b04_own_validation_comes_to_the_same_verdicts(place: tuple[World, int], validation: str) -> None:
+    result = as_both(place, validation=validation)
+    assert {one["domain"]: (one["verdict"], one["reason"]) for one in result["domains"]} == EXPECTED
+    codes = {entry["code"] for one in result["domains"] for entry in one["findings"]}
+    assert "validation-differs" not in codes
+
+
+def test_b04_a_contradiction_is_a_finding_and_the_worse_answer_counts(place: tuple[World, int]) -> None:
+    anchors = [f". IN DS {Zone('.').ds}"]
+    result = dane_info.gather(options(place, domains=["sound.nl"], validation="own", trust_anchors=anchors))
+    assert (result["domains"][0]["verdict"], result["domains"][0]["reason"]) == ("failing", "dnssec-bogus")
+    assert result["notes"] == []
+    wanted = options(place, domains=["sound.nl", "plain.nl"], validation="both", trust_anchors=anchors)
+    result = dane_info.gather(wanted)
+    for one in result["domains"]:
+        differing = [entry for entry in one["findings"] if entry["code"] == "validation-differs"]
+        assert one["verdict"] == "failing"
+        assert "own validation finds it bogus" in differing[0]["evidence"]
+        assert "the resolver secure" in differing[0]["evidence"]
 
 
 def play(place: tuple[World, int], *more: str, **variables: object) -> subprocess.CompletedProcess[str]:

@@ -40,9 +40,9 @@ def _key_pem(key: object) -> bytes:
     )
 
 
-def ecdsa(host: str, key: str = "leaf", extra: int = 0) -> Credentials:
-    """Leaf, issuer and root on P-256; ``extra`` unrelated certificates are appended."""
-    leaf = make(Spec(host, "Issuer", key, "issuer", ca=None, san=(host,), eku=(pki.SERVER_AUTH,)))
+def ecdsa(host: str, key: str = "leaf", extra: int = 0, also: tuple[str, ...] = ()) -> Credentials:
+    """Leaf (for ``host`` and ``also``), issuer, root on P-256; ``extra`` unrelated certificates are appended."""
+    leaf = make(Spec(host, "Issuer", key, "issuer", ca=None, san=(host, *also), eku=(pki.SERVER_AUTH,)))
     issuer = make(Spec("Issuer", "Root", "issuer", "root", path_length=0))
     root = make(Spec("Root", "Root", "root", "root"))
     more = tuple(
