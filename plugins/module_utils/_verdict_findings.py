@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import dataclasses
+import fnmatch
 import typing as t
 
 from ansible_collections.mailsec.dane.plugins.module_utils import _findings
@@ -14,11 +15,11 @@ from ansible_collections.mailsec.dane.plugins.module_utils._answer import Outcom
 from ansible_collections.mailsec.dane.plugins.module_utils._discovery import MAX_ADDRESSES, MAX_HOSTS, Policy
 from ansible_collections.mailsec.dane.plugins.module_utils._findings import Finding, Severity, finding
 from ansible_collections.mailsec.dane.plugins.module_utils._matching import diagnose
-from ansible_collections.mailsec.dane.plugins.module_utils._names import name_matches
+from ansible_collections.mailsec.dane.plugins.module_utils._names import is_partial_wildcard, name_matches
 from ansible_collections.mailsec.dane.plugins.module_utils._printable import printable
 from ansible_collections.mailsec.dane.plugins.module_utils._probe_findings import probe_findings
 from ansible_collections.mailsec.dane.plugins.module_utils._smtp import TLS
-from ansible_collections.mailsec.dane.plugins.module_utils._tlsa import TlsaRrset, lint, owner_name
+from ansible_collections.mailsec.dane.plugins.module_utils._tlsa import DANE_TA, TlsaRrset, lint, owner_name
 from ansible_collections.mailsec.dane.plugins.module_utils._verdict import HostState
 from ansible_collections.mailsec.dane.plugins.module_utils._x509 import CertificateError
 from ansible_collections.mailsec.dane.plugins.module_utils._zone_findings import zone_findings
@@ -58,7 +59,7 @@ def host_findings(host: HostVerdict, now: datetime.datetime) -> tuple[Finding, .
         found += probe_findings(endpoint.probe, obliged)
         found += _mismatch_findings(endpoint, named)
         found += _record_findings(host, endpoint)
-        found += _certificate_findings(endpoint, host.names[0], now)
+        found += _certificate_findings(host, endpoint, now)
     found += _divergence_findings(host)
     return _findings.sort(found)
 
@@ -251,9 +252,11 @@ def _record_findings(host: HostVerdict, endpoint: EndpointVerdict) -> list[Findi
     return found
 
 
-def _certificate_findings(endpoint: EndpointVerdict, name: str, now: datetime.datetime) -> list[Finding]:
+def _certificate_findings(host: HostVerdict, endpoint: EndpointVerdict, now: datetime.datetime) -> list[Finding]:
     if not endpoint.chain:
         return []
+    name = host.names[0]
+    ta_in_force = any(r.usage == DANE_TA and r.unusable_reason() is None for r in host.records)
     leaf, subject = endpoint.chain[0], str(endpoint.probe.endpoint)
     found: list[Finding] = []
     try:
@@ -265,9 +268,29 @@ def _certificate_findings(endpoint: EndpointVerdict, name: str, now: datetime.da
         if not any(name_matches(presented, name) for presented in leaf.dns_names):
             shown = ", ".join(printable(presented, 100) for presented in leaf.dns_names[:5]) or "no DNS name"
             found.append(finding("certificate-name-mismatch", subject, f"subjectAltName has {shown}", name))
+            found += _name_findings(endpoint, host) if ta_in_force else ()
     except CertificateError as error:
         found.append(finding("chain-unreadable", subject, printable(str(error))))
     return found
+
+
+def _name_findings(endpoint: EndpointVerdict, host: HostVerdict) -> list[Finding]:
+    """Names that some senders accept for DANE-TA, and others do not (SR-N1, SR-N4, SR-N5)."""
+    leaf, name, subject = endpoint.chain[0], host.names[0], str(endpoint.probe.endpoint)
+    label, _dot, parent = name.partition(".")
+    partial = [
+        presented
+        for presented in map(str.lower, leaf.dns_names)
+        if is_partial_wildcard(presented) and fnmatch.fnmatchcase(name, presented) and presented.endswith(f".{parent}")
+    ]
+    if partial:
+        return [finding("ta-partial-wildcard", subject, f"{printable(partial[0], 100)} stands for {label}", name)]
+    if not leaf.dns_names and any(name_matches(common, name) for common in leaf.common_names):
+        return [finding("ta-cn-only", subject, f"only the common name is {name}", f"subjectAltName with {name}")]
+    others = [other for other in host.names[1:] if any(name_matches(one, other) for one in leaf.dns_names)]
+    if others:
+        return [finding("ta-san-host-missing", subject, f"subjectAltName has {others[0]}, the mail domain, only", name)]
+    return []
 
 
 def _divergence_findings(host: HostVerdict) -> list[Finding]:

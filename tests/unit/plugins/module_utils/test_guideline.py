@@ -329,3 +329,11 @@ def test_levels_of_the_data_are_levels():
         items += [*data.SUITES[edition].values(), data.OTHER_SUITES[edition]]
         assert {level for level, _source, _confirmed in items} <= known
         assert {source for _level, source, _confirmed in items} <= {*data.SOURCES}
+
+
+def test_a_protocol_and_a_hash_to_be_phased_out_are_named_as_such():
+    assert codes(dataclasses.replace(GOOD, protocols=("TLSv1.3", "TLSv1.2", "TLSv1.1")), "2.1") == {
+        "tls-version-phase-out"
+    }
+    signed = dataclasses.replace(LEAF, signature_hash="SHA-224")
+    assert codes(dataclasses.replace(GOOD, certificates=(signed,))) == {"certificate-signature-phase-out"}
