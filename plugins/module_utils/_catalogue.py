@@ -50,6 +50,10 @@ CATALOGUE: t.Final[t.Mapping[str, tuple[str, str, str]]] = {
         "warning", "Cisco ASA inspect esmtp",
         "Switch off SMTP inspection on the firewall in front of this server.",
     ),
+    "certificate-differs-by-vantage": (
+        "error", "RFC 7672 section 2.2",
+        "Find out what answers in place of the server: each chain has to match the TLSA records.",
+    ),
     "certificate-expired": (
         "warning", "RFC 5280 section 4.1.2.5",
         "Renew the certificate: 3 1 1 records survive it, but senders without DANE and DANE-TA records do not.",
@@ -254,6 +258,10 @@ CATALOGUE: t.Final[t.Mapping[str, tuple[str, str, str]]] = {
         "warning", "RFC 7671 section 8",
         "Look from a place where the name server can be reached: what it serves is unknown.",
     ),
+    "port-25-blocked-at-vantage": (
+        "info", "RFC 5321 section 4.5.4.2",
+        "Look from a place whose network lets connections to port 25 out.",
+    ),
     "probe-timeout": (
         "error", "RFC 5321 section 4.5.3.2",
         "The server did not finish the dialogue in time; check its load and tarpits in front of it.",
@@ -318,6 +326,10 @@ CATALOGUE: t.Final[t.Mapping[str, tuple[str, str, str]]] = {
         "error", "RFC 3207 section 4.1",
         "The connection is cut at the TLS handshake; check the certificate files and devices on the path.",
     ),
+    "starttls-injection-inconclusive": (
+        "info", "CVE-2011-0411",
+        "Repair what keeps the server from STARTTLS first, then try again.",
+    ),
     "starttls-intermittent": (
         "error", "RFC 3207",
         "Several back ends answer for this address; bring them to the same state.",
@@ -345,6 +357,10 @@ CATALOGUE: t.Final[t.Mapping[str, tuple[str, str, str]]] = {
     "starttls-response-injection": (
         "error", "CVE-2021-38371",
         "The server sends plaintext after its 220 reply to STARTTLS; upgrade it or find the device on the path.",
+    ),
+    "starttls-stripped-on-path": (
+        "critical", "RFC 3207 section 6",
+        "Find the device on the path that removes STARTTLS; rule out settings of the server for single clients first.",
     ),
     "strict-violation": (
         "warning", "RFC 7671 section 8",
@@ -525,6 +541,14 @@ CATALOGUE: t.Final[t.Mapping[str, tuple[str, str, str]]] = {
     "validation-differs": (
         "error", "RFC 4035 section 4.9.3",
         "Find out which of the two is wrong, the resolver or its path, or own validation; the verdict is the worse.",
+    ),
+    "vantage-identity-mismatch": (
+        "info", "RFC 5321 section 4.2",
+        "Balancers and proxies answer under other names; compare places that meet the same server.",
+    ),
+    "vantage-missing": (
+        "info", "RFC 3207 section 6",
+        "Probe from at least two places with different ways to the server; one alone shows no stripping.",
     ),
     "zero-rtt-enabled": (
         "error", "NCSC-NL TLS guidelines",

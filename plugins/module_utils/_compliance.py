@@ -42,6 +42,7 @@ INTERNET_NL: t.Final[t.Mapping[str, tuple[str, ...]]] = {
     "starttls-keyword-masked": ("mail_starttls_tls_available",),
     "starttls-missing": ("mail_starttls_tls_available",),
     "starttls-refused": ("mail_starttls_tls_available",),
+    "starttls-stripped-on-path": ("mail_starttls_tls_available",),
     "ta-chain-expired": ("mail_starttls_dane_valid",),
     "ta-chain-invalid": ("mail_starttls_dane_valid",),
     "ta-name-mismatch": ("mail_starttls_cert_domain",),

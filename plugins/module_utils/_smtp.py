@@ -134,10 +134,10 @@ async def probe(
         raise ValueError(f"'{printable(ehlo_name, 80)}' is no name for EHLO: printable ASCII without blanks")
     if key_type is not None and key_type not in _tls.KEY_TYPES:
         raise ValueError(f"'{printable(key_type, 80)}' is no key type: {' or '.join(_tls.KEY_TYPES)}")
-    return await _Dialogue(endpoint, server_name, ehlo_name, limits, key_type).run()
+    return await Dialogue(endpoint, server_name, ehlo_name, limits, key_type).run()
 
 
-class _Ended(Exception):
+class Ended(Exception):
     """The dialogue is over without TLS; ``polite`` when the server still expects a command."""
 
     def __init__(self, outcome: str, detail: str, polite: bool = False) -> None:
@@ -147,7 +147,7 @@ class _Ended(Exception):
         self.polite = polite
 
 
-class _Dialogue:
+class Dialogue:
     """The dialogue with one endpoint, and what was seen so far."""
 
     def __init__(
@@ -172,7 +172,7 @@ class _Dialogue:
             await self._handshake(tcp)
             if await self._ehlo_inside():
                 await self._quit()
-        except _Ended as end:
+        except Ended as end:
             self._note(outcome=end.outcome, detail=printable(end.detail, 500))
             if end.polite:
                 await self._quit()
@@ -202,11 +202,11 @@ class _Dialogue:
                 yield
         except TimeoutError as error:
             if not bound.expired():
-                raise _Ended(outcome, f"{doing}: {_words(error)}") from error
+                raise Ended(outcome, f"{doing}: {_words(error)}") from error
             if now + seconds > last:
                 total = f"{doing} when the {self._limits.total:g} seconds for the whole probe were over"
-                raise _Ended("probe-timeout", total) from error
-            raise _Ended(outcome, f"{doing}: not done after {seconds:g} seconds") from error
+                raise Ended("probe-timeout", total) from error
+            raise Ended(outcome, f"{doing}: not done after {seconds:g} seconds") from error
 
     async def _connect(self) -> TcpChannel:
         endpoint = self._seen.endpoint
@@ -216,7 +216,7 @@ class _Dialogue:
             except TimeoutError:
                 raise
             except OSError as error:
-                raise _Ended("connect-failed", f"connecting: {_words(error)}") from error
+                raise Ended("connect-failed", f"connecting: {_words(error)}") from error
 
     async def _reply(self, doing: str, seconds: float, closed: str = "smtp-protocol-error") -> Reply:
         """Read one reply; ``closed`` is the outcome when the connection ends instead."""
@@ -224,13 +224,13 @@ class _Dialogue:
             try:
                 return await self._replies.read()
             except Closed as error:
-                raise _Ended(closed, f"waiting for {doing}: {error}") from error
+                raise Ended(closed, f"waiting for {doing}: {error}") from error
             except (ReplyError, Flooded) as error:
-                raise _Ended("smtp-protocol-error", f"waiting for {doing}: {error}") from error
+                raise Ended("smtp-protocol-error", f"waiting for {doing}: {error}") from error
             except TimeoutError:
                 raise
             except OSError as error:
-                raise _Ended(closed, f"waiting for {doing}: {_words(error)}") from error
+                raise Ended(closed, f"waiting for {doing}: {_words(error)}") from error
 
     async def _command(self, command: str, where: str = "") -> Reply:
         doing = f"the reply to {command.split()[0]}{where}"
@@ -240,7 +240,7 @@ class _Dialogue:
             except TimeoutError:
                 raise
             except OSError as error:
-                raise _Ended("smtp-protocol-error", f"waiting for {doing}: {_words(error)}") from error
+                raise Ended("smtp-protocol-error", f"waiting for {doing}: {_words(error)}") from error
         reply = await self._reply(doing, self._limits.reply)
         if reply.code >= 500 and _REWRITTEN_COMMAND.search(str(reply)):
             self._odd("command-rewritten", f"{command.split()[0]} was answered: {reply}")
@@ -253,7 +253,7 @@ class _Dialogue:
         if _MASKED_BANNER.fullmatch(text):
             self._odd("banner-masked", f"the greeting is {text}")
         if reply.code != 220:
-            raise _Ended("smtp-greeting-failed", f"the greeting is: {reply}", polite=True)
+            raise Ended("smtp-greeting-failed", f"the greeting is: {reply}", polite=True)
 
     async def _ehlo(self) -> None:
         reply = await self._command(f"EHLO {self._ehlo_name}")
@@ -261,9 +261,9 @@ class _Dialogue:
             detail = f"EHLO was answered: {reply}"
             if reply.code >= 500:
                 detail = f"{detail}; {await self._helo()}"
-            raise _Ended("ehlo-rejected", detail, polite=True)
+            raise Ended("ehlo-rejected", detail, polite=True)
         if reply.code != 250:
-            raise _Ended("smtp-protocol-error", f"EHLO was answered: {reply}", polite=True)
+            raise Ended("smtp-protocol-error", f"EHLO was answered: {reply}", polite=True)
         lines = _keywords(reply)
         self._note(ehlo_host=reply.lines[0], ehlo=lines)
         masked = [line for line in lines if _MASKED_KEYWORD.fullmatch(line)]
@@ -271,13 +271,13 @@ class _Dialogue:
             self._odd("starttls-keyword-masked", f"the EHLO reply has the keyword {masked[0]}")
         if not _offers_starttls(lines):
             offered = " ".join(line.partition(" ")[0] for line in lines) or "nothing"
-            raise _Ended("starttls-missing", f"the EHLO reply offers {offered}", polite=True)
+            raise Ended("starttls-missing", f"the EHLO reply offers {offered}", polite=True)
 
     async def _helo(self) -> str:
         """Say in words how the server takes the older command, which tells old software from a closed door."""
         try:
             return f"HELO was answered: {await self._command(f'HELO {self._ehlo_name}')}"
-        except _Ended as end:
+        except Ended as end:
             return f"HELO failed: {end.detail}"
 
     async def _starttls(self) -> None:
@@ -285,7 +285,7 @@ class _Dialogue:
         if reply.code == 500 and "#5.5.1" in str(reply):
             self._odd("starttls-keyword-masked", f"STARTTLS is offered, but was answered: {reply}")
         if reply.code != 220:
-            raise _Ended("starttls-refused", f"STARTTLS was answered: {reply}", polite=True)
+            raise Ended("starttls-refused", f"STARTTLS was answered: {reply}", polite=True)
         # Whatever came along in the clear must never be taken for something said inside TLS (CVE-2021-38371).
         injected = self._replies.discard()
         if injected:
@@ -297,9 +297,9 @@ class _Dialogue:
         try:
             async with self._within(self._limits.handshake, "starttls-handshake-reset", doing):
                 await self._shake_hands(channel)
-        except _Ended as end:
+        except Ended as end:
             if end.outcome == "starttls-handshake-reset" and channel.heard and not _aborted(end):
-                raise _Ended("tls-handshake-failed", end.detail) from end
+                raise Ended("tls-handshake-failed", end.detail) from end
             raise
         session = channel.connection
         chain, complete = _tls.presented_chain(session)
@@ -320,25 +320,25 @@ class _Dialogue:
             said = ""
             if channel.heard and channel.heard[0] not in _TLS_RECORDS:
                 said = f"; the server answered in the clear: {printable(channel.heard, 80)}"
-            raise _Ended("tls-handshake-failed", f"in the TLS handshake: {_words(error)}{said}") from error
+            raise Ended("tls-handshake-failed", f"in the TLS handshake: {_words(error)}{said}") from error
         except Flooded as error:
-            raise _Ended("tls-handshake-failed", f"in the TLS handshake: {error}") from error
+            raise Ended("tls-handshake-failed", f"in the TLS handshake: {error}") from error
         except _tls.HandshakeClosed as error:
-            raise _Ended("starttls-handshake-reset", f"in the TLS handshake: {error}") from error
+            raise Ended("starttls-handshake-reset", f"in the TLS handshake: {error}") from error
         except TimeoutError:
             raise
         except OSError as error:
-            raise _Ended("starttls-handshake-reset", f"in the TLS handshake: {_words(error)}") from error
+            raise Ended("starttls-handshake-reset", f"in the TLS handshake: {_words(error)}") from error
 
     async def _ehlo_inside(self) -> bool:
         """EHLO again (RFC 3207 section 4.2); False when the connection is of no more use."""
         try:
             reply = await self._command(f"EHLO {self._ehlo_name}", " inside TLS")
-        except _Ended as end:
+        except Ended as end:
             cause = end.__cause__
             if isinstance(cause, ssl.SSLError):
                 # In TLS 1.3 a server can refuse the client only after the client's handshake is done.
-                raise _Ended("tls-handshake-failed", f"right after the TLS handshake: {_words(cause)}") from end
+                raise Ended("tls-handshake-failed", f"right after the TLS handshake: {_words(cause)}") from end
             self._odd("ehlo-after-tls-rejected", end.detail)
             return False
         if reply.code != 250:
@@ -359,7 +359,7 @@ class _Dialogue:
                 await self._replies.read()
 
 
-def _aborted(end: _Ended) -> bool:
+def _aborted(end: Ended) -> bool:
     """Tell a connection that was cut in the handshake from one that only took too long."""
     return not isinstance(end.__cause__, TimeoutError)
 

@@ -11,6 +11,7 @@ import typing as t
 
 from ansible_collections.mailsec.dane.plugins.module_utils import _findings
 from ansible_collections.mailsec.dane.plugins.module_utils._findings import Finding, finding
+from ansible_collections.mailsec.dane.plugins.module_utils._injection import Injection
 from ansible_collections.mailsec.dane.plugins.module_utils._matching import MatchResult, diagnose, match
 from ansible_collections.mailsec.dane.plugins.module_utils._printable import printable
 from ansible_collections.mailsec.dane.plugins.module_utils._probe_findings import probe_findings
@@ -24,6 +25,11 @@ if t.TYPE_CHECKING:
     from ansible_collections.mailsec.dane.plugins.module_utils._smtp import Endpoint, Probe
     from ansible_collections.mailsec.dane.plugins.module_utils._survey import Seen
 
+_INJECTIONS: t.Final = {
+    Injection.VULNERABLE: "starttls-command-injection",
+    Injection.INCONCLUSIVE: "starttls-injection-inconclusive",
+}
+
 
 def report(
     seen: t.Sequence[Seen | NotProbed],
@@ -31,11 +37,12 @@ def report(
     records: tuple[TlsaRecord, ...],
     reference_name: str | None,
     now: datetime.datetime,
+    injections: t.Mapping[Endpoint, tuple[Injection, str]],
 ) -> dict[str, list[dict[str, t.Any]]]:
     """Return ``endpoints`` and ``findings`` as the module documents them.
 
     Chains are compared with ``records`` when there are any; ``reference_name`` (None: the host) is the name that
-    DANE-TA wants in the certificate. ``now`` is aware.
+    DANE-TA wants in the certificate. ``now`` is aware. ``injections`` has the endpoints where that was tried.
     """
     usable = any(record.unusable_reason() is None for record in records)
     endpoints: list[dict[str, t.Any]] = []
@@ -50,6 +57,10 @@ def report(
             continue
         shown = _endpoint(entry.host, entry.probe)
         endpoints.append(shown)
+        tried = injections.get(entry.probe.endpoint)
+        shown["injection"] = tried[0].value if tried else None
+        if tried and tried[0] in _INJECTIONS:
+            findings.append(finding(_INJECTIONS[tried[0]], str(entry.probe.endpoint), tried[1]))
         if not _lacks_key_type(entry.probe, reached):
             findings += probe_findings(entry.probe, usable)
         if records and entry.probe.outcome == "tls":

@@ -441,6 +441,19 @@ hosts:
         banner:
           description: Text of the greeting.
           type: str
+        ehlo_host:
+          description: First line of the reply to EHLO.
+          type: str
+          sample: mx.example.nl
+        ehlo:
+          description: Its other lines, before TLS, keywords in upper case.
+          type: list
+          elements: str
+          sample: [PIPELINING, STARTTLS]
+        oddities:
+          description: Codes of what was odd on the way; each is a finding, too.
+          type: list
+          elements: str
         tls_version:
           description: Version of TLS.
           type: str

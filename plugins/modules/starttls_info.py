@@ -79,6 +79,13 @@ options:
       - Number of addresses that are probed at the same time.
     type: int
     default: 32
+  injection:
+    description:
+      - Whether to try if the server executes inside TLS what came in the clear behind STARTTLS (CVE-2011-0411). That
+        takes three more connections to each address, and a few seconds. NOOP and EHLO are tried, which do no harm.
+      - Do this to your own servers only.
+    type: bool
+    default: false
   tlsa:
     description:
       - TLSA records to compare the chains with, in presentation format, for instance V(3 1 1 8755cd...).
@@ -181,6 +188,12 @@ endpoints:
       description: Codes of the findings about what was odd on the way.
       type: list
       elements: str
+    injection:
+      description:
+        - V(vulnerable) when the server executes inside TLS what came in the clear, V(not-detected), or V(inconclusive) when
+          that could not be tried. Null without O(injection).
+      type: str
+      sample: not-detected
     seconds:
       description: How long the probe took.
       type: float
@@ -306,9 +319,10 @@ import typing as t
 from ansible.module_utils.basic import AnsibleModule, missing_required_lib
 
 from ansible_collections.mailsec.dane.plugins.module_utils._deps import missing
-from ansible_collections.mailsec.dane.plugins.module_utils._smtp import Limits
+from ansible_collections.mailsec.dane.plugins.module_utils._injection import Injection, try_all
+from ansible_collections.mailsec.dane.plugins.module_utils._smtp import Endpoint, Limits
 from ansible_collections.mailsec.dane.plugins.module_utils._starttls_report import report
-from ansible_collections.mailsec.dane.plugins.module_utils._survey import Wish, survey
+from ansible_collections.mailsec.dane.plugins.module_utils._survey import Seen, Wish, survey
 from ansible_collections.mailsec.dane.plugins.module_utils._tlsa import TlsaRecord, host_name
 
 
@@ -359,8 +373,13 @@ def gather(params: dict[str, t.Any]) -> dict[str, t.Any]:
     limits = Limits(total=params["timeout"], greeting=max(Limits.greeting, params["timeout"] / 2))
     ehlo_name = params["ehlo_name"] or socket.gethostname()
     seen = asyncio.run(survey(wishes, params["port"], ehlo_name, limits, params["concurrency"]))
+    injections: dict[Endpoint, tuple[Injection, str]] = {}
+    if params["injection"]:
+        probes = [entry.probe for entry in seen if isinstance(entry, Seen)]
+        named = {probe.endpoint: probe.server_name for probe in reversed(probes)}
+        injections = asyncio.run(try_all(named, ehlo_name, limits, params["concurrency"]))
     name = host_name(params["server_name"]) if params["server_name"] else None
-    return {**report(seen, params["port"], records, name, datetime.datetime.now(datetime.UTC))}
+    return {**report(seen, params["port"], records, name, datetime.datetime.now(datetime.UTC), injections)}
 
 
 def main() -> None:
@@ -381,6 +400,7 @@ def main() -> None:
             "ehlo_name": {"type": "str"},
             "timeout": {"type": "float", "default": 30},
             "concurrency": {"type": "int", "default": 32},
+            "injection": {"type": "bool", "default": False},
             "tlsa": {"type": "list", "elements": "str"},
         },
         supports_check_mode=True,

@@ -32,8 +32,9 @@ class Behaviour:
     the same as ``ehlo`` without STARTTLS). ``after_ready`` goes out in one segment with the reply to STARTTLS.
     At the named stage (see STAGES) the server: closes (``close_at``), sends a reset (``reset_at``), says nothing
     any more (``stall_at``), sends one byte per ``drip_seconds`` (``drip_at``), repeats a line for ever
-    (``flood_at`` with ``flood``). ``raw_handshake`` is sent in answer to the ClientHello instead of TLS;
-    ``handshake_bytes`` closes the connection after that many bytes of its own handshake.
+    (``flood_at`` with ``flood``). What a client sends in the clear behind STARTTLS is ``dropped``, or executed
+    ``inside`` TLS or in the ``clear`` (``behind_starttls``). ``raw_handshake`` is sent in answer to the ClientHello
+    instead of TLS; ``handshake_bytes`` closes the connection after that many bytes of its own handshake.
     """
 
     greeting: bytes = b"220 mx.example.nl ESMTP\r\n"
@@ -50,6 +51,7 @@ class Behaviour:
     drip_seconds: float = 0.05
     flood_at: str = ""
     flood: bytes = b"250-more\r\n"
+    behind_starttls: str = "dropped"
     raw_handshake: bytes | None = None
     handshake_bytes: int | None = None
 
@@ -161,8 +163,12 @@ class _Connection:
                 await self._say("helo", behaviour.helo)
             elif verb == "STARTTLS" and not inside:
                 await self._say("starttls", behaviour.starttls + behaviour.after_ready)
+                if self._buffer and behaviour.behind_starttls == "clear":
+                    continue
                 if behaviour.starttls.startswith(b"220"):
                     await self._shake_hands()
+            elif verb == "NOOP":
+                await self._send(b"250 2.0.0 Ok\r\n")
             elif verb == "QUIT":
                 await self._say("quit", behaviour.quit)
                 return
@@ -201,7 +207,8 @@ class _Connection:
 
     async def _shake_hands(self) -> None:
         # All that came before the ClientHello is dropped, as RFC 3207 section 4.2 asks.
-        self._buffer = b""
+        if self._behaviour.behind_starttls != "inside":
+            self._buffer = b""
         hello = await self._reader.read(65536)
         await self._strike("handshake")
         if self._behaviour.raw_handshake is not None:

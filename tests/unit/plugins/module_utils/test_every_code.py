@@ -39,9 +39,6 @@ HERE = pathlib.Path(__file__).resolve()
 
 #: Code -> why no test raises it.
 NOT_YET = {
-    "ehlo-keywords-differ": "two places have to be compared for it",
-    "starttls-command-injection": "no probe tries it",
-    "starttls-not-for-all-clients": "two places have to be compared for it",
     "dane-required-absent": "nothing tells the audit which senders insist on DANE",
     "next-unaged": "what is published for how long is known to rotations, which say it in words of their own",
     "next-unproven": "whether the next key is held is known to rotations, which say it in words of their own",

@@ -17,6 +17,7 @@ from ansible.module_utils.testing import patch_module_args
 from support.credentials import Credentials, ecdsa, rsa_self_signed, server_context
 from support.smtp_responder import Behaviour, Responder, running
 
+from ansible_collections.mailsec.dane.plugins.module_utils import _injection
 from ansible_collections.mailsec.dane.plugins.module_utils._catalogue import CATALOGUE
 from ansible_collections.mailsec.dane.plugins.module_utils._tlsa import compute
 from ansible_collections.mailsec.dane.plugins.module_utils._x509 import load_der
@@ -163,6 +164,27 @@ def test_old_tls_is_a_finding(call: Call) -> None:
     with running(server := Responder(context)):
         result = call(**LOOPBACK, port=server.port)
     assert (result["endpoints"][0]["tls_version"], codes(result)) == ("TLSv1.1", ["tls-version-too-old"])
+
+
+@pytest.mark.parametrize(
+    ("behaviour", "told", "code"),
+    [
+        (Behaviour(), "not-detected", None),
+        (Behaviour(behind_starttls="inside"), "vulnerable", "starttls-command-injection"),
+        (Behaviour(starttls=b"454 4.7.0 not now\r\n"), "inconclusive", "starttls-injection-inconclusive"),
+    ],
+)
+def test_commands_behind_starttls_are_tried_when_that_is_wanted(
+    call: Call, monkeypatch: pytest.MonkeyPatch, behaviour: Behaviour, told: str, code: str | None
+) -> None:
+    monkeypatch.setattr(_injection, "_LISTEN_SECONDS", 0.5)
+    with running(server := Responder(server_context(EC), behaviour)):
+        without = call(**LOOPBACK, port=server.port)
+        tried = call(**LOOPBACK, port=server.port, injection=True, sni=["with", "without"])
+    assert [endpoint["injection"] for endpoint in without["endpoints"]] == [None]
+    assert [endpoint["injection"] for endpoint in tried["endpoints"]] == [told, told]
+    found = [one for one in codes(tried) if "injection" in one]
+    assert found == ([code] if code else [])
 
 
 def test_several_servers_in_the_order_given(call: Call) -> None:

@@ -1,0 +1,77 @@
+# Copyright: (c) 2026, mailsec.dane contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What runs inside the network namespaces of these tests: a mail server, a transparent proxy, a probe."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[3]
+sys.path[:0] = [str(ROOT / "tests" / "unit"), str(ROOT / ".cache" / "collections")]
+
+from support.credentials import ecdsa, server_context  # noqa: E402 - found through the path above
+from support.smtp_responder import Responder  # noqa: E402
+
+from ansible_collections.mailsec.dane.plugins.modules import starttls_info  # noqa: E402
+
+
+async def serve(address: str) -> None:
+    async with Responder(server_context(ecdsa("mx.example.nl")), address=address, port=25):
+        print("ready", flush=True)
+        await asyncio.Event().wait()
+
+
+def removed(line: bytes) -> bytes:
+    return b"" if line.upper().startswith(b"250-STARTTLS") else line
+
+
+def masked(line: bytes) -> bytes:
+    return b"250-XXXXXXXA\r\n" if line.upper().startswith(b"250-STARTTLS") else line
+
+
+async def proxy(address: str, how: str) -> None:
+    """Answer for ``address`` and pass on to it, line by line, as inspecting firewalls do."""
+    change = {"remove": removed, "mask": masked, "pass": bytes}[how]
+
+    async def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        behind, onward = await asyncio.open_connection(address, 25)
+
+        async def commands() -> None:
+            while data := await reader.read(65536):
+                onward.write(data)
+            onward.close()
+
+        async def replies() -> None:
+            if how == "pass":
+                while data := await behind.read(65536):
+                    writer.write(data)
+            while line := await behind.readline():
+                writer.write(change(line))
+            writer.close()
+
+        await asyncio.gather(commands(), replies(), return_exceptions=True)
+
+    server = await asyncio.start_server(accept, address, 25)
+    print("ready", flush=True)
+    await server.serve_forever()
+
+
+def probe(address: str) -> None:
+    options = {
+        "host": ["mx.example.nl"], "address": [address], "port": 25, "server_name": None, "sni": ["with"],
+        "key_type": ["any"], "ehlo_name": "probe.example", "timeout": 20, "concurrency": 1, "tlsa": None,
+        "injection": False,
+    }  # fmt: skip
+    print(json.dumps(starttls_info.gather(options)))
+
+
+if __name__ == "__main__":
+    if sys.argv[1] == "serve":
+        asyncio.run(serve(sys.argv[2]))
+    elif sys.argv[1] == "proxy":
+        asyncio.run(proxy(sys.argv[2], sys.argv[3]))
+    else:
+        probe(sys.argv[2])
