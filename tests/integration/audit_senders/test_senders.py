@@ -115,6 +115,7 @@ class Said:
     audit: dict[str, dict[str, str]]
     postfix: dict[str, str]
     exim: dict[str, str]
+    injection: str
 
 
 @pytest.fixture(scope="module")
@@ -123,7 +124,7 @@ def said(tmp_path_factory: pytest.TempPathFactory, machine: None) -> Iterator[Sa
     lab.playbook(lab_state="absent")
     lab.playbook()
     audit = audited(lab, tmp_path_factory.mktemp("audit") / "audit.json")
-    yield Said(audit, said_by_postfix(lab), said_by_exim(lab))
+    yield Said(audit, said_by_postfix(lab), said_by_exim(lab), injection(lab))
     lab.playbook(lab_state="absent")
 
 
@@ -145,6 +146,16 @@ def audited(lab: Lab, kept: Path) -> dict[str, dict[str, str]]:
         asked = domain["authorities"]["servers"]
         assert [(one["udp"], one["tcp"]) for one in asked] == [("served", "served")], domain["authorities"]
     return found
+
+
+def injection(lab: Lab) -> str:
+    """What Postfix makes of commands behind STARTTLS, as a user would ask for it."""
+    arguments = json.dumps({"host": ["198.51.100.20"], "injection": True})
+    ansible = str(Path(sys.executable).with_name("ansible"))
+    module = ("vantage", "-m", "mailsec.dane.starttls_info", "-a", arguments)
+    done = run(ansible, "-i", lab.directory / "inventory.yml", *module)
+    found = re.search(r"injection.*(not-detected|vulnerable|inconclusive)", done.stdout)
+    return found[1] if found else done.stdout
 
 
 def said_by_exim(lab: Lab) -> dict[str, str]:
@@ -195,3 +206,7 @@ def test_b05_the_audit_says_what_postfix_does(said: Said, domain: str) -> None:
 @pytest.mark.parametrize("domain", EXPECTED)
 def test_b05_the_audit_says_what_exim_does(said: Said, domain: str) -> None:
     assert (said.audit[domain]["exim"], said.exim[domain]) == (OF_EXIM[domain], IN_LOG[OF_EXIM[domain]])
+
+
+def test_b05_postfix_executes_nothing_that_came_in_the_clear(said: Said) -> None:
+    assert said.injection == "not-detected"
