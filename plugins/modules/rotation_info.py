@@ -17,7 +17,7 @@ description:
     RV(content) and brought to its end by whichever run comes next.
   - Changes nothing. RV(content) has to be stored with M(mailsec.dane.rotation_journal) before the step is carried out.
 author:
-  - mailsec.dane contributors
+  - mailsec.dane contributors (!UNKNOWN)
 extends_documentation_fragment:
   - mailsec.dane.attributes
   - mailsec.dane.attributes.info_module

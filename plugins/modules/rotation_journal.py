@@ -17,7 +17,7 @@ description:
     had just been changed. Only a journal of a newer version of this collection is one.
   - Needs nothing but Python's standard library.
 author:
-  - mailsec.dane contributors
+  - mailsec.dane contributors (!UNKNOWN)
 extends_documentation_fragment:
   - mailsec.dane.attributes
 attributes:
