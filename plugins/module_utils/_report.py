@@ -116,9 +116,9 @@ def _zone(look: ZoneView | None) -> dict[str, t.Any] | None:
         "type": look.rdtype,
         "zone": look.zone,
         "fault": look.fault,
-        "name_servers": list(look.delegation.child),
-        "parent_name_servers": list(look.delegation.parent),
-        "notes": list(look.delegation.notes),
+        "name_servers": sorted(look.delegation.child),
+        "parent_name_servers": sorted(look.delegation.parent),
+        "notes": sorted(look.delegation.notes),
         "unseen": [{"server": name, "why": why} for name, why in look.unseen],
         "servers": [_server(view) for view in look.views],
     }

@@ -47,7 +47,10 @@ def host_findings(host: HostVerdict, now: datetime.datetime) -> tuple[Finding, .
     found += _difference_findings((*observation.dns.address_answers, *(a for _c, a in observation.dns.tlsa_answers)))
     found += _rrset_findings(host)
     found += _sibling_findings(host)
-    found += zone_findings(observation.zone, now) if observation.zone else ()
+    if observation.zone:
+        dns = observation.dns
+        here = dns.canonical_name == dns.host and dns.reason in ("address-insecure", "tlsa-insecure")
+        found += zone_findings(observation.zone, now, here)
     found += [finding(code, f"{host.host} [{address}]", "not probed") for address, code in host.observation.not_probed]
     obliged = host.usable and host.observation.dns.policy is Policy.DANE
     named = {
@@ -78,7 +81,9 @@ def domain_findings(domain: DomainVerdict, now: datetime.datetime) -> tuple[Find
         found.append(finding("mx-too-many", name, f"{mx.left_out} MX hosts were left out", f"at most {MAX_HOSTS}"))
     found += _difference_findings((mx.answer,))
     found += _coverage_findings(domain)
-    found += zone_findings(domain.zone, now) if domain.zone else ()
+    if domain.zone:
+        insecure = mx.answer.security is Security.INSECURE and not mx.answer.aliases
+        found += zone_findings(domain.zone, now, insecure)
     for host in domain.hosts:
         found += host_findings(host, now)
     return _findings.sort(found)

@@ -28,8 +28,11 @@ _CODES: t.Final[t.Mapping[Status, str]] = {
 _SHOWN: t.Final = 200
 
 
-def zone_findings(look: ZoneView, now: datetime.datetime) -> tuple[Finding, ...]:
-    """Return the findings about the servers of one zone at ``now`` (aware), worst first."""
+def zone_findings(look: ZoneView, now: datetime.datetime, insecure: bool = False) -> tuple[Finding, ...]:
+    """Return the findings about the servers of one zone at ``now`` (aware), worst first.
+
+    ``insecure``: what is served there was found to be so, without any doubt and without aliases.
+    """
     subject = f"{look.rdtype} {look.owner}"
     found = [finding("ns-unseen", subject, look.fault)] if look.fault else []
     found += [finding("ns-unseen", name, why) for name, why in look.unseen]
@@ -42,6 +45,7 @@ def zone_findings(look: ZoneView, now: datetime.datetime) -> tuple[Finding, ...]
         found += _server_findings(look, view, silent)
         found += _signature_findings(look, view, now)
     found += _divergence(look, subject)
+    found += _why_insecure(look) if insecure else []
     return _findings.sort(found)
 
 
@@ -91,12 +95,23 @@ def _signature_findings(look: ZoneView, view: ServerView, now: datetime.datetime
     return []
 
 
+def _why_insecure(look: ZoneView) -> list[Finding]:
+    answers = [said for view in look.views if (said := _answer(view)).status in (Status.SERVED, Status.ABSENT)]
+    if not answers or look.zone is None:
+        return []
+    if any(said.signatures for said in answers):
+        evidence = "the zone is signed, but no DS record in its parent zone, or further up, vouches for its keys"
+        return [finding("zone-no-ds", look.zone or ".", evidence)]
+    return [finding("zone-unsigned", look.zone or ".", "no name server has a signature to show")]
+
+
 def _divergence(look: ZoneView, subject: str) -> list[Finding]:
     """Different answers now, or different versions of the zone that happen to agree about this RRset."""
     groups: dict[str, list[str]] = {}
     contents: set[tuple[object, ...]] = set()
     for view in look.views:
-        for said, how in ((view.udp, ""), (view.tcp, " over TCP")):
+        alike = _shown(view.udp) == _shown(view.tcp)
+        for said, how in ((view.udp, ""), *(() if alike else ((view.tcp, " over TCP"),))):
             if said.is_answer:
                 groups.setdefault(_shown(said), []).append(f"{view.server}{how}")
                 contents.add((said.status, said.detail, said.records, bool(said.signatures)))

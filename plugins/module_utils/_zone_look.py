@@ -143,9 +143,10 @@ class ZoneLook:
         if zone not in self._zones:
             self._zones[zone] = asyncio.ensure_future(self._delegation(zone))
         delegation, fault = await asyncio.shield(self._zones[zone])
-        unseen = list(delegation.unresolved)
+        unseen = sorted(delegation.unresolved)
         servers: list[NameServer] = []
-        for server in delegation.servers:
+        # Name servers turn the order of their answers, and a result that is the same shall look the same.
+        for server in sorted(delegation.servers, key=str):
             if self._may_ask(server.address):
                 servers.append(server)
             else:

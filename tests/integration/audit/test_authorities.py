@@ -76,7 +76,10 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[World, int
             "old": {"days": -2},
         }
         second = [dataclasses.replace(one, **changes.get(name, {})) for name, one in both.items()]  # type: ignore[arg-type]
-        first = [top, *both.values(), *alone, zone("unserved", port, EE, TA)]
+        open_to_all = [
+            zone("nods", port, EE, TA, also="", listed=False), zone("plain", port, EE, TA, also="", signed=False)
+        ]
+        first = [top, *open_to_all, *both.values(), *alone, zone("unserved", port, EE, TA)]
         with contextlib.ExitStack() as stack:
             directory: Path = tmp_path_factory.mktemp("dns")
             world = stack.enter_context(World(directory, first, second=second))
@@ -117,6 +120,14 @@ def test_f11_each_fault_of_a_name_server_is_named_and_nothing_else(seen: dict[st
     assert {result["verdict"] for result in seen.values()} == {"protected"}
 
 
+@pytest.mark.parametrize(("domain", "code"), [("nods.nl", "zone-no-ds"), ("plain.nl", "zone-unsigned")])
+def test_c22_why_a_zone_is_insecure(ask: functools.partial[dict[str, object]], domain: str, code: str) -> None:
+    found = ask(domains=[domain])["domains"][0]["findings"]  # type: ignore[index]
+    expected = {"mx-insecure", "address-insecure", "certificate-name-mismatch", code}
+    assert {entry["code"] for entry in found} == expected
+    assert {entry["subject"] for entry in found if entry["code"] == code} == {domain}
+
+
 def test_f11_what_each_address_said_is_returned(seen: dict[str, dict[str, object]]) -> None:
     stale = seen["stale.nl"]["hosts"][0]["authorities"]  # type: ignore[index]
     assert stale["zone"] == "stale.nl"
@@ -137,3 +148,8 @@ def test_without_special_use_no_name_server_on_loopback_is_asked(ask: functools.
     assert found["authorities"]["servers"] == []
     assert {one["server"] for one in found["authorities"]["unseen"]} and found["authorities"]["fault"]
     assert "ns-unseen" in {entry["code"] for entry in found["findings"]}
+
+
+def test_the_results_are_the_same_the_next_time(ask: functools.partial[dict[str, object]]) -> None:
+    wanted = ["stale.nl", "behind.nl", "lame.nl"]
+    assert ask(domains=wanted) == ask(domains=wanted)

@@ -49,8 +49,6 @@ NOT_YET = {
     "ta-set-incomplete": "there is no table of public CAs to compare with",
     "tlsa-leftover": "a record without a chain may be the next key: only a rotation's journal can tell",
     "tlsa-stale-after-renewal": "that a record once matched is known to a rotation's journal only; it is tlsa-no-match",
-    "zone-no-ds": "who says so is dnssec_info, by the reason of a look-up",
-    "zone-unsigned": "who says so is dnssec_info, by the reason of a look-up",
 }
 
 
