@@ -467,9 +467,11 @@ class Files:
 
         Returns whether ``live/keychain.pem`` changes. FilesError when there is nothing to deploy, it does not serve,
         its key or its issuer's key is another than the live one and ``new_key`` or ``new_issuer`` does not allow
-        that, or its public key has another digest than ``planned``.
+        that, or its public key has another digest than ``planned``. A planned key also takes the place of one that
+        something else made live.
         """
-        self.settle()
+        if planned is None:
+            self.settle()
         key, chain = self.key(slot), self.chain(slot)
         if key is None or chain is None:
             lacks = "key.pem" if key is None else "chain.pem"

@@ -211,7 +211,9 @@ class _Decision:
         next_keys: tuple[TlsaRecord, ...] = ()
         if choice.slot != "next" and following and following.key not in {live.key, *stolen}:
             next_keys = (following.key,)
-        rest = [self.chains[slot] for slot in ("live", "previous") if slot in self.chains]
+        # What another program put into these places is nothing to return to.
+        planned = {choice.goal.from_key, choice.goal.to_key} if choice.goal else {live.key.to_text()}
+        rest = [chain for slot in ("live", "previous") if (chain := self.chains.get(slot))]
         exposure = wanted.exposure
         if revoked and exposure is None and live.key not in stolen:
             # The stolen key is served no more: from here on there is nothing to choose, only to wait.
@@ -225,7 +227,9 @@ class _Decision:
             ttl=wanted.ttl,
             revoked=revoked,
             exposure=exposure,
-            fallback=tuple(chain for chain in rest if chain.key not in stolen),
+            fallback=tuple(
+                chain for chain in rest if chain.key not in stolen and chain.key.to_text() in planned
+            ),
             release=wanted.release,
             policy=wanted.policy,
         )

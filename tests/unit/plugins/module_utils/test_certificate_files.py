@@ -295,6 +295,85 @@ def test_an_unplanned_key_is_never_deployed(place: pathlib.Path) -> None:
     }
 
 
+def go_back(path: pathlib.Path) -> None:
+    made = files(path)
+    with made.locked():
+        made.go_back((HOST,))
+
+
+@pytest.mark.parametrize("before", [True, False], ids=["before", "after"])
+def test_b02_the_way_back_ends_on_one_side_wherever_it_is_killed(
+    place: pathlib.Path, monkeypatch: pytest.MonkeyPatch, before: bool
+) -> None:
+    """Going back leaves the former pair live and the other one to come; killed anywhere, the next run settles it."""
+    old = live_key(place)
+    rotate(place)
+    new, number = live_key(place), 0
+    while True:
+        number += 1
+        path = place / str(number)
+        shutil.copytree(place / "dane", path / "dane")
+        with monkeypatch.context() as patched:
+            died = killed_at(patched, number, before)
+            with contextlib.suppress(Killed):
+                go_back(path)
+        assert serves(path)
+        # Settled by whatever comes next, here the role that keeps the key.
+        assert roll_out(path) is not None
+        assert live_key(path) in (old, new) and roll_out(path) == []
+        if not died():
+            break
+    assert live_key(path) == old and number > 4
+    rotate(path)
+    assert live_key(path) == new
+
+
+def test_there_is_no_way_back_to_what_was_not_just_replaced(place: pathlib.Path) -> None:
+    with pytest.raises(FilesError, match="nothing to go back to"):
+        go_back(place)
+    rotate(place)
+    made = files(place)
+    with made.locked():
+        obtain(made, wish(), core.NEXT)
+    with pytest.raises(FilesError, match="was not deployed from there"):
+        go_back(place)
+
+
+def test_f16_only_the_planned_key_is_deployed(place: pathlib.Path) -> None:
+    old, made = live_key(place), files(place)
+    with made.locked():
+        obtain(made, wish(), core.NEXT)
+        with pytest.raises(FilesError, match="is not the one that was planned"):
+            made.deploy(core.NEXT, (HOST,), new_key=True, planned=old)
+        assert live_key(place) == old
+        planned = hashlib.sha256(made.public_key(t.cast("str", made.key(core.NEXT)), "next")).hexdigest()
+        assert made.deploy(core.NEXT, (HOST,), new_key=True, planned=planned) is True
+    assert live_key(place) == planned
+
+
+def test_f16_the_planned_key_takes_the_place_of_an_intruder(place: pathlib.Path) -> None:
+    planned, live = live_key(place), place / "dane/live"
+    rogue = place / "rogue"
+    roll_out(rogue)
+    shutil.copy(rogue / "dane/live/keychain.pem", live)
+    made = files(place)
+    with made.locked():
+        with pytest.raises(FilesError, match="is not the key in use"):
+            made.deploy(core.STAGED, (HOST,), new_key=True)
+        assert made.deploy(core.STAGED, (HOST,), new_key=True, planned=planned) is True
+    assert live_key(place) == planned and roll_out(place) == []
+
+
+def test_f16_another_ca_is_deployed_only_when_that_is_allowed(place: pathlib.Path) -> None:
+    before, made = tree(place), files(place)
+    with made.locked():
+        obtain(made, wish(authority=OTHER), authority=OTHER)
+        with pytest.raises(FilesError, match="issued by another CA .*rotate_ca"):
+            made.deploy(core.STAGED, (HOST,), new_issuer=False)
+        assert tree(place)["dane/live/keychain.pem"] == before["dane/live/keychain.pem"]
+        assert made.deploy(core.STAGED, (HOST,), new_issuer=True) is True
+
+
 def test_a_certificate_of_another_key_is_refused(place: pathlib.Path, tmp_path_factory: pytest.TempPathFactory) -> None:
     """Bad input: certificate without key match."""
     stranger = tmp_path_factory.mktemp("stranger")
