@@ -44,6 +44,10 @@ model: deps ## Search a million states of the rotation planner for one that brea
 zoo: deps ## Judge the zoo of broken zones with our validator and with unbound and delv
 	@$(BIN)/python -m pytest $(if $(ARGS),$(ARGS),tests/zoo)
 
+.PHONY: rehearsal
+rehearsal: deps root ## Rotate on real servers under mail, killed and disturbed at every step (root; ARGS=... for pytest)
+	@$(BIN)/python -m pytest tests/integration/rotation $(ARGS)
+
 .PHONY: docs
 docs: deps ## Build the documentation of modules, filters and roles as web pages
 	@tests/run/docs.sh

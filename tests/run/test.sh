@@ -159,7 +159,7 @@ add_stage "units newest" 1800 bash tests/run/ansible_test.sh units newest
 for suite in tests/integration/*/; do
   suite=$(basename "$suite")
   if compgen -G "tests/integration/$suite/test_*.py" >/dev/null; then
-    add_stage "integration $suite" 1800 "${self[@]}" run_pytest 1 "integration-$suite" "tests/integration/$suite"
+    add_stage "integration $suite" 1800 "${self[@]}" run_pytest 1 "integration-$suite" -m "not long" "tests/integration/$suite"
   fi
 done
 add_stage demo 1800 "${self[@]}" run_demo

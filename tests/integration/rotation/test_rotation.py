@@ -87,6 +87,7 @@ def test_f16_a_renewal_that_keeps_the_key_changes_nothing_in_the_dns(mail: Lab) 
     traffic.is_unharmed()
 
 
+@pytest.mark.long
 def test_b02_killed_after_every_effect_it_converges(mail: Lab) -> None:
     before, ended = served(mail), []
     forget_next(mail)
@@ -106,6 +107,7 @@ def test_b02_killed_after_every_effect_it_converges(mail: Lab) -> None:
     traffic.is_unharmed()
 
 
+@pytest.mark.long
 def test_b02_killed_at_random_moments_it_converges(mail: Lab) -> None:
     before, dice, orphans = served(mail), random.Random(7), []
     with Recorder(mail) as recorder, Traffic(mail) as traffic:
@@ -130,6 +132,7 @@ def test_b02_killed_at_random_moments_it_converges(mail: Lab) -> None:
     traffic.is_unharmed()
 
 
+@pytest.mark.long
 def test_f14_a_record_that_somebody_removes_meanwhile_delays_and_breaks_nothing(mail: Lab) -> None:
     before = served(mail)
     with Recorder(mail) as recorder, Traffic(mail) as traffic:
@@ -144,6 +147,7 @@ def test_f14_a_record_that_somebody_removes_meanwhile_delays_and_breaks_nothing(
     traffic.is_unharmed()
 
 
+@pytest.mark.long
 def test_f14_a_record_of_somebody_else_is_left_alone_until_released(mail: Lab) -> None:
     foreign = f"3 1 1 {'ab' * 32}"
     update(mail, f"update add {OWNER} 5 TLSA {foreign}")
@@ -153,6 +157,7 @@ def test_f14_a_record_of_somebody_else_is_left_alone_until_released(mail: Lab) -
     is_steady(mail)
 
 
+@pytest.mark.long
 def test_f14_nothing_moves_while_a_name_server_is_down(mail: Lab) -> None:
     before = served(mail)
     mail.host("ns2", "systemctl stop knot")
@@ -170,6 +175,7 @@ def test_f14_nothing_moves_while_a_name_server_is_down(mail: Lab) -> None:
     traffic.is_unharmed()
 
 
+@pytest.mark.long
 def test_b03_of_two_controllers_one_waits(mail: Lab) -> None:
     before = served(mail)
     # Older than the age at which either would begin; the outcome of the first is younger.
@@ -182,6 +188,7 @@ def test_b03_of_two_controllers_one_waits(mail: Lab) -> None:
     recorder.is_sound()
 
 
+@pytest.mark.long
 def test_b03_a_lost_journal_costs_only_time(mail: Lab) -> None:
     before = served(mail)
     with Recorder(mail) as recorder, Traffic(mail) as traffic:
@@ -196,6 +203,7 @@ def test_b03_a_lost_journal_costs_only_time(mail: Lab) -> None:
     traffic.is_unharmed()
 
 
+@pytest.mark.long
 def test_f16_a_key_that_nobody_planned_is_never_deployed(mail: Lab) -> None:
     before = served(mail)
     forget_next(mail)
@@ -211,6 +219,7 @@ def test_f16_a_key_that_nobody_planned_is_never_deployed(mail: Lab) -> None:
     is_steady(mail)
 
 
+@pytest.mark.long
 def test_f14_an_address_that_does_not_follow_brings_the_former_certificate_back(mail: Lab) -> None:
     before = served(mail)
     with Traffic(mail) as traffic:
@@ -227,6 +236,7 @@ def test_f14_an_address_that_does_not_follow_brings_the_former_certificate_back(
     traffic.is_unharmed()
 
 
+@pytest.mark.long
 def test_f16_a_key_that_another_program_installed_is_replaced_and_named(mail: Lab) -> None:
     before, names = served(mail), records(mail)
     make = "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 9 -subj /CN=rogue"
@@ -242,6 +252,7 @@ def test_f16_a_key_that_another_program_installed_is_replaced_and_named(mail: La
     is_steady(mail)
 
 
+@pytest.mark.long
 def test_f15_another_ca_comes_in_with_four_records(mail: Lab) -> None:
     before, old = served(mail), issuer(mail)
     refused = play(mail, "mailsec.dane.inbound", check=False, certificate_authority_generation=2)
@@ -258,6 +269,7 @@ def test_f15_another_ca_comes_in_with_four_records(mail: Lab) -> None:
     traffic.is_unharmed()
 
 
+@pytest.mark.long
 def test_f15_a_stolen_key_goes_at_once_when_the_next_one_is_ready(mail: Lab) -> None:
     stolen, coming, ca = served(mail), key(mail, "next"), issuer(mail, 2)
     variables = {"certificate_authority_generation": 2}
@@ -271,6 +283,7 @@ def test_f15_a_stolen_key_goes_at_once_when_the_next_one_is_ready(mail: Lab) -> 
     traffic.is_unharmed()
 
 
+@pytest.mark.long
 def test_f15_without_a_ready_key_the_operator_chooses(mail: Lab) -> None:
     stolen, known = served(mail), key(mail, "next")
     variables = {"certificate_authority_generation": 2, "rotation_stolen": ["current", "next"]}
@@ -286,6 +299,7 @@ def test_f15_without_a_ready_key_the_operator_chooses(mail: Lab) -> None:
     traffic.is_unharmed()
 
 
+@pytest.mark.long
 def test_f15_withdrawal_says_when_tls_is_free(mail: Lab) -> None:
     with Traffic(mail) as traffic:
         run = play(mail, "mailsec.dane.withdraw")
