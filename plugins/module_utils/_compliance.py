@@ -70,6 +70,7 @@ TLSRPT: t.Final[t.Mapping[str, str]] = {
     "dns-timeout": "dnssec-invalid",
     "dnssec-bogus": "dnssec-invalid",
     "ehlo-rejected": "starttls-not-supported",
+    "ns-divergence": "tlsa-invalid",
     "starttls-handshake-reset": "validation-failure",
     "starttls-missing": "starttls-not-supported",
     "starttls-refused": "starttls-not-supported",

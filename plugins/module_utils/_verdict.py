@@ -14,6 +14,7 @@ import dataclasses
 import enum
 import typing as t
 
+from ansible_collections.mailsec.dane.plugins.module_utils._authority import Status
 from ansible_collections.mailsec.dane.plugins.module_utils._discovery import Policy
 from ansible_collections.mailsec.dane.plugins.module_utils._matching import MatchResult, Profile, match
 from ansible_collections.mailsec.dane.plugins.module_utils._smtp import TLS
@@ -197,8 +198,39 @@ class DomainVerdict:
 def judge_host(observation: HostObservation, now: datetime.datetime, mx: MxSet | None = None) -> HostVerdict:
     """Judge one MX host as senders would at ``now`` (aware).
 
-    ``mx`` is the MX RRset that led here; None when the host is looked at by itself.
+    ``mx`` is the MX RRset that led here; None when the host is looked at by itself. Senders whose resolver asks
+    another name server may get other records: the worst case counts, with the reason ``ns-divergence``.
     """
+    verdict = _judge_host(observation, now, mx)
+    profiles = dict(verdict.profiles)
+    for dns in _elsewhere(observation, now):
+        other = _judge_host(dataclasses.replace(observation, dns=dns), now, mx)
+        for profile, (state, _reason) in other.profiles.items():
+            if state.rank < profiles[profile][0].rank:
+                profiles[profile] = state, "ns-divergence"
+    state, reason = _worst(profiles.values())
+    return dataclasses.replace(verdict, state=state, reason=reason, profiles=profiles)
+
+
+def _elsewhere(observation: HostObservation, now: datetime.datetime) -> list[HostDns]:
+    """What the DNS says for those whose resolver asks a name server with other TLSA records than those in force.
+
+    Only what is signed: a validating resolver takes nothing else from a signed zone, and asks the next server.
+    """
+    dns, look = observation.dns, observation.zone
+    if look is None or dns.tlsa is None:
+        return []
+    said = {(one.status, one.records) for view in look.views for one in (view.udp, view.tcp) if one.is_signed(now)}
+    found: list[HostDns] = []
+    for status, records in sorted(said, key=lambda one: (one[0].value, one[1])):
+        if status is Status.SERVED and set(records) != set(dns.tlsa.rdata):
+            found.append(dataclasses.replace(dns, tlsa=dataclasses.replace(dns.tlsa, rdata=records)))
+        elif status is Status.ABSENT:
+            found.append(dataclasses.replace(dns, policy=Policy.OPPORTUNISTIC, reason="tlsa-absent", tlsa=None))
+    return found
+
+
+def _judge_host(observation: HostObservation, now: datetime.datetime, mx: MxSet | None) -> HostVerdict:
     dns = observation.dns
     records, bad = _read(dns.tlsa)
     names = tuple(dict.fromkeys([dns.base_domain or dns.host, *(mx.next_hops if mx else ())]))

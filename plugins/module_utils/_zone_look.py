@@ -66,6 +66,10 @@ class Said:
     ttl: int | None = None
     signatures: tuple[Signature, ...] = ()
 
+    def is_signed(self, now: datetime.datetime) -> bool:
+        """Whether some signature is within its time at ``now`` (aware); whether it is a good one is not known here."""
+        return any(signature.inception <= now <= signature.expiration for signature in self.signatures)
+
     @property
     def is_answer(self) -> bool:
         """Whether it tells what the zone holds: an RRset, an alias, or an authoritative no."""
@@ -220,7 +224,7 @@ def _read(reply: dns.message.QueryMessage | Unanswered, zone: str, owner: str, r
         return Said(Status.LAME, f"does not serve zone {zone or '.'}: its answer is not authoritative")
     here = _of(reply.answer, rdtype, owner)
     if here:
-        records = tuple(sorted(printable(rdata.to_text(), _LONGEST_RDATA) for rdata in here[0]))
+        records = tuple(sorted(_shown(rdata) for rdata in here[0]))
         return Said(Status.SERVED, "", records, here[0].ttl, _signatures(reply.answer, owner, rdtype))
     aliases = _of(reply.answer, "CNAME", owner)
     if aliases:
@@ -228,6 +232,13 @@ def _read(reply: dns.message.QueryMessage | Unanswered, zone: str, owner: str, r
     if _of(reply.authority, "SOA", zone):
         return Said(Status.ABSENT, signatures=_signatures(reply.authority, zone, "SOA"))
     return Said(Status.LAME, f"does not serve zone {zone or '.'}: it answers with neither data nor its SOA record")
+
+
+def _shown(rdata: t.Any) -> str:
+    if rdata.rdtype == dns.rdatatype.TLSA:
+        # The library breaks long data into pieces.
+        return f"{rdata.usage} {rdata.selector} {rdata.mtype} {rdata.cert.hex()}"
+    return printable(rdata.to_text(), _LONGEST_RDATA)
 
 
 def _of(section: c.Iterable[dns.rrset.RRset], rdtype: str, owner: str | None = None) -> list[t.Any]:

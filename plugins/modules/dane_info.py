@@ -103,7 +103,8 @@ options:
       - Whether to ask every address of every authoritative name server for the MX and TLSA records, over UDP and
         TCP. The name servers are those in the NS sets of the zone and of its parent zone.
       - This finds servers that are out of step, that filter questions for TLSA or whose signatures are about to expire.
-        The verdicts are those without it, for they are about what resolvers say at this moment.
+        Where a server has other TLSA records than the resolver says, or signs that there are none, the host is judged
+        by those as well, and the worst counts, with the reason V(ns-divergence).
       - Addresses that the Internet does not route are asked with O(special_use=true) only.
     type: bool
     default: false
@@ -660,6 +661,7 @@ from ansible_collections.mailsec.dane.plugins.module_utils.dnssec._validator imp
 
 if t.TYPE_CHECKING:
     from ansible_collections.mailsec.dane.plugins.module_utils._answer import Resolver
+
 
 def _check(params: dict[str, t.Any]) -> None:
     if not params["domains"] and not params["hosts"]:

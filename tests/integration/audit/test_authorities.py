@@ -38,6 +38,7 @@ EXPECTED = {
     "stale.nl": {("ns-divergence", "critical"), ("ns-divergence", "warning")},
     "behind.nl": {("ns-divergence", "warning")},
     "lost.nl": {("ns-divergence", "critical")},
+    "wrong.nl": {("ns-divergence", "critical")},
     "old.nl": {("rrsig-expired", "critical")},
     "soon.nl": {("rrsig-expiring", "warning")},
     "unserved.nl": {("dns-refused", "error")},
@@ -66,13 +67,14 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[World, int
     with running(mail):
         port = mail.port
         top = Zone("nl.", "".join(f"{name}.nic 300 IN A {address}\n" for name, address in addresses.items()))
-        both = {name: zone(name, port, EE, TA) for name in ("same", "stale", "behind", "lost", "old")}
+        both = {name: zone(name, port, EE, TA) for name in ("same", "stale", "behind", "lost", "wrong", "old")}
         both["soon"] = zone("soon", port, EE, TA, days=0.03)
         alone = [zone(name, port, EE, TA, also=f"{name}.nic.nl.") for name in ("dead", *PROXIES)]
         changes: dict[str, dict[str, object]] = {
             "stale": {"text": zone("stale", port, OTHER, TA).text, "serial": 7},
             "behind": {"serial": 7},
             "lost": {"text": zone("lost", port).text},
+            "wrong": {"text": zone("wrong", port, OTHER).text},
             "old": {"days": -2},
         }
         second = [dataclasses.replace(one, **changes.get(name, {})) for name, one in both.items()]  # type: ignore[arg-type]
@@ -116,8 +118,13 @@ def test_f11_each_fault_of_a_name_server_is_named_and_nothing_else(seen: dict[st
         for domain, result in seen.items()
     }
     assert codes == EXPECTED
-    # What one of the name servers does is no part of what the resolver saw.
-    assert {result["verdict"] for result in seen.values()} == {"protected"}
+    # Senders may ask the other name server, and then mail is lost or can be read.
+    verdicts = {domain: (result["verdict"], result["reason"]) for domain, result in seen.items()}
+    assert verdicts == {
+        **dict.fromkeys(EXPECTED, ("protected", "dane-ok")),
+        "lost.nl": ("unprotected", "ns-divergence"),
+        "wrong.nl": ("degraded", "ns-divergence"),
+    }
 
 
 @pytest.mark.parametrize(("domain", "code"), [("nods.nl", "zone-no-ds"), ("plain.nl", "zone-unsigned")])
