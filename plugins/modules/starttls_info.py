@@ -190,8 +190,8 @@ endpoints:
       elements: str
     injection:
       description:
-        - V(vulnerable) when the server executes inside TLS what came in the clear, V(not-detected), or V(inconclusive) when
-          that could not be tried. Null without O(injection).
+        - V(vulnerable) when the server executes inside TLS what came in the clear, V(not-detected), or V(inconclusive)
+          when that could not be tried. Null without O(injection).
       type: str
       sample: not-detected
     seconds:

@@ -368,7 +368,7 @@ def test_f16_another_ca_is_deployed_only_when_that_is_allowed(place: pathlib.Pat
     before, made = tree(place), files(place)
     with made.locked():
         obtain(made, wish(authority=OTHER), authority=OTHER)
-        with pytest.raises(FilesError, match="issued by another CA .*rotate_ca"):
+        with pytest.raises(FilesError, match=r"issued by another CA .*rotate_ca"):
             made.deploy(core.STAGED, (HOST,), new_issuer=False)
         assert tree(place)["dane/live/keychain.pem"] == before["dane/live/keychain.pem"]
         assert made.deploy(core.STAGED, (HOST,), new_issuer=True) is True
