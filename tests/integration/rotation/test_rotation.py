@@ -36,6 +36,7 @@ from rotation_site import (
 )
 
 STEADY_TASKS = 12
+SITE_TASKS = 25
 OWNER = "_25._tcp.mx1.example.nl"
 KEEP = str(CHECKOUT / "tests/integration/rotation/keep.yml")
 
@@ -149,7 +150,7 @@ def test_f14_a_record_that_somebody_removes_meanwhile_delays_and_breaks_nothing(
 
 @pytest.mark.long
 def test_f14_a_record_of_somebody_else_is_left_alone_until_released(mail: Lab) -> None:
-    foreign = f"3 1 1 {'ab' * 32}"
+    foreign = f"3 1 1 {random.randbytes(32).hex()}"
     update(mail, f"update add {OWNER} 5 TLSA {foreign}")
     run = finish(mail)
     assert foreign in records(mail) and "was not published here and is left alone" in run.text
@@ -311,4 +312,13 @@ def test_f15_withdrawal_says_when_tls_is_free(mail: Lab) -> None:
     counts = traffic.counts()
     assert counts["not sent"] == 0 and counts["sent"] == counts["arrived"], counts
     assert leftovers(mail) == ["mx1--mx1.example.nl.journal"]
-    wait_for(lambda: "DANE is withdrawn" in play(mail, "mailsec.dane.withdraw").text, 60)
+    assert play(mail, "mailsec.dane.withdraw").phases == ["withdrawn"]
+
+
+def test_f20_site_brings_dane_back_with_the_next_key(mail: Lab) -> None:
+    variables = {"site_rotation": True, "certificate_authority_generation": 2}
+    play(mail, "mailsec.dane.site", **variables)
+    # The CA that signed stolen certificates is not believed before those have expired.
+    assert records(mail) == sorted([key(mail, "live"), key(mail, "next")])
+    counts = play(mail, "mailsec.dane.site", **variables).counts()
+    assert counts["changed"] == 0 and counts["ok"] <= SITE_TASKS, counts
