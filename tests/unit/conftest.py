@@ -42,3 +42,7 @@ def _own_warnings() -> None:
     if warnings is not None:
         warnings._global_warnings.clear()
         warnings._global_deprecations.clear()
+    # The test of a filter makes this process a controller, where warnings go to the screen instead of the result.
+    internal = sys.modules.get("ansible.module_utils._internal")
+    if internal is not None:
+        internal.is_controller = False
