@@ -4,8 +4,8 @@
 
 """From what a host holds, remembers and was seen to serve, to the next step of its rotation.
 
-The content of the journal file is ``journal`` (the planner's), ``goal`` (the rotation that was begun) and ``revoked``
-(stolen chains, as PEM). Pure. Private to the collection.
+The content of the journal file is ``journal`` (the planner's), ``goal`` (the rotation that was begun), ``revoked``
+(stolen chains, as PEM) and ``discarded`` (the stolen key whose next key went with it). Pure. Private to the collection.
 """
 
 from __future__ import annotations
@@ -95,7 +95,7 @@ class _Decision:
     ) -> None:
         self.wanted, self.look, self.lock, self.now = wanted, look, lock, now
         self.slots, self.stored = slots, Node(content, "content")
-        self.stored.only("journal", "goal", "revoked")
+        self.stored.only("journal", "goal", "revoked", "discarded")
         self.date = datetime.datetime.fromtimestamp(now.wall, datetime.UTC)
         self.chains = {slot: chain for slot in SLOTS if (chain := self._chain(slots.get(slot) or "", slot))}
         if "live" not in self.chains:
@@ -120,14 +120,17 @@ class _Decision:
         wanted, live = self.wanted, self.chains["live"].key.to_text()
         held = Held(live, self._key("staged"), self._key("next"))
         goal = None if wanted.restart else _rotation_goal.read_goal(self.stored.field("goal"))
-        choice = _rotation_goal.choose(goal, held, wanted.request, wanted.minimum_age, self.now.wall)
-        revoked = self._revoked(choice)
+        gone = self.stored.field("discarded").text("")
+        discard = wanted.request == _rotation_goal.COMPROMISE and "next" in wanted.stolen and gone != live
+        choice = _rotation_goal.choose(goal, held, wanted.request, wanted.minimum_age, self.now.wall, discard)
+        revoked = self._revoked(choice, discard)
         if choice.missing:
             why = "there is none yet, and a rotation needs one"
             return self._aside("generate", f"Generate the next key: {why}.", why, goal, revoked)
         if choice.begins and self.chains["next"].key in {chain.key for chain in revoked.values()}:
             why = "it was stolen together with the key in use"
-            return self._aside("discard", f"Discard the next key: {why}.", why, goal, revoked)
+            past = goal if goal is not None and goal.finished is not None else None
+            return self._aside("discard", f"Discard the next key: {why}.", why, past, revoked, live)
         target = self._target(choice, tuple(revoked.values()))
         views = self.look.endpoints(
             (wanted.base_domain,), self.date, wanted.policy.repeats, wanted.issuer_depths
@@ -149,6 +152,7 @@ class _Decision:
                 "journal": _rollover_data.journal_data(plan.journal),
                 "goal": _rotation_goal.goal_data(reached),
                 "revoked": list(revoked),
+                "discarded": gone,
             },
             "events": _timeline.events_between(journal, plan.journal, plan.step, self.now.wall),
             "slot": choice.slot,
@@ -166,13 +170,20 @@ class _Decision:
         return chain.key.to_text() if chain else ""
 
     def _aside(
-        self, action: str, summary: str, why: str, goal: _rotation_goal.Goal | None, revoked: t.Mapping[str, Chain]
+        self,
+        action: str,
+        summary: str,
+        why: str,
+        goal: _rotation_goal.Goal | None,
+        revoked: t.Mapping[str, Chain],
+        discarded: str | None = None,
     ) -> dict[str, t.Any]:
         """Return a step about files on the host, before there is anything to plan."""
         step: dict[str, t.Any] = {"action": action, "summary": summary, "why": why}
         content = {
             "journal": self.stored.field("journal").value, "goal": _rotation_goal.goal_data(goal),
             "revoked": list(revoked),
+            "discarded": self.stored.field("discarded").text("") if discarded is None else discarded,
         }
         phase = "preparing"
         if self.lock:
@@ -187,7 +198,7 @@ class _Decision:
             "observation": {"authorities": [], "endpoints": []}, "decided": self.now.wall,
         }
 
-    def _revoked(self, choice: Choice) -> dict[str, Chain]:
+    def _revoked(self, choice: Choice, discard: bool) -> dict[str, Chain]:
         """Return the stolen chains that still matter, by their PEM: those remembered, and those reported now."""
         found = {}
         for item in self.stored.field("revoked").items():
@@ -195,10 +206,9 @@ class _Decision:
             if chain and (chain.not_after is None or self.now.wall <= chain.not_after):
                 found[item.text()] = chain
         if self.wanted.request == _rotation_goal.COMPROMISE and (choice.begins or choice.missing):
-            fresh = self.chains["live"].key not in {chain.key for chain in found.values()}
             found[self.slots["live"]] = self.chains["live"]
             # Only the next key of the moment of the report was stolen, not the one made to replace it.
-            if fresh and "next" in self.wanted.stolen and "next" in self.chains:
+            if discard and "next" in self.chains:
                 found[self.slots["next"]] = self.chains["next"]
         return found
 

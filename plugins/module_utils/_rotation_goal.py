@@ -63,16 +63,22 @@ class Choice:
     begins: bool = False
 
 
-def choose(goal: Goal | None, held: Held, request: str, minimum_age: float, now: float) -> Choice:
+def choose(
+    goal: Goal | None, held: Held, request: str, minimum_age: float, now: float, discard: bool = False
+) -> Choice:
     """Return what shall be served. Raises GoalError.
 
-    ``minimum_age``: seconds after a rotation was finished in which no other is begun.
+    ``minimum_age``: seconds after a rotation was finished in which no other is begun. ``discard``: the next key was
+    stolen, too, and is still there. A theft takes the place of a rotation that was begun without knowing of it.
     """
-    if goal is not None and goal.finished is None:
+    news = request == COMPROMISE and (
+        goal is None or goal.request != COMPROMISE or (discard and held.live == goal.from_key)
+    )
+    if goal is not None and goal.finished is None and not news:
         return _continue(goal, held)
     if request not in (NEW_KEY, COMPROMISE):
         return Choice(STAGED, goal)
-    if goal is not None and goal.finished is not None and now - goal.finished < minimum_age:
+    if goal is not None and goal.finished is not None and not news and now - goal.finished < minimum_age:
         age = f"{now - goal.finished:.0f} s"
         note = f"the key in use is the outcome of a rotation that was finished {age} ago; none is begun within"
         return Choice(STAGED, goal, f"{note} {minimum_age:.0f} s of that")

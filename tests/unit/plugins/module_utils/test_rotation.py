@@ -194,6 +194,22 @@ def test_f15_both_keys_stolen_is_a_choice(world: World) -> None:
     assert {_record("leaf"), _record("leaf-0"), CA}.isdisjoint(world.published)
 
 
+def test_f15_a_theft_while_a_rotation_is_under_way(world: World) -> None:
+    world.published = [_record("leaf"), CA]
+    assert world.step(_ask(request="new_key"))["step"]["action"] == "publish"
+    assert world.run(_ask(request="compromise"))[-1] == "choose"
+    assert world.run(_ask(request="compromise", exposure=Exposure.SERVE))[-1] == "done"
+    assert world.served == "leaf-0" and {_record("leaf"), CA}.isdisjoint(world.published)
+
+
+def test_f15_the_next_key_is_found_to_be_stolen_later(world: World) -> None:
+    world.published = [_record("leaf"), CA]
+    assert world.run(_ask(request="compromise"))[-1] == "choose"
+    both = _ask(request="compromise", stolen=("current", "next"), exposure=Exposure.SERVE)
+    assert world.run(both)[-1] == "done" and world.served == "leaf-1"
+    assert {_record("leaf"), _record("leaf-0"), CA}.isdisjoint(world.published)
+
+
 def test_f15_withdrawal(world: World) -> None:
     gone = _ask(request="withdraw")
     actions = world.run(gone)

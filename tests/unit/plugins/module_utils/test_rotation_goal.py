@@ -23,7 +23,7 @@ def test_f13_a_rotation_begins_when_asked_for_and_only_then() -> None:
         assert (begun.slot, begun.goal, begun.begins) == (core.NEXT, Goal(A, B, 100, request), True)
 
 
-@pytest.mark.parametrize("request_", core.REQUESTS)
+@pytest.mark.parametrize("request_", sorted({*core.REQUESTS} - {core.COMPROMISE}))
 def test_f13_every_run_goes_on_with_what_was_begun(request_: str) -> None:
     assert core.choose(OPEN, BEFORE, request_, 0, 150) == core.Choice(core.NEXT, OPEN)
     assert core.choose(OPEN, AFTER, request_, 0, 150) == core.Choice(core.STAGED, OPEN)
@@ -39,6 +39,24 @@ def test_f13_a_young_key_stays() -> None:
     choice = core.choose(DONE, AFTER, core.NEW_KEY, 60, 250)
     assert (choice.slot, choice.goal) == (core.STAGED, DONE) and "50 s ago" in choice.note
     assert core.choose(DONE, AFTER, core.NEW_KEY, 60, 260).goal == Goal(B, C, 260)
+
+
+THEFT = Goal(A, B, 100, core.COMPROMISE)
+
+
+def test_f15_a_theft_takes_the_place_of_a_rotation_that_did_not_know() -> None:
+    assert core.choose(OPEN, BEFORE, core.COMPROMISE, 0, 150).goal == Goal(A, B, 150, core.COMPROMISE)
+    assert core.choose(OPEN, AFTER, core.COMPROMISE, 0, 150).goal == Goal(B, C, 150, core.COMPROMISE)
+    assert core.choose(DONE, AFTER, core.COMPROMISE, 86400, 250).goal == Goal(B, C, 250, core.COMPROMISE)
+
+
+def test_f15_a_theft_that_is_dealt_with_is_dealt_with_once() -> None:
+    for held, slot in ((BEFORE, core.NEXT), (AFTER, core.STAGED)):
+        assert core.choose(THEFT, held, core.COMPROMISE, 0, 150) == core.Choice(slot, THEFT)
+    assert core.choose(THEFT, BEFORE, core.COMPROMISE, 0, 150, discard=True).begins
+    assert core.choose(THEFT, AFTER, core.COMPROMISE, 0, 150, discard=True) == core.Choice(core.STAGED, THEFT)
+    done = Goal(A, B, 100, core.COMPROMISE, 200)
+    assert core.choose(done, AFTER, core.COMPROMISE, 86400, 250).goal == done
 
 
 @pytest.mark.parametrize("following", ["", A])
