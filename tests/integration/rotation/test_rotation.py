@@ -319,6 +319,7 @@ def test_f15_withdrawal_says_when_tls_is_free(mail: Lab) -> None:
     assert play(mail, "mailsec.dane.withdraw").phases == ["withdrawn"]
 
 
+@pytest.mark.long
 def test_f20_site_brings_dane_back_with_the_next_key(mail: Lab) -> None:
     variables = {"site_rotation": True, "certificate_authority_generation": 2}
     play(mail, "mailsec.dane.site", **variables)
