@@ -91,14 +91,27 @@ def test_f20_judgement_of_the_path(secure: Reply, bogus: Reply | None, codes: li
 Answer = t.Callable[[bytes], t.Optional[bytes]]  # noqa: UP045 - pylint reads it at run time
 
 
+def pair(stack: contextlib.ExitStack) -> tuple[socket.socket, socket.socket]:
+    """Sockets for UDP and TCP at one port, which a connection of somebody else may have at the first try."""
+    for _attempt in range(20):
+        udp = stack.enter_context(socket.socket(socket.AF_INET, socket.SOCK_DGRAM))
+        tcp = stack.enter_context(socket.socket())
+        udp.bind(("127.0.0.1", 0))
+        try:
+            tcp.bind(udp.getsockname())
+        except OSError:
+            continue
+        tcp.listen()
+        return udp, tcp
+    raise AssertionError("no port is free for both UDP and TCP")
+
+
 @contextlib.contextmanager
 def server(udp_answer: Answer, tcp_answer: Answer | None = None) -> Iterator[int]:
     """A name server on loopback that answers as the functions say (None: not at all); gives its port."""
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as udp, socket.socket() as tcp:
-        udp.bind(("127.0.0.1", 0))
+    with contextlib.ExitStack() as stack:
+        udp, tcp = pair(stack)
         port = udp.getsockname()[1]
-        tcp.bind(("127.0.0.1", port))
-        tcp.listen()
 
         def serve_udp() -> None:
             query, peer = udp.recvfrom(4096)
@@ -108,7 +121,8 @@ def server(udp_answer: Answer, tcp_answer: Answer | None = None) -> Iterator[int
         def serve_tcp() -> None:
             connection = tcp.accept()[0]
             with connection:
-                query = connection.recv(4096)[2:]
+                stream = connection.makefile("rb")
+                query = stream.read(struct.unpack("!H", stream.read(2))[0])
                 assert tcp_answer
                 connection.sendall(tcp_answer(query) or b"")
 
