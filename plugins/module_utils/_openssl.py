@@ -58,13 +58,14 @@ class Facts:
 
 
 class Openssl:
-    """The openssl command at ``path``, run by ``run``. What it says of one key or certificate is asked once."""
+    """The openssl command at ``path``, run by ``run``. What it says of one key, certificate or chain is asked once."""
 
     def __init__(self, run: Run, path: str) -> None:
         self._run = run
         self._path = path
         self._public_keys: dict[bytes, bytes] = {}
         self._facts: dict[str, Facts] = {}
+        self._verified: set[tuple[tuple[str, ...], tuple[str, ...]]] = set()
 
     def _ask(self, *arguments: str, data: str = "") -> tuple[int, str, str]:
         return self._run([self._path, *arguments], data)
@@ -127,6 +128,9 @@ class Openssl:
         Each certificate must have been issued by the next one, all must be in date, and the leaf must be good for
         a TLS server called each of ``names``. Raises OpensslError naming the certificate or name and the rule.
         """
+        asked = (tuple(chain), tuple(names))
+        if asked in self._verified:
+            return
         with tempfile.TemporaryDirectory() as scratch:
             files = [_write(scratch, f"{number}.pem", text) for number, text in enumerate(chain)]
             own_only = ("-no-CAfile", "-no-CApath", "-no-CAstore", "-partial_chain")
@@ -146,6 +150,7 @@ class Openssl:
                 )  # fmt: skip
                 if code != 0:
                     raise OpensslError(f"the chain does not verify for a mail server {name}: {_reason(out + err)}")
+        self._verified.add(asked)
 
 
 def spki_of(certificate: str) -> bytes:
