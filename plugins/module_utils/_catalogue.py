@@ -50,6 +50,10 @@ CATALOGUE: t.Final[t.Mapping[str, tuple[str, str, str]]] = {
         "warning", "Cisco ASA inspect esmtp",
         "Switch off SMTP inspection on the firewall in front of this server.",
     ),
+    "ca-table-old": (
+        "info", "RFC 7671 section 5.2",
+        "Update the collection: which CAs issue changes several times a year; check them at the CA itself until then.",
+    ),
     "certificate-differs-by-vantage": (
         "error", "RFC 7672 section 2.2",
         "Find out what answers in place of the server: each chain has to match the TLSA records.",
@@ -392,7 +396,7 @@ CATALOGUE: t.Final[t.Mapping[str, tuple[str, str, str]]] = {
     ),
     "ta-issuer-retired": (
         "info", "RFC 7671 section 5.2",
-        "Remove the record of the retired CA when no chain uses it any more.",
+        "Let the chains in use and about to be used decide: once none needs the record, remove it.",
     ),
     "ta-name-mismatch": (
         "critical", "RFC 7672 section 3.2.2",

@@ -45,6 +45,7 @@ INTERNET_NL: t.Final[t.Mapping[str, tuple[str, ...]]] = {
     "starttls-stripped-on-path": ("mail_starttls_tls_available",),
     "ta-chain-expired": ("mail_starttls_dane_valid",),
     "ta-chain-invalid": ("mail_starttls_dane_valid",),
+    "ta-issuer-not-listed": ("mail_starttls_dane_valid",),
     "ta-name-mismatch": ("mail_starttls_cert_domain",),
     "ta-not-in-chain": ("mail_starttls_dane_valid",),
     "tls-compression-enabled": ("mail_starttls_tls_compress",),

@@ -12,12 +12,18 @@ import typing as t
 
 from ansible_collections.mailsec.dane.plugins.module_utils import _findings
 from ansible_collections.mailsec.dane.plugins.module_utils._answer import Outcome, Security
+from ansible_collections.mailsec.dane.plugins.module_utils._ca_findings import (
+    Served,
+    ca_findings,
+    stands_for_siblings,
+)
 from ansible_collections.mailsec.dane.plugins.module_utils._discovery import MAX_ADDRESSES, MAX_HOSTS, Policy
 from ansible_collections.mailsec.dane.plugins.module_utils._findings import Finding, Severity, finding
 from ansible_collections.mailsec.dane.plugins.module_utils._matching import diagnose
 from ansible_collections.mailsec.dane.plugins.module_utils._names import is_partial_wildcard, name_matches
 from ansible_collections.mailsec.dane.plugins.module_utils._printable import printable
 from ansible_collections.mailsec.dane.plugins.module_utils._probe_findings import probe_findings
+from ansible_collections.mailsec.dane.plugins.module_utils._public_cas import PUBLIC_CAS
 from ansible_collections.mailsec.dane.plugins.module_utils._smtp import TLS
 from ansible_collections.mailsec.dane.plugins.module_utils._tlsa import DANE_TA, TlsaRrset, lint, owner_name
 from ansible_collections.mailsec.dane.plugins.module_utils._verdict import HostState
@@ -30,6 +36,7 @@ if t.TYPE_CHECKING:
     from ansible_collections.mailsec.dane.plugins.module_utils._answer import Answer
     from ansible_collections.mailsec.dane.plugins.module_utils._discovery import HostDns
     from ansible_collections.mailsec.dane.plugins.module_utils._matching import RecordMatch
+    from ansible_collections.mailsec.dane.plugins.module_utils._public_cas import CaTable
     from ansible_collections.mailsec.dane.plugins.module_utils._smtp import Probe
     from ansible_collections.mailsec.dane.plugins.module_utils._verdict import (
         DomainVerdict,
@@ -40,12 +47,15 @@ if t.TYPE_CHECKING:
 _EXPIRY_WARNING_DAYS: t.Final = 21
 
 
-def host_findings(host: HostVerdict, now: datetime.datetime) -> tuple[Finding, ...]:
-    """Return what there is to say about one MX host, worst first."""
+def host_findings(host: HostVerdict, now: datetime.datetime, table: CaTable = PUBLIC_CAS) -> tuple[Finding, ...]:
+    """Return what there is to say about one MX host, worst first; ``table`` is what is known of public CAs."""
     observation = host.observation
     found = _dns_findings(observation.dns)
     found += _difference_findings((*observation.dns.address_answers, *(a for _c, a in observation.dns.tlsa_answers)))
     found += _rrset_findings(host)
+    of_cas = _ca_findings(host, now, table)
+    explained = {entry.subject for entry in of_cas if entry.code == "ta-issuer-not-listed"}
+    found += of_cas
     found += _sibling_findings(host)
     if observation.zone:
         dns = observation.dns
@@ -60,15 +70,17 @@ def host_findings(host: HostVerdict, now: datetime.datetime) -> tuple[Finding, .
     }
     for endpoint in host.endpoints:
         found += probe_findings(endpoint.probe, obliged)
-        found += _mismatch_findings(endpoint, named)
-        found += _record_findings(host, endpoint)
+        mismatch = _mismatch_findings(endpoint, named)
+        # There is another way out than to send the CA that the records name.
+        found += [entry for entry in mismatch if entry.code != "ta-not-in-chain" or entry.subject not in explained]
+        found += _record_findings(host, endpoint, table)
         found += _certificate_findings(host, endpoint, now)
     found += _divergence_findings(host)
     return _findings.sort(found)
 
 
-def domain_findings(domain: DomainVerdict, now: datetime.datetime) -> tuple[Finding, ...]:
-    """Return what there is to say about a mail domain and about all of its hosts, worst first."""
+def domain_findings(domain: DomainVerdict, now: datetime.datetime, table: CaTable = PUBLIC_CAS) -> tuple[Finding, ...]:
+    """Return what there is to say about a mail domain and all of its hosts, worst first; for ``table`` see above."""
     mx, name = domain.mx, domain.domain
     found: list[Finding] = []
     if mx.reason and not mx.null:
@@ -85,7 +97,7 @@ def domain_findings(domain: DomainVerdict, now: datetime.datetime) -> tuple[Find
         insecure = mx.answer.security is Security.INSECURE and not mx.answer.aliases
         found += zone_findings(domain.zone, now, insecure)
     for host in domain.hosts:
-        found += host_findings(host, now)
+        found += host_findings(host, now, table)
     return _findings.sort(found)
 
 
@@ -212,6 +224,18 @@ def _rrset_findings(host: HostVerdict) -> list[Finding]:
     return found
 
 
+def _ca_findings(host: HostVerdict, now: datetime.datetime, table: CaTable) -> list[Finding]:
+    tlsa = host.observation.dns.tlsa
+    if tlsa is None:
+        return []
+    served = [
+        Served(str(endpoint.probe.endpoint), endpoint.chain, endpoint.state is HostState.AUTHENTICATED)
+        for endpoint in host.endpoints
+        if endpoint.chain and endpoint.probe.chain_complete
+    ]
+    return ca_findings(tlsa.name, host.records, served, now, table)
+
+
 def _mismatch_findings(endpoint: EndpointVerdict, named: t.Collection[tuple[object, str | None]]) -> list[Finding]:
     """Why senders refuse an endpoint that does speak TLS, or why that cannot be told."""
     probe = endpoint.probe
@@ -237,14 +261,16 @@ def _missed(entry: RecordMatch) -> str:
     return f"{_short(entry.record.to_text())} ({printable(entry.detail, 200) or entry.reason})"
 
 
-def _record_findings(host: HostVerdict, endpoint: EndpointVerdict) -> list[Finding]:
+def _record_findings(host: HostVerdict, endpoint: EndpointVerdict, table: CaTable) -> list[Finding]:
     """Say for each record that did not match what it may be instead, and whether RFC 7671 section 8 holds."""
     if endpoint.result is None or endpoint.state is HostState.UNREACHABLE:
         return []
     found: list[Finding] = []
     for entry in endpoint.result.records:
         explained = diagnose(entry.record, endpoint.chain) if entry.usable and not entry.matched else None
-        if explained is not None:
+        if explained is not None and not (
+            explained.code == "ta-not-in-chain" and stands_for_siblings(entry.record, endpoint.chain, table)
+        ):
             refused = endpoint.state is HostState.REFUSED
             found.append(explained if refused else dataclasses.replace(explained, severity=Severity.WARNING))
     if endpoint.result.authenticated and not endpoint.result.strict:

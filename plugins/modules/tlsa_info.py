@@ -14,6 +14,7 @@ description:
     matching type.
   - The digests are taken of the bytes as they stand in the certificate; nothing is encoded anew.
   - Says what is wrong with the resulting RRset as such, and can check that a private key belongs to the certificate.
+    Records of public CAs are compared with a dated table of those, as it came with the collection.
 author:
   - mailsec.dane contributors (!UNKNOWN)
 extends_documentation_fragment:
@@ -245,13 +246,16 @@ findings:
 
 import base64
 import binascii
+import datetime
 import itertools
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule, missing_required_lib
 
 from ansible_collections.mailsec.dane.plugins.module_utils import _tlsa, _x509
+from ansible_collections.mailsec.dane.plugins.module_utils._ca_findings import ca_findings
 from ansible_collections.mailsec.dane.plugins.module_utils._deps import missing
+from ansible_collections.mailsec.dane.plugins.module_utils._findings import Finding, sort
 from ansible_collections.mailsec.dane.plugins.module_utils._source import key_belongs_to, source_position
 
 _MAX_FILE_BYTES = 16 * 1024 * 1024
@@ -322,6 +326,11 @@ def _describe(position: int, certificate: _x509.Certificate) -> dict[str, t.Any]
     }
 
 
+def _findings(rrset: _tlsa.TlsaRrset) -> tuple[Finding, ...]:
+    now = datetime.datetime.now(datetime.UTC)
+    return sort([*_tlsa.lint(rrset), *ca_findings(rrset.owner, rrset.records, (), now)])
+
+
 def compute(params: dict[str, t.Any]) -> dict[str, t.Any]:
     """Return the result for the module parameters; ValueError with a message for people."""
     chain = _load(params)
@@ -335,7 +344,7 @@ def compute(params: dict[str, t.Any]) -> dict[str, t.Any]:
     result: dict[str, t.Any] = {
         "certificates": [_describe(position, certificate) for position, certificate in enumerate(chain)],
         "records": [{**record.as_dict(), "position": sources[record]} for record in rrset.records],
-        "findings": [found.as_dict() for found in _tlsa.lint(rrset)],
+        "findings": [found.as_dict() for found in _findings(rrset)],
     }
     if owner:
         result.update(owner=owner, zone_lines=list(rrset.zone_lines()))

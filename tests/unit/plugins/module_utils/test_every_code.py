@@ -43,10 +43,6 @@ NOT_YET = {
     "next-unaged": "what is published for how long is known to rotations, which say it in words of their own",
     "next-unproven": "whether the next key is held is known to rotations, which say it in words of their own",
     "sts-dane-conflict": "MTA-STS policies are not fetched",
-    "ta-issuer-not-listed": "there is no table of public CAs to compare with",
-    "ta-issuer-retired": "there is no table of public CAs to compare with",
-    "ta-root-fragile": "there is no table of cross-signed roots to compare with",
-    "ta-set-incomplete": "there is no table of public CAs to compare with",
     "tlsa-leftover": "a record without a chain may be the next key: only a rotation's journal can tell",
     "tlsa-stale-after-renewal": "that a record once matched is known to a rotation's journal only; it is tlsa-no-match",
 }
