@@ -123,7 +123,11 @@ def is_address(name: str) -> bool:
 async def find_mx(resolver: Resolver, domain: str) -> MxSet:
     """Find the MX hosts of ``domain`` (A-labels); raises ValueError when it is no domain name."""
     name = host_name(domain)
-    answer = await resolver.resolve(name, "MX")
+    return mx_set(name, await resolver.resolve(name, "MX"))
+
+
+def mx_set(name: str, answer: Answer) -> MxSet:
+    """Return where ``answer`` to the question for MX sends mail for the domain ``name``."""
     if answer.is_error:
         return MxSet(name, answer, reason=answer.reason)
     if answer.outcome is Outcome.NXDOMAIN:

@@ -14,8 +14,9 @@ import dataclasses
 import enum
 import typing as t
 
+from ansible_collections.mailsec.dane.plugins.module_utils._answer import Outcome
 from ansible_collections.mailsec.dane.plugins.module_utils._authority import Status
-from ansible_collections.mailsec.dane.plugins.module_utils._discovery import Policy
+from ansible_collections.mailsec.dane.plugins.module_utils._discovery import Policy, mx_set
 from ansible_collections.mailsec.dane.plugins.module_utils._matching import MatchResult, Profile, match
 from ansible_collections.mailsec.dane.plugins.module_utils._smtp import TLS
 from ansible_collections.mailsec.dane.plugins.module_utils._tlsa import DANE_TA, TlsaError, TlsaRecord
@@ -338,7 +339,59 @@ def _worst(decisions: t.Iterable[Decision]) -> Decision:
 
 
 def judge_domain(observation: DomainObservation, now: datetime.datetime) -> DomainVerdict:
-    """Judge a mail domain: protected only when its MX RRset is secure and every MX host is (F02)."""
+    """Judge a mail domain: protected only when its MX RRset is secure and every MX host is (F02).
+
+    Senders whose resolver asks another name server may be sent to other hosts: the worst case counts, with the reason
+    ``ns-divergence``. Hosts that stand only there were not examined, so that the best is ``unknown``.
+    """
+    verdict = _judge_domain(observation, now)
+    for mx in _mx_elsewhere(observation, now):
+        state, weakest = _state_elsewhere(mx, verdict.hosts)
+        if state in (DomainState.FAILING, DomainState.NO_MAIL) and verdict.state is not DomainState.FAILING:
+            state = DomainState.DEGRADED  # the others still get it through
+        if state.rank < verdict.state.rank:
+            verdict = dataclasses.replace(verdict, state=state, reason="ns-divergence", weakest=weakest)
+    return verdict
+
+
+def _mx_elsewhere(observation: DomainObservation, now: datetime.datetime) -> list[MxSet | None]:
+    """Where name servers that do not have the MX RRset in force send mail; None for an alias, which is not followed.
+
+    Only what is signed, as for TLSA records. Where nothing is, the domain is unprotected anyway.
+    """
+    mx, look = observation.mx, observation.zone
+    if look is None or mx.answer.is_error or not mx.is_secure:
+        return []
+    found: dict[frozenset[str] | None, MxSet | None] = {}
+    for said in (one for view in look.views for one in (view.udp, view.tcp)):
+        if said.status is Status.ALIAS:
+            found[None] = None
+        elif said.status in (Status.SERVED, Status.ABSENT) and said.is_signed(now):
+            outcome = Outcome.DATA if said.records else Outcome.NODATA
+            other = mx_set(mx.domain, dataclasses.replace(mx.answer, outcome=outcome, rdata=said.records))
+            found[frozenset(host.name for host in other.hosts)] = other
+    found.pop(frozenset(host.name for host in mx.hosts), None)
+    return list(found.values())
+
+
+def _state_elsewhere(mx: MxSet | None, hosts: t.Sequence[HostVerdict]) -> tuple[DomainState, str | None]:
+    if mx is None:
+        return DomainState.UNKNOWN, None
+    if mx.null:
+        return DomainState.NO_MAIL, None
+    seen = [host for host in hosts if host.host in {one.name for one in mx.hosts}]
+    unseen = len(seen) < len(mx.hosts)
+    if not seen:
+        return DomainState.UNKNOWN, mx.hosts[0].name
+    state, _reason, weakest = _domain_state(mx, seen)
+    if unseen and state is DomainState.FAILING:
+        return DomainState.DEGRADED, weakest
+    if unseen and state.rank > DomainState.UNKNOWN.rank:
+        return DomainState.UNKNOWN, next(one.name for one in mx.hosts if one.name not in {host.host for host in seen})
+    return state, weakest
+
+
+def _judge_domain(observation: DomainObservation, now: datetime.datetime) -> DomainVerdict:
     mx = observation.mx
     if mx.null:
         return DomainVerdict(mx, DomainState.NO_MAIL, mx.reason, None, zone=observation.zone)

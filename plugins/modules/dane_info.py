@@ -104,7 +104,8 @@ options:
         TCP. The name servers are those in the NS sets of the zone and of its parent zone.
       - This finds servers that are out of step, that filter questions for TLSA or whose signatures are about to expire.
         Where a server has other TLSA records than the resolver says, or signs that there are none, the host is judged
-        by those as well, and the worst counts, with the reason V(ns-divergence).
+        by those as well, and the worst counts, with the reason V(ns-divergence). So it is with other MX records; MX
+        hosts that the resolver does not know of are not probed, and make the verdict V(unknown) at best.
       - Addresses that the Internet does not route are asked with O(special_use=true) only.
     type: bool
     default: false

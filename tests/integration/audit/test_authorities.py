@@ -39,6 +39,7 @@ EXPECTED = {
     "behind.nl": {("ns-divergence", "warning")},
     "lost.nl": {("ns-divergence", "critical")},
     "wrong.nl": {("ns-divergence", "critical")},
+    "mxmore.nl": {("ns-divergence", "critical")},
     "old.nl": {("rrsig-expired", "critical")},
     "soon.nl": {("rrsig-expiring", "warning")},
     "unserved.nl": {("dns-refused", "error")},
@@ -67,7 +68,8 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[World, int
     with running(mail):
         port = mail.port
         top = Zone("nl.", "".join(f"{name}.nic 300 IN A {address}\n" for name, address in addresses.items()))
-        both = {name: zone(name, port, EE, TA) for name in ("same", "stale", "behind", "lost", "wrong", "old")}
+        names = ("same", "stale", "behind", "lost", "wrong", "old", "mxmore")
+        both = {name: zone(name, port, EE, TA) for name in names}
         both["soon"] = zone("soon", port, EE, TA, days=0.03)
         alone = [zone(name, port, EE, TA, also=f"{name}.nic.nl.") for name in ("dead", *PROXIES)]
         changes: dict[str, dict[str, object]] = {
@@ -76,6 +78,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[World, int
             "lost": {"text": zone("lost", port).text},
             "wrong": {"text": zone("wrong", port, OTHER).text},
             "old": {"days": -2},
+            "mxmore": {"text": f"{both['mxmore'].text}@ 300 IN MX 20 elsewhere.example.\n"},
         }
         second = [dataclasses.replace(one, **changes.get(name, {})) for name, one in both.items()]  # type: ignore[arg-type]
         open_to_all = [
@@ -124,6 +127,7 @@ def test_f11_each_fault_of_a_name_server_is_named_and_nothing_else(seen: dict[st
         **dict.fromkeys(EXPECTED, ("protected", "dane-ok")),
         "lost.nl": ("unprotected", "ns-divergence"),
         "wrong.nl": ("degraded", "ns-divergence"),
+        "mxmore.nl": ("unknown", "ns-divergence"),
     }
 
 

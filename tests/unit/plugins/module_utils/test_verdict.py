@@ -18,9 +18,11 @@ from support import credentials
 from support.memory_dns import INSECURE, SECURE, MemoryDns
 
 from ansible_collections.mailsec.dane.plugins.module_utils._answer import Outcome
+from ansible_collections.mailsec.dane.plugins.module_utils._authority import Signature, Status
 from ansible_collections.mailsec.dane.plugins.module_utils._catalogue import CATALOGUE
 from ansible_collections.mailsec.dane.plugins.module_utils._compliance import INTERNET_NL, TLSRPT
 from ansible_collections.mailsec.dane.plugins.module_utils._discovery import MxSet, find_mx, locate
+from ansible_collections.mailsec.dane.plugins.module_utils._dns_question import NameServer
 from ansible_collections.mailsec.dane.plugins.module_utils._findings import Severity
 from ansible_collections.mailsec.dane.plugins.module_utils._observation import DomainObservation, HostObservation
 from ansible_collections.mailsec.dane.plugins.module_utils._smtp import Endpoint, Probe
@@ -35,6 +37,7 @@ from ansible_collections.mailsec.dane.plugins.module_utils._verdict import (
 )
 from ansible_collections.mailsec.dane.plugins.module_utils._verdict_findings import domain_findings, host_findings
 from ansible_collections.mailsec.dane.plugins.module_utils._x509 import load_der
+from ansible_collections.mailsec.dane.plugins.module_utils._zone_look import Said, ServerView, ZoneView
 
 HOST = "mx.example.nl"
 OWNER = f"_25._tcp.{HOST}"
@@ -547,3 +550,65 @@ class TestData:
     def test_the_moment_of_the_verdict_is_given(self) -> None:
         later = pki.NOW + datetime.timedelta(days=200)
         assert decision(judge_host(observe(zone(TA), seen()), later)) == (HostState.REFUSED, "ta-chain-expired")
+
+
+def served(*records: str, status: Status = Status.SERVED, signed: bool = True) -> Said:
+    signature = Signature(pki.NOW - pki.DAY, pki.NOW + pki.DAY, 1)
+    return Said(status, "", records, 300 if records else None, (signature,) if signed else ())
+
+
+class TestOtherMxRecordsElsewhere:
+    """MK-C18: senders may be sent where another name server says."""
+
+    @staticmethod
+    def judged(*said: Said, dns: MemoryDns | None = None, both: tuple[Probe, ...] = (seen(), seen())) -> DomainVerdict:
+        dns = dns or zone(EE, TA)
+        hosts = {HOST: [both[0]], "mx2.example.nl": [both[1]], "example.nl": [both[0]]}
+        mx = asyncio.run(find_mx(dns, "example.nl"))
+        observations = tuple(observe(dns, *hosts[entry.name], host=entry.name) for entry in mx.hosts)
+        views = tuple(ServerView(NameServer(f"192.0.2.{n}"), one, one) for n, one in enumerate(said, 1))
+        look = ZoneView("example.nl", "MX", "example.nl", views)
+        return judge_domain(DomainObservation(mx, observations, zone=look), pki.NOW)
+
+    @pytest.mark.parametrize(
+        ("said", "state"),
+        [
+            (served(f"10 {HOST}."), DomainState.PROTECTED),
+            (served(f"20 {HOST}."), DomainState.PROTECTED),
+            (served(f"10 {HOST}.", "20 mx2.example.nl."), DomainState.UNKNOWN),
+            (served("10 mx2.example.nl."), DomainState.UNKNOWN),
+            (served(status=Status.ABSENT), DomainState.UNKNOWN),
+            (served(status=Status.ALIAS, signed=False), DomainState.UNKNOWN),
+            (served("0 ."), DomainState.DEGRADED),
+            # Nobody who validates takes these for an answer.
+            (served("10 mx2.example.nl.", signed=False), DomainState.PROTECTED),
+            (served(status=Status.SERVFAIL), DomainState.PROTECTED),
+        ],
+    )
+    def test_the_weakest_view_counts(self, said: Said, state: DomainState) -> None:
+        verdict = self.judged(served(f"10 {HOST}."), said)
+        assert verdict.state is state
+        assert verdict.reason == ("dane-ok" if state is DomainState.PROTECTED else "ns-divergence")
+
+    def test_hosts_that_were_examined_are_not_unknown_there(self) -> None:
+        dns = zone(EE, TA).add("example.nl", "MX", f"10 {HOST}.", "20 mx2.example.nl.")
+        dns.add("mx2.example.nl", "A", "192.0.2.2").add("_25._tcp.mx2.example.nl", "TLSA", WRONG_EE)
+        assert self.judged(dns=dns).state is DomainState.DEGRADED
+        verdict = self.judged(served("20 mx2.example.nl."), dns=dns)
+        # The resolver's view is as bad already: some senders get through.
+        assert (verdict.state, verdict.weakest) == (DomainState.DEGRADED, "mx2.example.nl")
+
+    def test_a_part_of_the_hosts_may_be_worse_than_all_of_them(self) -> None:
+        dns = zone(EE, TA).add("example.nl", "MX", f"10 {HOST}.", "20 mx2.example.nl.")
+        dns.add("mx2.example.nl", "A", "192.0.2.2")
+        assert self.judged(dns=dns).state is DomainState.PARTIAL
+        verdict = self.judged(served("20 mx2.example.nl."), dns=dns)
+        assert (verdict.state, verdict.reason) == (DomainState.UNPROTECTED, "ns-divergence")
+
+    def test_one_that_takes_no_mail_here_and_does_there(self) -> None:
+        verdict = self.judged(served(f"10 {HOST}."), dns=MemoryDns().add("example.nl", "MX", "0 ."))
+        assert (verdict.state, verdict.reason) == (DomainState.UNKNOWN, "ns-divergence")
+
+    def test_a_domain_that_is_insecure_stays_what_it_is(self) -> None:
+        dns = zone(EE, TA).add("example.nl", "MX", f"10 {HOST}.", security=INSECURE)
+        assert self.judged(served("10 mx2.example.nl."), dns=dns).state is DomainState.UNPROTECTED
