@@ -157,8 +157,9 @@ class _Planner:
         """Guard G0: whatever could not be seen, or will not stay valid for long enough."""
         found = []
         for view in self.observation.authorities:
-            if view.failure:
-                text = f"{view.address} gives no secure answer for {view.owner}: {view.failure}"
+            problem = view.failure or view.unvalidated
+            if problem:
+                text = f"{view.address} gives no secure answer for {view.owner}: {problem}"
                 found.append(Obstacle("every authoritative address answers, and validates", view.address, text))
             elif view.signed_until is not None:
                 need = guards.signature_need(view.ttl, self.policy)

@@ -259,6 +259,7 @@ def _read_authority(node: Node) -> AuthorityView:
         node.field("serial").optional_whole(),
         signature.text() if signature.given else None,
         node.field("signed_until").optional_number(),
+        node.field("unvalidated").text(""),
     )
 
 

@@ -24,11 +24,12 @@ if t.TYPE_CHECKING:
     from ansible_collections.mailsec.dane.plugins.module_utils._tlsa import TlsaRecord
 
 
-def authority_view(view: View, primary: str, not_secure: str = "") -> AuthorityView:
+def authority_view(view: View, primary: str, bogus: str = "", unvalidated: str = "") -> AuthorityView:
     """Return what one authoritative address said.
 
-    ``primary``: the server that takes updates, as its ``str``. ``not_secure``: why the RRset did not validate on a
-    validating path, '' when it did (RFC 7672 section 2.2).
+    ``primary``: the server that takes updates, as its ``str``. ``bogus``: why validating senders get no answer, ''
+    when they do. ``unvalidated``: why the RRset did not validate otherwise (RFC 7672 section 2.2), or why our own
+    validating path could not tell.
     """
     failure = "" if view.is_known else view.detail or view.status.value
     signed = [signature.expiration.timestamp() for signature in view.signatures]
@@ -38,11 +39,12 @@ def authority_view(view: View, primary: str, not_secure: str = "") -> AuthorityV
         address=str(view.server),
         records=frozenset(view.records),
         ttl=view.ttl or 0,
-        failure=failure or not_secure,
+        failure=failure or bogus,
         primary=str(view.server) == primary,
         serial=view.serial,
         signature=" ".join(marks) or None,
         signed_until=max(signed, default=None),
+        unvalidated=unvalidated,
     )
 
 

@@ -160,7 +160,9 @@ class Target:
 class AuthorityView:
     """What one authoritative address says about one owner name.
 
-    ``failure`` is '' for an answer that validated, else a sentence why there is none (unreachable, bogus, insecure).
+    ``failure`` is '' for an answer, else a sentence why senders get none from there (unreachable, lame, bogus).
+    ``unvalidated`` is '' when it validated, else a sentence why that is not so or could not be told: nothing may move
+    then, yet the address did answer, so that no resolver has a reason to hand out expired copies.
     ``records`` is empty for proven absence; ``ttl`` then the negative TTL. Behind aliases ``ttl`` is the sum over
     all hops. ``serial`` of the zone, ``signature`` (anything that changes when the RRset is signed anew, such as its
     inception), and ``signed_until`` (Unix time) are None when unknown. ``primary``: updates go there.
@@ -175,6 +177,7 @@ class AuthorityView:
     serial: int | None = None
     signature: str | None = None
     signed_until: float | None = None
+    unvalidated: str = ""
 
 
 @dataclasses.dataclass(frozen=True)

@@ -60,12 +60,26 @@ class Means:
 
 
 @dataclasses.dataclass(frozen=True)
+class Doubt:
+    """Why what stands at ``owner`` did not validate. ``code`` is that of a finding.
+
+    ``denied``: validating senders get no answer (bogus); otherwise it is insecure, or our own path could not tell.
+    """
+
+    owner: str
+    code: str
+    sentence: str
+    denied: bool = False
+
+
+@dataclasses.dataclass(frozen=True)
 class Look:
-    """What was seen: views of the DNS, all connections by endpoint, and sentences about what is odd."""
+    """What was seen: views of the DNS, all connections by endpoint, sentences about what is odd, and doubts."""
 
     authorities: tuple[AuthorityView, ...]
     probes: t.Mapping[Endpoint, tuple[Probe, ...]]
     notes: tuple[str, ...] = ()
+    doubts: tuple[Doubt, ...] = ()
 
     @property
     def published(self) -> frozenset[TlsaRecord]:
@@ -96,33 +110,36 @@ async def look(base_domain: str, owners: c.Sequence[str], means: Means) -> Look:
     )
     found = tuple(view for each in views for view in each[0])
     odd = tuple(dict.fromkeys([*(note for each in views for note in each[1]), *notes]))
-    return Look(found, probes, odd)
+    return Look(found, probes, odd, tuple(each[2] for each in views if each[2] is not None))
 
 
 async def _authorities(
     owners: c.Sequence[str], means: Means, resolver: TrustedResolver, systems: tuple[NameServer, ...]
-) -> list[tuple[tuple[AuthorityView, ...], tuple[str, ...]]]:
+) -> list[tuple[tuple[AuthorityView, ...], tuple[str, ...], Doubt | None]]:
     return await asyncio.gather(*(_owner(owner, means, resolver, systems) for owner in owners))
 
 
 async def _owner(
     owner: str, means: Means, resolver: TrustedResolver, systems: tuple[NameServer, ...]
-) -> tuple[tuple[AuthorityView, ...], tuple[str, ...]]:
+) -> tuple[tuple[AuthorityView, ...], tuple[str, ...], Doubt | None]:
     try:
         zone = means.zone if means.zone is not None else await _authority.find_zone(means.primary, owner, means.timeout)
         servers, unresolved, notes = await _servers(zone, means, systems)
     except AuthorityError as error:
-        return (AuthorityView(owner, str(means.primary), failure=str(error), primary=True),), ()
+        return (AuthorityView(owner, str(means.primary), failure=str(error), primary=True),), (), None
     primary = next((one for one in servers if _place(one) == _place(means.primary)), means.primary)
     others = tuple(one for one in servers if one != primary)
-    seen, not_secure = await asyncio.gather(
-        _authority.observe(owner, zone, (primary, *others), means.timeout), _not_secure(owner, resolver)
+    seen, doubt = await asyncio.gather(
+        _authority.observe(owner, zone, (primary, *others), means.timeout), _doubt(owner, resolver)
     )
-    views = tuple(_rollover_observe.authority_view(view, str(primary), not_secure) for view in seen)
+    bogus, unvalidated = "", ""
+    if doubt is not None:
+        bogus, unvalidated = (doubt.sentence, "") if doubt.denied else ("", doubt.sentence)
+    views = tuple(_rollover_observe.authority_view(view, str(primary), bogus, unvalidated) for view in seen)
     hidden = tuple(
         AuthorityView(owner, name, failure=f"its addresses could not be learnt: {why}") for name, why in unresolved
     )
-    return views + hidden, notes
+    return views + hidden, notes, doubt
 
 
 async def _servers(
@@ -138,13 +155,21 @@ def _place(server: NameServer) -> tuple[str, int]:
     return server.address, server.port
 
 
-async def _not_secure(owner: str, resolver: TrustedResolver) -> str:
-    """Say why senders do not believe what stands at ``owner``, or that it is absent; '' when they do."""
-    answer = await resolver.resolve(f"{owner}.", "TLSA")
+async def _doubt(owner: str, resolver: TrustedResolver) -> Doubt | None:
+    """Return why senders do not believe what stands at ``owner``, or its absence; None when they do.
+
+    A validator of ours that cannot tell says nothing about what senders get: that is no outage of the name servers.
+    """
+    answer = await resolver.resolve(owner, "TLSA")
     if answer.security is Security.SECURE:
-        return ""
+        return None
     why = ": ".join(part for part in (answer.reason, answer.detail) if part)
-    return f"senders do not get a validated answer: it is {answer.security.value}" + (f" ({why})" if why else "")
+    denied = answer.security is Security.BOGUS
+    if denied or answer.security is Security.INSECURE:
+        said = f"senders do not get a validated answer: it is {answer.security.value}"
+    else:
+        said = "whether senders get a validated answer could not be told from here"
+    return Doubt(owner, answer.reason or "tlsa-insecure", said + (f" ({why})" if why else ""), denied)
 
 
 async def _endpoints(

@@ -81,7 +81,7 @@ options:
             type: int
             default: 0
           failure:
-            description: Why there is no validated answer, as a sentence. Empty when there is one.
+            description: Why senders get no answer from there, as a sentence. Empty when they do.
             type: str
             default: ''
           primary:
@@ -97,6 +97,12 @@ options:
           signed_until:
             description: End of the validity of the signature, as Unix time.
             type: float
+          unvalidated:
+            description:
+              - Why the answer did not validate, or why that could not be told, as a sentence. Nothing is changed then,
+                but it is no outage.
+            type: str
+            default: ''
       endpoints:
         description:
           - One entry for each address and port of the mail server, those of other administrators behind the same name
@@ -460,6 +466,7 @@ _AUTHORITY: t.Final = {
     "serial": {"type": "int"},
     "signature": {"type": "str"},
     "signed_until": {"type": "float"},
+    "unvalidated": {"type": "str", "default": ""},
 }
 _ENDPOINT: t.Final = {
     "endpoint": {"type": "str", "required": True},

@@ -179,6 +179,19 @@ def test_an_outage_makes_old_answers_live_longer() -> None:
     assert plan.step.until == BEGIN + 100 + W + 86400
 
 
+def test_a_validator_that_could_not_tell_is_no_outage() -> None:
+    target = _target(K2, "K3")
+    wide = _seen(K1.key, K2.key, K3.key)
+    journal = _plan(_steady(_target(K1), _seen(K1.key)), _seen(K1.key), target).journal
+    blind = dataclasses.replace(
+        wide, authorities=tuple(dataclasses.replace(view, unvalidated="time-out") for view in wide.authorities)
+    )
+    journal = _plan(journal, wide, target, 100).journal
+    plan = _plan(journal, blind, target, 8000)
+    assert "ns1 gives no secure answer" in _reasons(plan) and not plan.journal.outage
+    assert isinstance(_plan(plan.journal, wide, target, 8001).step, Deploy)
+
+
 def test_a_lost_journal_costs_time_only() -> None:
     seen, target = _seen(*BOTH), _target(K2)
     plan = _plan(lost_journal((SMTP,), POLICY), seen, target, 0)

@@ -4,12 +4,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import datetime
 
 import pytest
 from oracle import pki
 from support.mail_site import OWNER, record
+from support.memory_dns import MemoryDns
 
+from ansible_collections.mailsec.dane.plugins.module_utils import _rotation_look
+from ansible_collections.mailsec.dane.plugins.module_utils._answer import Security
 from ansible_collections.mailsec.dane.plugins.module_utils._authority import Signature, Status, View
 from ansible_collections.mailsec.dane.plugins.module_utils._dns_question import NameServer
 from ansible_collections.mailsec.dane.plugins.module_utils._rollover_observe import authority_view, endpoint_view
@@ -51,6 +55,27 @@ def test_no_answer_is_a_failure(status: Status) -> None:
 def test_an_answer_that_does_not_validate_is_a_failure() -> None:
     view = View(SERVER, OWNER, Status.SERVED, "", (record("K1"),), 3600)
     assert authority_view(view, "", "bogus: the signature expired").failure == "bogus: the signature expired"
+    blind = authority_view(view, "", unvalidated="no resolver on loopback")
+    assert blind.unvalidated == "no resolver on loopback" and not blind.failure
+
+
+@pytest.mark.parametrize(
+    ("reason", "code", "denied"),
+    [
+        ("dnssec-bogus", "dnssec-bogus", True),
+        ("dns-timeout", "dns-timeout", False),
+        ("resolver-not-validating", "resolver-not-validating", False),
+        ("insecure", "tlsa-insecure", False),
+        ("", None, False),
+    ],
+)
+def test_only_what_is_bogus_denies_senders_an_answer(reason: str, code: str | None, denied: bool) -> None:
+    security = Security.INSECURE if reason == "insecure" else Security.SECURE
+    dns = MemoryDns().add(OWNER, "TLSA", record("K1").to_text(), security=security)
+    if code == reason:
+        dns.fail(OWNER, "TLSA", reason)
+    found = asyncio.run(_rotation_look._doubt(OWNER, dns))  # type: ignore[arg-type]  # resolves as the real one does
+    assert (found and (found.code, found.denied)) == (code and (code, denied))
 
 
 def test_all_chains_of_all_rounds_count() -> None:
