@@ -262,6 +262,10 @@ CATALOGUE: t.Final[t.Mapping[str, tuple[str, str, str]]] = {
         "warning", "RFC 7671 section 8",
         "Look from a place where the name server can be reached: what it serves is unknown.",
     ),
+    "nsec3-iterations-high": (
+        "error", "RFC 9276 section 3.1",
+        "Sign the zone with 0 extra NSEC3 iterations and an empty salt.",
+    ),
     "port-25-blocked-at-vantage": (
         "info", "RFC 5321 section 4.5.4.2",
         "Look from a place whose network lets connections to port 25 out.",

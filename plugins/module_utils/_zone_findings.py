@@ -24,6 +24,8 @@ _CODES: t.Final[t.Mapping[Status, str]] = {
     Status.UNREACHABLE: "dns-unreachable",
     Status.MALFORMED: "dns-malformed",
 }
+#: Some validators take a zone with more of them for unsigned, and they may take fewer for that (RFC 9276 section 3.2).
+_MOST_ITERATIONS: t.Final = 50
 #: Records of long RRsets are not repeated in full.
 _SHOWN: t.Final = 200
 
@@ -44,6 +46,7 @@ def zone_findings(look: ZoneView, now: datetime.datetime, insecure: bool = False
     for view in look.views:
         found += _server_findings(look, view, silent)
         found += _signature_findings(look, view, now)
+    found += _iteration_findings(look)
     found += _divergence(look, subject)
     found += _why_insecure(look) if insecure else []
     return _findings.sort(found)
@@ -93,6 +96,14 @@ def _signature_findings(look: ZoneView, view: ServerView, now: datetime.datetime
         expected = f"more than {int(needed.total_seconds())} seconds left"
         return [finding("rrsig-expiring", subject, f"{left} seconds left, until {end:%Y-%m-%d %H:%M} UTC", expected)]
     return []
+
+
+def _iteration_findings(look: ZoneView) -> list[Finding]:
+    many = max((view.nsec3_iterations or 0 for view in look.views), default=0)
+    if many <= _MOST_ITERATIONS:
+        return []
+    evidence = f"{many} extra NSEC3 iterations: there are validators that take the zone for unsigned"
+    return [finding("nsec3-iterations-high", look.zone or ".", evidence, "0")]
 
 
 def _why_insecure(look: ZoneView) -> list[Finding]:

@@ -82,6 +82,7 @@ class ServerView:
 
     ``serial`` and ``refresh`` (seconds) are those of the zone's SOA record, None when it could not be had, although it
     was asked for in the same moment. ``denies_parent``: the name above the RRset is said not to exist.
+    ``nsec3_iterations`` is how often names are hashed again where the zone has NSEC3 (RFC 5155 section 4), else None.
     """
 
     server: NameServer
@@ -90,6 +91,7 @@ class ServerView:
     serial: int | None = None
     refresh: int | None = None
     denies_parent: bool = False
+    nsec3_iterations: int | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -203,18 +205,25 @@ class ZoneLook:
     async def _view(self, server: NameServer, zone: str, owner: str, rdtype: str) -> ServerView:
         async with self._room:
             wanted = f"{owner}."
-            udp, tcp, soa, parent = await asyncio.gather(
+            udp, tcp, soa, nsec3, parent = await asyncio.gather(
                 ask(server, wanted, rdtype, self._timeout),
                 ask(server, wanted, rdtype, self._timeout, over_tcp=True),
                 ask(server, f"{zone}.", "SOA", self._timeout),
+                ask(server, f"{zone}.", "NSEC3PARAM", self._timeout),
                 ask(server, wanted.partition(".")[2] or ".", "A", self._timeout),
             )
-        own = [] if isinstance(soa, Unanswered) or not soa.flags & dns.flags.AA else _of(soa.answer, "SOA", zone)
+        own = _at_apex(soa, "SOA", zone)
+        hashing = [rdata.iterations for rrset in _at_apex(nsec3, "NSEC3PARAM", zone) for rdata in rrset]
         return ServerView(
             server, _read(udp, zone, owner, rdtype), _read(tcp, zone, owner, rdtype),
             own[0][0].serial if own else None, own[0][0].refresh if own else None,
             not isinstance(parent, Unanswered) and parent.rcode() == dns.rcode.NXDOMAIN,
+            max(hashing, default=None),
         )
+
+
+def _at_apex(reply: dns.message.QueryMessage | Unanswered, rdtype: str, zone: str) -> list[t.Any]:
+    return [] if isinstance(reply, Unanswered) or not reply.flags & dns.flags.AA else _of(reply.answer, rdtype, zone)
 
 
 def _read(reply: dns.message.QueryMessage | Unanswered, zone: str, owner: str, rdtype: str) -> Said:

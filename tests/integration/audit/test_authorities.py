@@ -49,6 +49,8 @@ EXPECTED = {
     "silent.nl": {("dns-timeout", "error")},
     "notcp.nl": {("ns-no-tcp", "error")},
     "dead.nl": {("dns-unreachable", "error")},
+    "hashed.nl": set(),
+    "often.nl": {("nsec3-iterations-high", "error")},
 }
 CHAIN = ecdsa("mx.same.nl", also=tuple(f"mx.{domain}" for domain in EXPECTED))
 EE = compute(load_der(CHAIN.chain[0]), 3, 1, 1).to_text()
@@ -83,6 +85,9 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[World, int
         second = [dataclasses.replace(one, **changes.get(name, {})) for name, one in both.items()]  # type: ignore[arg-type]
         open_to_all = [
             zone("nods", port, EE, TA, also="", listed=False), zone("plain", port, EE, TA, also="", signed=False)
+        ]
+        open_to_all += [
+            zone("hashed", port, EE, TA, also="", nsec3=0), zone("often", port, EE, TA, also="", nsec3=160)
         ]
         first = [top, *open_to_all, *both.values(), *alone, zone("unserved", port, EE, TA)]
         with contextlib.ExitStack() as stack:

@@ -122,3 +122,8 @@ def test_b06_without_a_resolver_nothing_is_known_and_nothing_raised() -> None:
     look = asyncio.run(ZoneLook((), 1, lambda _address: True).look("mx.example.nl", "MX"))
     assert (look.zone, look.views) == (None, ())
     assert look.fault
+
+
+@pytest.mark.parametrize(("iterations", "codes"), [(None, []), (0, []), (50, []), (51, ["nsec3-iterations-high"])])
+def test_c20_nsec3_iterations(iterations: int | None, codes: list[str]) -> None:
+    assert list(found(view(1), view(2, nsec3_iterations=iterations))) == codes
