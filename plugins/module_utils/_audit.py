@@ -20,7 +20,11 @@ import typing as t
 
 from ansible_collections.mailsec.dane.plugins.module_utils._address import is_special_use
 from ansible_collections.mailsec.dane.plugins.module_utils._discovery import find_mx, locate
-from ansible_collections.mailsec.dane.plugins.module_utils._observation import DomainObservation, HostObservation
+from ansible_collections.mailsec.dane.plugins.module_utils._observation import (
+    Beside,
+    DomainObservation,
+    HostObservation,
+)
 from ansible_collections.mailsec.dane.plugins.module_utils._smtp import Endpoint, Limits, Probe, probe
 from ansible_collections.mailsec.dane.plugins.module_utils._tlsa import TlsaError, owner_name
 from ansible_collections.mailsec.dane.plugins.module_utils._verdict import (
@@ -35,6 +39,7 @@ if t.TYPE_CHECKING:
 
     from ansible_collections.mailsec.dane.plugins.module_utils._answer import Answer, Resolver
     from ansible_collections.mailsec.dane.plugins.module_utils._discovery import HostDns, MxSet
+    from ansible_collections.mailsec.dane.plugins.module_utils._mta_sts_look import StsLook
     from ansible_collections.mailsec.dane.plugins.module_utils._zone_look import ZoneLook, ZoneView
 
 _LONGEST_NAME: t.Final = 253
@@ -48,8 +53,9 @@ class Settings:
     the Internet does not route (RFC 6890), as in a laboratory. ``ip_versions`` are those that are probed.
     ``managed`` names the MX hosts the organisation manages (None: not said, F01). Each address is probed once per
     entry of ``sni`` (True: with the TLSA base domain as server name) and ``key_types`` (None: the server's choice).
-    That is done ``repeats`` times, ``pause`` seconds apart. ``now`` is the moment of the verdict, aware; None is the
-    present.
+    That is done ``repeats`` times, ``pause`` seconds apart. ``tlsrpt``: look who is told of failures. ``dane_required``
+    names the domains to which senders are known that insist on DANE. ``now`` is the moment of the verdict, aware; None
+    is the present.
     """
 
     port: int = 25
@@ -63,15 +69,23 @@ class Settings:
     key_types: tuple[str | None, ...] = (None,)
     repeats: int = 1
     pause: float = 1.0
+    tlsrpt: bool = False
+    dane_required: frozenset[str] = frozenset()
     now: datetime.datetime | None = None
 
 
 class Audit:
-    """One audit run over one resolver, within one event loop; with ``look`` the name servers are asked, too."""
+    """One audit run over one resolver, within one event loop.
 
-    def __init__(self, resolver: Resolver, settings: Settings, look: ZoneLook | None = None) -> None:
+    With ``look`` the name servers are asked, too, with ``sts`` for the MTA-STS policies.
+    """
+
+    def __init__(
+        self, resolver: Resolver, settings: Settings, look: ZoneLook | None = None, sts: StsLook | None = None
+    ) -> None:
         self._resolver = resolver
         self._look = look
+        self._sts = sts
         self._settings = settings
         self._probing = asyncio.Semaphore(settings.concurrency)
         self._hosts: dict[str, asyncio.Task[HostObservation]] = {}
@@ -102,7 +116,20 @@ class Audit:
         mx = await find_mx(self._resolver, name)
         hosts = await asyncio.gather(*(self._observe(host.name) for host in mx.hosts))
         zone = await self._look.look(mx.answer.canonical_name or mx.domain, "MX") if self._look else None
-        return judge_domain(DomainObservation(mx, tuple(hosts), await self._stray(mx, hosts), zone), self.now)
+        stray, beside = await self._stray(mx, hosts), await self._beside(mx)
+        return judge_domain(DomainObservation(mx, tuple(hosts), stray, zone, beside), self.now)
+
+    async def _beside(self, mx: MxSet) -> Beside:
+        required = mx.domain in self._settings.dane_required
+        if not mx.hosts:
+            return Beside(dane_required=required)
+        name = f"_smtp._tls.{mx.domain}"
+        wanted = self._settings.tlsrpt and len(name) <= _LONGEST_NAME
+        return Beside(
+            await self._sts.look(mx.domain) if self._sts else None,
+            await self._resolver.resolve(name, "TXT") if wanted else None,
+            required,
+        )
 
     async def _stray(self, mx: MxSet, hosts: t.Sequence[HostObservation]) -> Answer | None:
         """Look for the commonest slip, records below the mail domain instead of the MX host (MK-C13)."""
@@ -121,7 +148,7 @@ class Audit:
     async def _observe_host(self, host: str) -> HostObservation:
         settings = self._settings
         dns = await locate(self._resolver, host, settings.port)
-        left_out = {address: code for address in dns.addresses if (code := self._why_not(address))}
+        left_out = {address: code for address in dns.addresses if (code := why_not(address, settings))}
         found = await asyncio.gather(
             *(
                 self._meet(Endpoint(address, settings.port), dns.base_domain or dns.host)
@@ -154,14 +181,6 @@ class Audit:
         name = f"_{secrets.token_hex(8)}._tcp.{dns.base_domain}"
         return await self._resolver.resolve(name, "TLSA") if len(name) <= _LONGEST_NAME else None
 
-    def _why_not(self, address: str) -> str:
-        """The code of the reason to leave ``address`` alone, '' when there is none."""
-        if (6 if ":" in address else 4) not in self._settings.ip_versions:
-            return "address-not-asked"
-        if is_special_use(address) and not self._settings.special_use:
-            return "address-special-use"
-        return "" if _has_route(address) else "address-no-route"
-
     async def _meet(self, endpoint: Endpoint, server_name: str) -> list[Probe]:
         """Probe one address; one probe after the other, for a server may count connections."""
         settings = self._settings
@@ -178,6 +197,15 @@ class Audit:
                         if len(found) == 1 and found[0].outcome == "connect-failed":
                             return found
         return found
+
+
+def why_not(address: str, settings: Settings) -> str:
+    """Return the code of the reason to leave ``address`` alone, '' when there is none."""
+    if (6 if ":" in address else 4) not in settings.ip_versions:
+        return "address-not-asked"
+    if is_special_use(address) and not settings.special_use:
+        return "address-special-use"
+    return "" if _has_route(address) else "address-no-route"
 
 
 def _has_route(address: str) -> bool:

@@ -194,6 +194,14 @@ CATALOGUE: t.Final[t.Mapping[str, tuple[str, str, str]]] = {
         "warning", "NCSC-NL TLS guidelines",
         "Restrict the signature algorithms of TLS 1.2 to SHA-256 and longer.",
     ),
+    "key-compromised": (
+        "critical", "RFC 7671 section 11",
+        "Run the playbook compromise to its end; keep the signatures of these names valid for days only.",
+    ),
+    "key-reuse-lost": (
+        "error", "RFC 7671 section 8.1",
+        "Stop what renews with a new key, put the planned key back, and let a change of key be a rotation.",
+    ),
     "key-shared-across-mx": (
         "warning", "RFC 7672 section 2.2.3",
         "Give each MX host its own key so that one mistake stops one host only.",
@@ -375,8 +383,20 @@ CATALOGUE: t.Final[t.Mapping[str, tuple[str, str, str]]] = {
         "Make every usage, selector and matching type in the RRset match the current chain.",
     ),
     "sts-dane-conflict": (
-        "error", "RFC 8461 section 2",
-        "Make the certificate and the MX hosts satisfy the MTA-STS policy too.",
+        "error", "RFC 8461 section 4",
+        "Make the certificate and the MX hosts satisfy the MTA-STS policy too: senders without DANE go by it.",
+    ),
+    "sts-policy-fetch-error": (
+        "warning", "RFC 8461 section 3.3",
+        "Serve the policy over HTTPS with status 200, or take the TXT record that announces it away.",
+    ),
+    "sts-policy-invalid": (
+        "warning", "RFC 8461 section 3",
+        "Correct the TXT record or the policy: senders that cannot read it act as if there were none.",
+    ),
+    "sts-webpki-invalid": (
+        "warning", "RFC 8461 section 3.3",
+        "Give the web server of the policy a certificate for its name that a public CA has issued.",
     ),
     "ta-cert-selector": (
         "warning", "RFC 7671 section 5.2.1",
@@ -518,6 +538,14 @@ CATALOGUE: t.Final[t.Mapping[str, tuple[str, str, str]]] = {
         "warning", "RFC 7672 section 3.1.3",
         "Replace usage 0 or 1 by 3 (or 2); mail senders ignore PKIX usages.",
     ),
+    "tlsa-published-too-late": (
+        "critical", "RFC 7671 section 8.1",
+        "Serve the former key until no cache holds the old RRset; next time publish first and let a rotation deploy.",
+    ),
+    "tlsa-retired-too-early": (
+        "critical", "RFC 7671 section 8.1",
+        "Put the record back at once, which is always safe; retire it when all endpoints serve the new key.",
+    ),
     "tlsa-rrset-too-large": (
         "warning", "RFC 7671 section 10.1",
         "Keep the RRset small enough for one UDP answer.",
@@ -541,6 +569,14 @@ CATALOGUE: t.Final[t.Mapping[str, tuple[str, str, str]]] = {
     "tlsa-wrong-owner": (
         "error", "RFC 7672 section 2.2.3",
         "Publish at _25._tcp below the MX host, not below the mail domain.",
+    ),
+    "ttl-changed-mid-roll": (
+        "error", "RFC 7671 section 8.1",
+        "Find out who changes the TTL, and wait the longest one that was published before the next step.",
+    ),
+    "tlsrpt-missing": (
+        "info", "RFC 8460 section 3",
+        "Publish a TLSRPT record with an address outside the domain, and read what arrives there.",
     ),
     "ttl-too-long": (
         "warning", "RFC 7671 section 11",

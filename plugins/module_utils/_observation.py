@@ -15,6 +15,7 @@ import typing as t
 if t.TYPE_CHECKING:
     from ansible_collections.mailsec.dane.plugins.module_utils._answer import Answer
     from ansible_collections.mailsec.dane.plugins.module_utils._discovery import HostDns, MxSet
+    from ansible_collections.mailsec.dane.plugins.module_utils._mta_sts import StsView
     from ansible_collections.mailsec.dane.plugins.module_utils._smtp import Probe
     from ansible_collections.mailsec.dane.plugins.module_utils._zone_look import ZoneView
 
@@ -44,6 +45,19 @@ class HostObservation:
 
 
 @dataclasses.dataclass(frozen=True)
+class Beside:
+    """What a mail domain announces, or is held to, beside its MX and TLSA records.
+
+    ``sts`` is what was seen of its MTA-STS policy, ``tlsrpt`` the answer about TLS reports, None when not asked for.
+    ``dane_required``: some senders insist on DANE for this domain.
+    """
+
+    sts: StsView | None = None
+    tlsrpt: Answer | None = None
+    dane_required: bool = False
+
+
+@dataclasses.dataclass(frozen=True)
 class DomainObservation:
     """The MX RRset of a mail domain and one observation per MX host, in order of preference.
 
@@ -56,6 +70,7 @@ class DomainObservation:
     hosts: tuple[HostObservation, ...] = ()
     stray: Answer | None = None
     zone: ZoneView | None = None
+    beside: Beside = dataclasses.field(default_factory=Beside)
 
     @property
     def domain(self) -> str:

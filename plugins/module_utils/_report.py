@@ -15,6 +15,7 @@ import typing as t
 
 from ansible_collections.mailsec.dane.plugins.module_utils._compliance import INTERNET_NL, TLSRPT
 from ansible_collections.mailsec.dane.plugins.module_utils._findings import Severity
+from ansible_collections.mailsec.dane.plugins.module_utils._policy_findings import sts_result, tlsrpt_result
 from ansible_collections.mailsec.dane.plugins.module_utils._printable import printable
 from ansible_collections.mailsec.dane.plugins.module_utils._verdict import DomainState, HostState
 from ansible_collections.mailsec.dane.plugins.module_utils._verdict_findings import domain_findings, host_findings
@@ -105,7 +106,11 @@ def _profiles(profiles: t.Mapping[str, tuple[HostState, str]]) -> dict[str, dict
 
 
 def _finding(entry: Finding) -> dict[str, t.Any]:
-    return {**entry.as_dict(), "internet_nl": list(INTERNET_NL.get(entry.code, ()))}
+    return {
+        **entry.as_dict(),
+        "internet_nl": list(INTERNET_NL.get(entry.code, ())),
+        "tlsrpt": TLSRPT.get(entry.code),
+    }
 
 
 def _zone(look: ZoneView | None) -> dict[str, t.Any] | None:
@@ -179,6 +184,8 @@ def domain_result(domain: DomainVerdict, now: datetime.datetime) -> dict[str, t.
         "mx_secure": domain.mx.is_secure,
         "implicit_mx": domain.mx.implicit,
         "authorities": _zone(domain.zone),
+        "mta_sts": sts_result(domain.beside.sts),
+        "tls_reports": tlsrpt_result(domain.beside.tlsrpt),
         "hosts": [
             {**host_result(host, now), "preference": entry.preference}
             for host, entry in zip(domain.hosts, domain.mx.hosts, strict=False)

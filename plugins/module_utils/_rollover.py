@@ -181,6 +181,17 @@ class _Planner:
         return Obstacle("the RRset at the primary is known", owner, text)
 
     @functools.cached_property
+    def _unaccounted(self) -> list[Obstacle]:
+        """Guard G5: a host that nobody has heard of may serve anything."""
+        return [
+            Obstacle(
+                guards.ACCOUNTED, name,
+                f"{name} belongs to the same name, and no run has reached it yet: what it serves is unknown",
+            )
+            for name in self.observation.unaccounted
+        ]
+
+    @functools.cached_property
     def _lagging(self) -> tuple[str, ...]:
         """Managed endpoints that serve anything but the wanted chains."""
         wanted = frozenset(self.target.chains)
@@ -376,7 +387,7 @@ class _Planner:
             if final == base.records:
                 continue
             hold = guards.removal_hold(self.policy, self.emergency)
-            obstacles = self._change_obstacles(base.records, final, hold)
+            obstacles = self._change_obstacles(base.records, final, hold) + self._unaccounted
             if self._failures or obstacles:
                 return self._wait([*self._failures, *obstacles])
             return self._publish(owner, final, "no endpoint serves what these records are for", ttl)

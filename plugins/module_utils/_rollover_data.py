@@ -342,6 +342,11 @@ def journal_data(journal: Journal) -> dict[str, t.Any]:
     return t.cast("dict[str, t.Any]", _plain(journal))
 
 
+def chain_data(chain: Chain) -> dict[str, t.Any]:
+    """Return what :func:`read_chain` reads."""
+    return t.cast("dict[str, t.Any]", _plain(chain))
+
+
 def _plain(value: t.Any) -> t.Any:
     if isinstance(value, TlsaRecord):
         return value.to_text()
@@ -379,12 +384,12 @@ def step_data(step: Step) -> dict[str, t.Any]:
         data["obstacles"] = [_obstacle(one) for one in step.obstacles]
     elif isinstance(step, Wait):
         data |= {
-            "until": _time(step.until), "until_epoch": step.until, "look_again": _time(step.look_again),
+            "until": moment_text(step.until), "until_epoch": step.until, "look_again": moment_text(step.look_again),
             "look_again_epoch": step.look_again, "obstacles": [_obstacle(one) for one in step.obstacles],
         }
     elif isinstance(step, Done):
         known = step.exposed_until is not None and math.isfinite(step.exposed_until)
-        data["exposed_until"] = _time(step.exposed_until) if known else None
+        data["exposed_until"] = moment_text(step.exposed_until) if known else None
     return data
 
 
@@ -413,13 +418,14 @@ def summary(step: Step) -> str:
     if isinstance(step, Deploy):
         return f"Deploy the chain on {', '.join(step.endpoints)}: {step.why}."
     if isinstance(step, Wait):
-        when = f"Wait until {_time(step.until)}" if step.until is not None else "Wait, until what blocks is gone"
+        when = f"Wait until {moment_text(step.until)}" if step.until is not None else "Wait, until what blocks is gone"
         return f"{when}: {step.why}."
     start = {Generate: "Generate the next key", HandOver: "TLS is free", Choose: "Choose", Done: "Nothing to do"}
     return f"{start[type(step)]}: {step.why}."
 
 
-def _time(moment: float | None) -> str | None:
+def moment_text(moment: float | None) -> str | None:
+    """Return a moment in Unix time for people, in UTC and never too early; None for never and for no time."""
     if moment is None or not math.isfinite(moment):
         return None
     try:
@@ -430,6 +436,6 @@ def _time(moment: float | None) -> str | None:
 
 
 __all__ = (
-    "DataError", "Node", "TargetError", "action", "journal_data", "plan_data", "read_chain", "read_journal",
-    "read_moment", "read_observation", "read_target", "step_data", "summary",
+    "DataError", "Node", "TargetError", "action", "journal_data", "moment_text", "plan_data", "read_chain",
+    "read_journal", "read_moment", "read_observation", "read_target", "step_data", "summary",
 )

@@ -29,6 +29,11 @@ if t.TYPE_CHECKING:
 
 Combination = tuple[int, int, int]
 
+LEFT: t.Final = "all endpoints have left the chain"
+ACCOUNTED: t.Final = "all hosts of the name are accounted for"
+#: What only another host of the name can bring about; ``subject`` then names hosts or endpoints.
+OF_OTHERS: t.Final = frozenset({LEFT, ACCOUNTED})
+
 
 @dataclasses.dataclass(frozen=True)
 class Obstacle:
@@ -212,7 +217,7 @@ def _change_matches(
 def _chain_obstacle(entry: ServedChain, hold: float, sentence: str, effect: float) -> Obstacle:
     if entry.seen_at:
         where = ", ".join(sorted(entry.seen_at))
-        return Obstacle("all endpoints have left the chain", where, f"{sentence}, which {where} serves")
+        return Obstacle(LEFT, where, f"{sentence}, which {where} serves")
     if entry.intended:
         where = ", ".join(sorted(entry.intended))
         sentence += f", whose deployment on {where} was begun and may still come"

@@ -119,7 +119,8 @@ class Target:
     ``chains``: what they shall serve, one chain per type of key. ``next_keys``: ``3 1 1`` records of the keys proven
     to be held for the following rotation. ``scheme``: empty to withdraw DANE. ``ttl``: None leaves it as it is.
     ``revoked``: chains whose key was stolen; no record that they satisfy stays published. ``fallback``: other
-    chains still held, to return to. ``release``: records of others that may be removed.
+    chains still held, to return to. ``release``: records of others that may be removed. ``kept``: records that other
+    hosts behind the same name need.
     """
 
     owners: tuple[str, ...]
@@ -132,6 +133,7 @@ class Target:
     exposure: Exposure | None = None
     fallback: tuple[Chain, ...] = ()
     release: frozenset[TlsaRecord] = frozenset()
+    kept: frozenset[TlsaRecord] = frozenset()
     policy: Policy = Policy()
 
     def __post_init__(self) -> None:
@@ -195,11 +197,15 @@ class EndpointView:
 
 @dataclasses.dataclass(frozen=True)
 class Observation:
-    """All that was seen at one moment. ``lock`` names another holder of the lease, '' when it is ours."""
+    """All that was seen at one moment. ``lock`` names another holder of the lease, '' when it is ours.
+
+    ``unaccounted``: hosts behind the same name of which nobody knows what they serve (guard G5).
+    """
 
     authorities: tuple[AuthorityView, ...]
     endpoints: tuple[EndpointView, ...]
     lock: str = ""
+    unaccounted: tuple[str, ...] = ()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -301,7 +307,7 @@ def first_journal() -> Journal:
 
 def desired_records(target: Target, wall: float) -> frozenset[TlsaRecord]:
     """Return the RRset of the steady state; without what a stolen chain satisfies until its leaf has expired."""
-    wanted: set[TlsaRecord] = set()
+    wanted: set[TlsaRecord] = set(target.kept)
     if Scheme.CURRENT in target.scheme:
         wanted.update(chain.key for chain in target.chains)
     if Scheme.NEXT in target.scheme:

@@ -5,40 +5,48 @@
 """From what a host holds, remembers and was seen to serve, to the next step of its rotation.
 
 The content of the journal file is ``journal`` (the planner's), ``goal`` (the rotation that was begun), ``revoked``
-(stolen chains, as PEM) and ``discarded`` (the stolen key whose next key went with it). Pure. Private to the collection.
+(stolen chains, as PEM), ``discarded`` (the stolen key whose next key went with it), ``key`` (that in use when last all
+was as wanted) and ``missed`` (records that somebody took away). Pure. Private to the collection.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import datetime
+import functools
 import typing as t
 
 from ansible_collections.mailsec.dane.plugins.module_utils import (
     _rollover,
     _rollover_chain,
     _rollover_data,
+    _rollover_guards,
+    _rollover_learn,
     _rollover_state,
+    _rotation_findings,
     _rotation_goal,
     _timeline,
     _x509,
 )
 from ansible_collections.mailsec.dane.plugins.module_utils._rollover_data import DataError, Node
 from ansible_collections.mailsec.dane.plugins.module_utils._rollover_state import (
+    EndpointView,
     Exposure,
     Observation,
     Policy,
     Scheme,
     Target,
 )
-from ansible_collections.mailsec.dane.plugins.module_utils._rollover_steps import Done, Plan, Wait
+from ansible_collections.mailsec.dane.plugins.module_utils._rollover_steps import Deploy, Done, Plan, Wait
+from ansible_collections.mailsec.dane.plugins.module_utils._rotation_findings import Judgement, Known, Place
 from ansible_collections.mailsec.dane.plugins.module_utils._rotation_goal import Choice, Held
 
 if t.TYPE_CHECKING:
     import collections.abc as c
 
+    from ansible_collections.mailsec.dane.plugins.module_utils._findings import Finding
     from ansible_collections.mailsec.dane.plugins.module_utils._moment import Moment
-    from ansible_collections.mailsec.dane.plugins.module_utils._rollover_state import Chain
+    from ansible_collections.mailsec.dane.plugins.module_utils._rollover_state import Chain, Journal
     from ansible_collections.mailsec.dane.plugins.module_utils._rotation_look import Look
     from ansible_collections.mailsec.dane.plugins.module_utils._tlsa import TlsaRecord
 
@@ -54,7 +62,8 @@ class Wanted:
     ``owners``: TLSA owner names that share the chains. ``request``: see ``_rotation_goal``. ``stolen``: with the
     request ``compromise``, whose key, any of ``current`` and ``next``. ``own_addresses``: those of the managed host;
     when none of them is an endpoint (address translation), all endpoints are taken for its own. ``restart``: forget a
-    rotation that was begun. The others are as in ``_rollover_state.Target``.
+    rotation that was begun. ``others`` and ``unaccounted``: other hosts behind the base domain, what they served when
+    a run last reached them, and those that none has reached. The others are as in ``_rollover_state.Target``.
     """
 
     base_domain: str
@@ -71,6 +80,9 @@ class Wanted:
     issuer_depths: tuple[int, ...] = (1,)
     first_rollout: bool = False
     restart: bool = False
+    kept: frozenset[TlsaRecord] = frozenset()
+    others: tuple[EndpointView, ...] = ()
+    unaccounted: tuple[str, ...] = ()
 
 
 def decide(
@@ -95,7 +107,7 @@ class _Decision:
     ) -> None:
         self.wanted, self.look, self.lock, self.now = wanted, look, lock, now
         self.slots, self.stored = slots, Node(content, "content")
-        self.stored.only("journal", "goal", "revoked", "discarded")
+        self.stored.only("journal", "goal", "revoked", "discarded", "key", "missed")
         self.date = datetime.datetime.fromtimestamp(now.wall, datetime.UTC)
         self.chains = {slot: chain for slot in SLOTS if (chain := self._chain(slots.get(slot) or "", slot))}
         if "live" not in self.chains:
@@ -122,7 +134,11 @@ class _Decision:
         goal = None if wanted.restart else _rotation_goal.read_goal(self.stored.field("goal"))
         gone = self.stored.field("discarded").text("")
         discard = wanted.request == _rotation_goal.COMPROMISE and "next" in wanted.stolen and gone != live
-        choice = _rotation_goal.choose(goal, held, wanted.request, wanted.minimum_age, self.now.wall, discard)
+        try:
+            choice = _rotation_goal.choose(goal, held, wanted.request, wanted.minimum_age, self.now.wall, discard)
+        except _rotation_goal.GoalError as error:
+            error.findings = [one.as_dict() for one in self._aside_findings({})[0]]
+            raise
         revoked = self._revoked(choice, discard)
         if choice.missing:
             why = "there is none yet, and a rotation needs one"
@@ -132,38 +148,73 @@ class _Decision:
             past = goal if goal is not None and goal.finished is not None else None
             return self._aside("discard", f"Discard the next key: {why}.", why, past, revoked, live)
         target = self._target(choice, tuple(revoked.values()))
-        views = self.look.endpoints(
-            (wanted.base_domain,), self.date, wanted.policy.repeats, wanted.issuer_depths
-        )
-        observation = Observation(self.look.authorities, views, self.lock)
-        if self.stored.field("journal").given:
-            journal = _rollover_data.read_journal(self.stored.field("journal").value)
-        elif wanted.first_rollout:
-            journal = _rollover_state.first_journal()
-        else:
-            journal = _rollover_state.lost_journal(target.owners, target.policy)
+        observation, journal = self.observation, self._journal()
         plan = _rollover.plan(journal, observation, target, self.now)
-        reached = choice.goal
+        reached, key = choice.goal, self.stored.field("key").text("")
         if isinstance(plan.step, Done):
             reached = _rotation_goal.finish(choice.goal, live, self.now.wall)
+            key = live
+        findings, missed = self._findings(journal, plan.journal, target)
         return {
-            **self._plan_result(plan, choice, reached, live),
+            **self._plan_result(plan, choice, reached, live, findings),
             "content": {
                 "journal": _rollover_data.journal_data(plan.journal),
                 "goal": _rotation_goal.goal_data(reached),
                 "revoked": list(revoked),
                 "discarded": gone,
+                "key": key,
+                "missed": _missed_data(missed),
             },
             "events": _timeline.events_between(journal, plan.journal, plan.step, self.now.wall),
+            **self._of_host(plan, target),
             "slot": choice.slot,
             "key": target.chains[0].key.to_text() if target.chains else live,
             "lagging": [
-                view.endpoint for view in views
+                view.endpoint for view in observation.endpoints
                 if view.endpoint in target.endpoints and (view.failure or view.chains != frozenset(target.chains))
             ],
             "observation": self._shown(observation),
             "decided": self.now.wall,
         }
+
+    @functools.cached_property
+    def observation(self) -> Observation:
+        """What was seen, in the planner's words."""
+        wanted = self.wanted
+        views = self.look.endpoints((wanted.base_domain,), self.date, wanted.policy.repeats, wanted.issuer_depths)
+        return Observation(
+            self.look.authorities, (*views, *wanted.others), self.lock, wanted.unaccounted
+        )
+
+    def _journal(self) -> Journal:
+        if self.stored.field("journal").given:
+            return _rollover_data.read_journal(self.stored.field("journal").value)
+        if self.wanted.first_rollout:
+            return _rollover_state.first_journal()
+        return _rollover_state.lost_journal(self.wanted.owners, self.wanted.policy)
+
+    def _findings(self, before: Journal, after: Journal, target: Target) -> Judgement:
+        missed = frozenset(
+            (item.field("owner").owner(), item.field("record").seen_record())
+            for item in self.stored.field("missed").items()
+        )
+        goal = _rotation_goal.read_goal(self.stored.field("goal"))
+        key = self.stored.field("key").text("")
+        return _rotation_findings.judge(
+            Known(
+                before, after, self.observation, target, self.chains, goal, key, self.now, missed, self.look.doubts
+            )
+        )
+
+    def _aside_findings(self, revoked: t.Mapping[str, Chain]) -> Judgement:
+        """Return what there is to say although nothing is planned."""
+        wanted, before = self.wanted, self._journal()
+        nothing = Target(
+            wanted.owners, self._endpoints(), (), scheme=frozenset(), revoked=tuple(revoked.values()),
+            release=wanted.release, policy=wanted.policy,
+        )
+        after = _rollover_learn.learn(before, self.observation, nothing, self.now)
+        return self._findings(before, after, nothing)
 
     def _key(self, slot: str) -> str:
         chain = self.chains.get(slot)
@@ -180,10 +231,12 @@ class _Decision:
     ) -> dict[str, t.Any]:
         """Return a step about files on the host, before there is anything to plan."""
         step: dict[str, t.Any] = {"action": action, "summary": summary, "why": why}
+        findings, missed = self._aside_findings(revoked)
         content = {
             "journal": self.stored.field("journal").value, "goal": _rotation_goal.goal_data(goal),
             "revoked": list(revoked),
             "discarded": self.stored.field("discarded").text("") if discarded is None else discarded,
+            "key": self.stored.field("key").text(""), "missed": _missed_data(missed),
         }
         phase = "preparing"
         if self.lock:
@@ -193,9 +246,11 @@ class _Decision:
                 "obstacles": [],
             }
         return {
-            "step": step, "phase": phase, "notes": [], "report": [f"Phase: {phase}", step["summary"]],
-            "content": content, "events": [], "slot": "next", "key": self.chains["live"].key.to_text(), "lagging": [],
-            "observation": {"authorities": [], "endpoints": []}, "decided": self.now.wall,
+            "step": step, "phase": phase, "notes": [], "findings": [one.as_dict() for one in findings],
+            "report": [f"Phase: {phase}", step["summary"], *map(_sentence, findings)],
+            "content": content, "events": [], "chains": [_rollover_data.chain_data(self.chains["live"])],
+            "wants": None, "waits_for": [], "slot": "next", "key": self.chains["live"].key.to_text(), "lagging": [],
+            "observation": self._shown(self.observation), "decided": self.now.wall,
         }
 
     def _revoked(self, choice: Choice, discard: bool) -> dict[str, Chain]:
@@ -241,21 +296,36 @@ class _Decision:
                 chain for chain in rest if chain.key not in stolen and chain.key.to_text() in planned
             ),
             release=wanted.release,
+            kept=wanted.kept,
             policy=wanted.policy,
         )
+
+    def _of_host(self, plan: Plan, target: Target) -> dict[str, t.Any]:
+        """Return what others behind the same name have to know of this host, and whom of them it waits for."""
+        chains = [self.chains["live"], *(plan.step.chains if isinstance(plan.step, Deploy) else ())]
+        own = _rollover_state.desired_records(dataclasses.replace(target, kept=frozenset()), self.now.wall)
+        obstacles = plan.step.obstacles if isinstance(plan.step, Wait) else ()
+        named = [one.subject.split(", ") for one in obstacles if one.inequality in _rollover_guards.OF_OTHERS]
+        return {
+            "chains": [_rollover_data.chain_data(chain) for chain in dict.fromkeys(chains)],
+            "wants": sorted(record.to_text() for record in own),
+            "waits_for": sorted({name for names in named for name in names} - set(target.endpoints)),
+        }
 
     def _endpoints(self) -> tuple[str, ...]:
         own = [str(one) for one in self.look.probes if one.address in self.wanted.own_addresses]
         return tuple(own or map(str, self.look.probes))
 
     def _plan_result(
-        self, plan: Plan, choice: Choice, reached: _rotation_goal.Goal | None, live: str
+        self, plan: Plan, choice: Choice, reached: _rotation_goal.Goal | None, live: str, findings: tuple[Finding, ...]
     ) -> dict[str, t.Any]:
         step = _rollover_data.step_data(plan.step)
         withdrawing = self.wanted.request == _rotation_goal.WITHDRAW
         phase = _rotation_goal.phase(reached, live, step["action"], withdrawing)
         notes = [*filter(None, [choice.note]), *plan.notes, *self.look.notes]
-        return {"step": step, "phase": phase, "notes": notes, "report": _report(phase, step, notes, plan)}
+        report = _report(phase, step, notes, plan) + [_sentence(one) for one in findings]
+        shown = [one.as_dict() for one in findings]
+        return {"step": step, "phase": phase, "notes": notes, "findings": shown, "report": report}
 
     def _shown(self, observation: Observation) -> dict[str, t.Any]:
         return {
@@ -264,6 +334,7 @@ class _Decision:
                     "owner": view.owner, "address": view.address, "failure": view.failure, "ttl": view.ttl,
                     "records": sorted(record.to_text() for record in view.records), "primary": view.primary,
                     "serial": view.serial, "signature": view.signature, "signed_until": view.signed_until,
+                    "unvalidated": view.unvalidated,
                 }
                 for view in observation.authorities
             ],
@@ -275,6 +346,17 @@ class _Decision:
                 for view in observation.endpoints
             ],
         }
+
+
+def _missed_data(missed: c.Iterable[Place]) -> list[dict[str, str]]:
+    return sorted(
+        ({"owner": owner, "record": record.to_text()} for owner, record in missed),
+        key=lambda one: (one["owner"], one["record"]),
+    )
+
+
+def _sentence(found: Finding) -> str:
+    return f"Finding {found.code} ({found.severity.value}), {found.subject}: {found.evidence}. {found.remedy}"
 
 
 def _report(phase: str, step: dict[str, t.Any], notes: c.Iterable[str], plan: Plan) -> list[str]:

@@ -26,7 +26,12 @@ NEXT: t.Final = "next"
 
 
 class GoalError(ValueError):
-    """What is held and what was begun contradict each other; the message says what to do."""
+    """What is held and what was begun contradict each other; the message says what to do.
+
+    ``findings`` as results carry them: what was seen in spite of that.
+    """
+
+    findings: t.Sequence[t.Mapping[str, str]] = ()
 
 
 @dataclasses.dataclass(frozen=True)

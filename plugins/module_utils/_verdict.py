@@ -18,6 +18,7 @@ from ansible_collections.mailsec.dane.plugins.module_utils._answer import Outcom
 from ansible_collections.mailsec.dane.plugins.module_utils._authority import Status
 from ansible_collections.mailsec.dane.plugins.module_utils._discovery import Policy, mx_set
 from ansible_collections.mailsec.dane.plugins.module_utils._matching import MatchResult, Profile, match
+from ansible_collections.mailsec.dane.plugins.module_utils._observation import Beside
 from ansible_collections.mailsec.dane.plugins.module_utils._smtp import TLS
 from ansible_collections.mailsec.dane.plugins.module_utils._tlsa import DANE_TA, TlsaError, TlsaRecord
 from ansible_collections.mailsec.dane.plugins.module_utils._x509 import Certificate, CertificateError, load_der
@@ -180,7 +181,10 @@ class HostVerdict:
 
 @dataclasses.dataclass(frozen=True)
 class DomainVerdict:
-    """Verdict on a mail domain; ``weakest`` is the host that decides it (F02), ``stray`` and ``zone`` are as seen."""
+    """Verdict on a mail domain; ``weakest`` is the host that decides it (F02).
+
+    ``stray``, ``zone`` and ``beside`` are as seen.
+    """
 
     mx: MxSet
     state: DomainState
@@ -189,6 +193,7 @@ class DomainVerdict:
     hosts: tuple[HostVerdict, ...] = ()
     stray: Answer | None = None
     zone: ZoneView | None = None
+    beside: Beside = dataclasses.field(default_factory=Beside)
 
     @property
     def domain(self) -> str:
@@ -344,7 +349,7 @@ def judge_domain(observation: DomainObservation, now: datetime.datetime) -> Doma
     Senders whose resolver asks another name server may be sent to other hosts: the worst case counts, with the reason
     ``ns-divergence``. Hosts that stand only there were not examined, so that the best is ``unknown``.
     """
-    verdict = _judge_domain(observation, now)
+    verdict = dataclasses.replace(_judge_domain(observation, now), beside=observation.beside)
     for mx in _mx_elsewhere(observation, now):
         state, weakest = _state_elsewhere(mx, verdict.hosts)
         if state in (DomainState.FAILING, DomainState.NO_MAIL) and verdict.state is not DomainState.FAILING:

@@ -21,6 +21,11 @@ from ansible_collections.mailsec.dane.plugins.module_utils._discovery import MAX
 from ansible_collections.mailsec.dane.plugins.module_utils._findings import Finding, Severity, finding
 from ansible_collections.mailsec.dane.plugins.module_utils._matching import diagnose
 from ansible_collections.mailsec.dane.plugins.module_utils._names import is_partial_wildcard, name_matches
+from ansible_collections.mailsec.dane.plugins.module_utils._policy_findings import (
+    required_findings,
+    sts_findings,
+    tlsrpt_findings,
+)
 from ansible_collections.mailsec.dane.plugins.module_utils._printable import printable
 from ansible_collections.mailsec.dane.plugins.module_utils._probe_findings import probe_findings
 from ansible_collections.mailsec.dane.plugins.module_utils._public_cas import PUBLIC_CAS
@@ -96,9 +101,18 @@ def domain_findings(domain: DomainVerdict, now: datetime.datetime, table: CaTabl
     if domain.zone:
         insecure = mx.answer.security is Security.INSECURE and not mx.answer.aliases
         found += zone_findings(domain.zone, now, insecure)
+    found += _beside_findings(domain, now)
     for host in domain.hosts:
         found += host_findings(host, now, table)
     return _findings.sort(found)
+
+
+def _beside_findings(domain: DomainVerdict, now: datetime.datetime) -> list[Finding]:
+    beside = domain.beside
+    found = [*sts_findings(domain, beside.sts, now)] if beside.sts else []
+    found += tlsrpt_findings(domain.domain, beside.tlsrpt) if beside.tlsrpt else ()
+    found += required_findings(domain) if beside.dane_required else ()
+    return found
 
 
 def _insecure_mx(domain: DomainVerdict) -> Finding:

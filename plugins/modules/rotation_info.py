@@ -146,6 +146,17 @@ options:
     type: list
     elements: str
     default: []
+  node:
+    description: Name of the host that is managed, where others behind O(base_domain) share its journal.
+    type: str
+    default: ''
+  members:
+    description:
+      - Names of all hosts behind O(base_domain), as their O(node) has them. Records that one of them needs are kept,
+        and none is removed before a run has reached all of them.
+    type: list
+    elements: str
+    default: []
   nameservers:
     description: Validating resolvers, see M(mailsec.dane.dane_info). The default is what C(/etc/resolv.conf) lists.
     type: list
@@ -215,6 +226,13 @@ report:
   returned: success
   type: list
   elements: str
+findings:
+  description:
+    - What is wrong that only a memory can tell, worst first. Each has C(code), C(severity), C(subject), C(evidence),
+      C(expected), C(remedy) and C(rule), see the page on findings. RV(step) is the repair where there is one to make.
+  returned: success, and when a key that nobody planned stops the rotation
+  type: list
+  elements: dict
 notes:
   description: Sentences about what is not strict, left alone, or held back.
   returned: success
@@ -242,6 +260,11 @@ lagging:
   returned: success
   type: list
   elements: str
+waits_for:
+  description: Hosts or endpoints of others behind the same name that must come first, however long this one waits.
+  returned: success
+  type: list
+  elements: str
 observation:
   description: What was seen, C(authorities) and C(endpoints).
   returned: success
@@ -264,6 +287,7 @@ from ansible_collections.mailsec.dane.plugins.module_utils import (
     _rotation,
     _rotation_goal,
     _rotation_look,
+    _rotation_members,
     _tlsa,
 )
 from ansible_collections.mailsec.dane.plugins.module_utils._deps import missing
@@ -273,6 +297,7 @@ from ansible_collections.mailsec.dane.plugins.module_utils._moment import read_c
 from ansible_collections.mailsec.dane.plugins.module_utils._resolv_conf import system_servers
 from ansible_collections.mailsec.dane.plugins.module_utils._rollover_data import Node
 from ansible_collections.mailsec.dane.plugins.module_utils._rollover_state import Exposure, Scheme
+from ansible_collections.mailsec.dane.plugins.module_utils._rotation_members import Members
 from ansible_collections.mailsec.dane.plugins.module_utils._smtp import Endpoint
 
 
@@ -294,7 +319,7 @@ def _endpoint(text: str) -> Endpoint:
     return Endpoint(address, number)
 
 
-def _wanted(params: dict[str, t.Any]) -> _rotation.Wanted:
+def _wanted(params: dict[str, t.Any], members: Members) -> _rotation.Wanted:
     base_domain = _tlsa.host_name(params["base_domain"])
     if not params["ports"]:
         raise ValueError("ports is empty: give at least one")
@@ -303,12 +328,13 @@ def _wanted(params: dict[str, t.Any]) -> _rotation.Wanted:
     scheme = frozenset(Scheme(name) for name in params["scheme"])
     if not scheme:
         raise ValueError("scheme is empty: name at least one of current, next and issuer, or ask for withdraw")
+    policy = _rollover_data.read_policy(Node(params["policy"], "policy"))
     return _rotation.Wanted(
         base_domain=base_domain,
         owners=tuple(dict.fromkeys(owners)),
         request=params["request"],
         scheme=scheme,
-        policy=_rollover_data.read_policy(Node(params["policy"], "policy")),
+        policy=policy,
         ttl=params["ttl"],
         minimum_age=params["minimum_age"],
         stolen=tuple(params["stolen"]),
@@ -318,6 +344,9 @@ def _wanted(params: dict[str, t.Any]) -> _rotation.Wanted:
         issuer_depths=tuple(params["issuer_depths"]),
         first_rollout=params["first_rollout"],
         restart=params["restart"],
+        kept=members.wants(),
+        others=members.views(policy.repeats),
+        unaccounted=members.unaccounted,
     )
 
 
@@ -345,12 +374,15 @@ def gather(params: dict[str, t.Any]) -> dict[str, t.Any]:
     """Look and decide; ValueError and LookError with a message for people."""
     if "PRIVATE KEY-----" in str(params["certificates"]):
         raise ValueError("certificates holds a private key; pass certificates only")
-    wanted = _wanted(params)
+    members = _rotation_members.enter(params["content"] or {}, params["node"], params["members"])
+    wanted = _wanted(params, members)
     means = _means(params, wanted.policy.repeats)
     seen = asyncio.run(_rotation_look.look(wanted.base_domain, wanted.owners, means))
     slots = {slot: params["certificates"][slot] or "" for slot in _rotation.SLOTS}
     # Read after the look: whatever was seen to be gone was gone by now.
-    return _rotation.decide(wanted, params["content"] or {}, slots, seen, params["lock"], read_clocks())
+    result = _rotation.decide(wanted, members.own, slots, seen, params["lock"], read_clocks())
+    chains, wants = result.pop("chains"), result.pop("wants")
+    return {**result, "content": members.content(result["content"], chains, wants)}
 
 
 def main() -> None:
@@ -388,6 +420,8 @@ def main() -> None:
             "name_servers": {"type": "list", "elements": "str"},
             "endpoints": {"type": "list", "elements": "str"},
             "own_addresses": {"type": "list", "elements": "str", "default": []},
+            "node": {"type": "str", "default": ""},
+            "members": {"type": "list", "elements": "str", "default": []},
             "nameservers": {
                 "type": "list",
                 "elements": "dict",
@@ -405,6 +439,8 @@ def main() -> None:
         module.fail_json(msg=f"{missing_required_lib(gap.library)} ({gap.why})", exception=gap.trace or None)
     try:
         result = gather(module.params)
+    except _rotation_goal.GoalError as error:
+        module.fail_json(msg=str(error), findings=list(error.findings))
     except (ValueError, _rotation_look.LookError) as error:
         module.fail_json(msg=str(error))
     module.exit_json(changed=False, base_domain=_tlsa.host_name(module.params["base_domain"]), **result)

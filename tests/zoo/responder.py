@@ -23,6 +23,7 @@ from signer import (
     SERVER,
     SOA,
     TTL,
+    A,
     Name,
     Signature,
     Zone,
@@ -113,6 +114,7 @@ class World:
             message.rcode = REFUSED
         else:
             _answer(zone, owner, rdtype, message)
+            _glue(zone, message)
             for hook in self.hooks.get(zone.origin, []):
                 message = hook(owner, rdtype, message)
         for hook in self._global:
@@ -211,6 +213,13 @@ def _referral(zone: Zone, cut: Name, message: Message) -> None:
         message.authority.extend(rrset(zone, cut, DS))
     else:
         _add(message.authority, absence(zone, cut))
+
+
+def _glue(zone: Zone, message: Message) -> None:
+    for record in [*message.answer, *message.authority]:
+        if record.rdtype == NS:
+            target = _target(record.data)
+            _add(message.sections[2], [Record(target, A, data) for data in zone.nodes.get(target, {}).get(A, [])])
 
 
 def _negative(zone: Zone, owner: Name, match: Name | None, message: Message, encloser: Name | None = None) -> None:

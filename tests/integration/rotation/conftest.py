@@ -1,18 +1,28 @@
 # Copyright: (c) 2026, mailsec.dane contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""One mail host, its primary and secondary name server, and a sender who enforces DANE."""
+"""One mail host, its primary and secondary name server, and two senders who enforce DANE."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import senders
 import yaml
 from lab_driver import CHECKOUT, Lab, machine  # noqa: F401  # pylint: disable=unused-import
+from rotation_site import is_steady, make_steady, play
 
-DIRECTORY = Path("/var/lib/mailsec-dane-lab-rotation")
-HOSTS = {"ns1", "ns2", "resolver", "mx1", "sender"}
+#: A lab named by the environment is used as it is, and stays.
+KEPT = os.environ.get("MAILSEC_DANE_LAB")
+DIRECTORY = Path(KEPT or "/var/lib/mailsec-dane-lab-rotation")
+HOSTS = {"ns1", "ns2", "mx1", "sender"}
+#: Its resolver serves the mail host, too, which asks for nothing that matters here.
+EXIM = {
+    "name": "exim", "address": 21, "ipv6": True, "fqdn": "exim.outside.nl", "release": "bookworm", "role": "resolver",
+    "groups": ["outside"], "packages": ["bind9-dnsutils", "exim4-daemon-heavy", "unbound"],
+}  # fmt: skip
 
 
 def parameters() -> dict[str, object]:
@@ -39,13 +49,43 @@ def parameters() -> dict[str, object]:
         "rotation_minimum_age": 0,
     }
     names = {**defaults["lab_variables"], **waits, "audit_domains": ["example.nl"], "audit_managed": ["mx1.example.nl"]}
-    return {"lab_hosts": hosts, "lab_zones": zones, "lab_variables": names}
+    return {
+        "lab_hosts": [*hosts, EXIM], "lab_zones": zones, "lab_variables": names,
+        # The secondary follows late, which is when caches may still take the old RRset.
+        "lab_notify_delay": 2,
+    }  # fmt: skip
 
 
 @pytest.fixture(scope="session")
 def lab() -> Iterator[Lab]:
     made = Lab(DIRECTORY, parameters())
-    made.playbook(lab_state="absent")
+    if not KEPT:
+        made.playbook(lab_state="absent")
     made.playbook()
+    senders.prepare(made)
     yield made
-    made.playbook(lab_state="absent")
+    if not KEPT:
+        made.playbook(lab_state="absent")
+
+
+@pytest.fixture(scope="session")
+def mail(lab: Lab) -> Lab:
+    """The lab with the mail host set up, as inbound leaves it."""
+    play(lab, "mailsec.dane.inbound")
+    return lab
+
+
+@pytest.fixture
+def steady(mail: Lab) -> Lab:
+    """The mail host as the end of a rotation leaves it, whatever was done to it before."""
+    make_steady(mail)
+    is_steady(mail)
+    return mail
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say how much mail flowed: the numbers that docs/rotating.md shows are these."""
+    if senders.EVIDENCE:
+        terminalreporter.section("mail that flowed meanwhile")
+        for line in senders.table():
+            terminalreporter.write_line(line)
