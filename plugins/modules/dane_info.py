@@ -109,6 +109,33 @@ options:
       - Addresses that the Internet does not route are asked with O(special_use=true) only.
     type: bool
     default: false
+  mta_sts:
+    description:
+      - Whether to fetch the MTA-STS policies of the domains, and to say where their own MX hosts and certificates do not
+        satisfy them (RFC 8461). Senders with DANE do not go by it, those without may refuse what DANE has no objection to.
+        The verdicts do not change.
+      - Whether a certificate leads to a CA that is trusted is judged by O(ca_file). Where those CAs cannot be read
+        nothing is said about it.
+    type: bool
+    default: false
+  ca_file:
+    description:
+      - File with the certificates of the CAs to trust with O(mta_sts), PEM, for the web servers of the policies and for
+        the MX hosts. The default are those that OpenSSL trusts on the machine that audits.
+    type: path
+  tlsrpt:
+    description:
+      - Whether to look where the domains want to be told of failures (RFC 8460), and to say which ones want that nowhere.
+    type: bool
+    default: false
+  dane_required:
+    description:
+      - Those of O(domains) to which senders are known that insist on DANE, for instance because partners agreed on it.
+      - Where such senders would not deliver, because there is no usable TLSA record or no DNSSEC, the finding
+        C(dane-required-absent) says so. Other senders deliver there, without protection.
+    type: list
+    elements: str
+    default: []
   dns_timeout:
     description:
       - Seconds to wait for an answer of the resolver. It is asked twice.
@@ -201,6 +228,13 @@ EXAMPLES = r"""
     authorities: true
     validation: own
     repeats: 10
+
+- name: Look at what senders without DANE go by, and who is told of failures, too
+  mailsec.dane.dane_info:
+    domains: [example.nl, example.org]
+    mta_sts: true
+    tlsrpt: true
+    dane_required: [example.org]
 
 - name: Look at one host from inside, with every kind of key, with and without a server name
   mailsec.dane.dane_info:
@@ -305,6 +339,37 @@ domains:
         - What the authoritative name servers say about the MX records, null without O(authorities). The fields are
           those of RV(hosts[].authorities).
       type: dict
+    mta_sts:
+      description: The MTA-STS policy of the domain, null without O(mta_sts) and for domains without MX hosts.
+      type: dict
+      contains:
+        id:
+          description: Identifier in the TXT record, null when no policy is announced.
+          type: str
+          sample: 20260831085700Z
+        mode:
+          description: V(enforce), V(testing) or V(none), null without a policy that can be read.
+          type: str
+          sample: enforce
+        mx:
+          description: Patterns for the names of MX hosts.
+          type: list
+          elements: str
+          sample: ['*.example.nl']
+        max_age:
+          description: How long senders keep the policy, in seconds.
+          type: int
+          sample: 604800
+        fault:
+          description: Why the policy could not be had, else empty.
+          type: str
+    tls_reports:
+      description:
+        - Where the domain wants TLS reports sent, empty for nowhere. Null without O(tlsrpt), for domains without MX hosts
+          and when it could not be found out.
+      type: list
+      elements: str
+      sample: ['mailto:tls-reports@example.org']
     mx_secure:
       description: Whether the MX records, or their absence, are DNSSEC-secure.
       type: bool
@@ -632,6 +697,10 @@ hosts:
           type: list
           elements: str
           sample: [mail_starttls_dane_valid]
+        tlsrpt:
+          description: Result type of TLS reports that goes with it (RFC 8460 section 4.3), null when there is none.
+          type: str
+          sample: tlsa-invalid
 """
 
 import asyncio
@@ -644,12 +713,13 @@ from ansible.module_utils.basic import AnsibleModule, missing_required_lib
 
 from ansible_collections.mailsec.dane.plugins.module_utils import _report
 from ansible_collections.mailsec.dane.plugins.module_utils._address import is_special_use
-from ansible_collections.mailsec.dane.plugins.module_utils._audit import Audit, Settings
+from ansible_collections.mailsec.dane.plugins.module_utils._audit import Audit, Settings, why_not
 from ansible_collections.mailsec.dane.plugins.module_utils._both_ways import BothWays
 from ansible_collections.mailsec.dane.plugins.module_utils._deps import missing
 from ansible_collections.mailsec.dane.plugins.module_utils._discovery import is_address
 from ansible_collections.mailsec.dane.plugins.module_utils._dns_client import Server
 from ansible_collections.mailsec.dane.plugins.module_utils._dns_question import NameServer
+from ansible_collections.mailsec.dane.plugins.module_utils._mta_sts_look import StsLook
 from ansible_collections.mailsec.dane.plugins.module_utils._resolv_conf import system_servers
 from ansible_collections.mailsec.dane.plugins.module_utils._resolver import Limits as DnsLimits
 from ansible_collections.mailsec.dane.plugins.module_utils._resolver import TrustedResolver
@@ -677,6 +747,8 @@ def _check(params: dict[str, t.Any]) -> None:
         raise ValueError(f"repeats is {params['repeats']}: it is 1 to 50")
     if not 0 <= params["pause"] <= 600:
         raise ValueError(f"pause is {params['pause']:g}: it is 0 to 600 seconds")
+    if params["ca_file"] is not None and not params["mta_sts"]:
+        raise ValueError("ca_file is for MTA-STS: set mta_sts to true")
     if params["validation"] == "trusted":
         for option in ("trust_anchors", "trust_anchor_file"):
             if params[option] is not None:
@@ -719,7 +791,26 @@ def _settings(params: dict[str, t.Any]) -> Settings:
         key_types=tuple(dict.fromkeys(None if value == "any" else value for value in params["key_type"])),
         repeats=params["repeats"],
         pause=params["pause"],
+        tlsrpt=params["tlsrpt"],
+        dane_required=_required(params),
     )
+
+
+def _required(params: dict[str, t.Any]) -> frozenset[str]:
+    required = {host_name(name): name for name in params["dane_required"]}
+    strangers = [name for domain, name in required.items() if domain not in map(host_name, params["domains"])]
+    if strangers:
+        raise ValueError(f"dane_required has {strangers[0][:80]!r}, which is not among domains")
+    return frozenset(required)
+
+
+def _sts_look(params: dict[str, t.Any], settings: Settings, resolver: Resolver) -> StsLook | None:
+    if not params["mta_sts"]:
+        return None
+    try:
+        return StsLook(resolver, params["ca_file"], params["timeout"], lambda address: why_not(address, settings))
+    except OSError as error:
+        raise ValueError(f"ca_file {params['ca_file']} cannot be used: {error.strerror or error}") from error
 
 
 def _own(params: dict[str, t.Any], servers: tuple[Server, ...]) -> OwnResolver:
@@ -754,7 +845,7 @@ async def _audit(params: dict[str, t.Any], domains: list[str], hosts: list[str])
         own = _own(params, servers)
         resolver = own if params["validation"] == "own" else BothWays(own, trusted)
     left_aside = trusted.left_aside if params["validation"] != "own" else ()
-    audit = Audit(resolver, settings, _zone_look(params, servers))
+    audit = Audit(resolver, settings, _zone_look(params, servers), _sts_look(params, settings, resolver))
     by_domain = {one.domain: _report.domain_result(one, audit.now) async for one in audit.domains(domains)}
     by_host = {one.host: _report.host_result(one, audit.now) async for one in audit.hosts(hosts)}
     judged_domains, judged_hosts = [by_domain[name] for name in domains], [by_host[name] for name in hosts]
@@ -802,6 +893,10 @@ def main() -> None:
             "trust_anchors": {"type": "list", "elements": "str"},
             "trust_anchor_file": {"type": "path"},
             "authorities": {"type": "bool", "default": False},
+            "mta_sts": {"type": "bool", "default": False},
+            "ca_file": {"type": "path"},
+            "tlsrpt": {"type": "bool", "default": False},
+            "dane_required": {"type": "list", "elements": "str", "default": []},
             "dns_timeout": {"type": "float", "default": 5},
             "ehlo_name": {"type": "str"},
             "timeout": {"type": "float", "default": 30},

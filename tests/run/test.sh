@@ -19,13 +19,19 @@ beside=""
 MAILSEC_DANE_TEST_RUN=${MAILSEC_DANE_TEST_RUN:-$$-$(date +%s)}
 export MAILSEC_DANE_TEST_RUN
 
-stage_is_selected() {
-  local word
-  [ ${#selected[@]} -gt 0 ] || return 0
-  for word in "${selected[@]}"; do
-    [[ $1 != "$word"* ]] || return 0
+# begins_with_one_of NAME WORD…
+begins_with_one_of() {
+  local name=$1 word
+  shift
+  for word; do
+    [[ $name != "$word"* ]] || return 0
   done
   return 1
+}
+
+stage_is_selected() {
+  [ -z "$beside" ] || ! begins_with_one_of "$1" "${BESIDE[@]}" || return 1
+  [ ${#selected[@]} -eq 0 ] || begins_with_one_of "$1" "${selected[@]}"
 }
 
 # add_stage NAME SECONDS COMMAND…
@@ -131,8 +137,9 @@ if [ "${1:-}" = --call ]; then
   exit
 fi
 
-# Without words, stages that need no lab run beside the others, which mostly wait; what they say is shown at the end.
-BESIDE=(lint unit zoo package sanity)
+# Without words, these stages run beside the others, which mostly wait; what they say is shown at the end. Two labs at
+# once stay within the inotify instances that Linux grants a user.
+BESIDE=(lint unit zoo package sanity "integration rotation" "integration tls" "integration vantage")
 if [ -z "${MAILSEC_DANE_TEST_BESIDE:-}" ]; then
   mkdir -p "$LOGS"
   rm -f "$LOGS"/*
@@ -144,7 +151,6 @@ if [ -z "${MAILSEC_DANE_TEST_BESIDE:-}" ]; then
     # A run of its own: what it takes down at its end are not the labs of this one.
     MAILSEC_DANE_TEST_BESIDE=yes MAILSEC_DANE_TEST_RUN="" bash "$0" "${BESIDE[@]}" </dev/null >"$LOGS/beside.log" 2>&1 &
     beside=$!
-    selected=(integration demo)
   fi
 fi
 

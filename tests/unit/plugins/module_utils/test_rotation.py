@@ -12,7 +12,7 @@ from support.one_host import CA, ENDPOINT, WANTED, World, ask, pem, record, stea
 from ansible_collections.mailsec.dane.plugins.module_utils import _rotation
 from ansible_collections.mailsec.dane.plugins.module_utils._moment import Moment
 from ansible_collections.mailsec.dane.plugins.module_utils._rollover_data import DataError
-from ansible_collections.mailsec.dane.plugins.module_utils._rollover_state import Exposure
+from ansible_collections.mailsec.dane.plugins.module_utils._rollover_state import Exposure, Scheme
 from ansible_collections.mailsec.dane.plugins.module_utils._rotation_goal import GoalError
 from ansible_collections.mailsec.dane.plugins.module_utils._rotation_look import Look
 from ansible_collections.mailsec.dane.plugins.module_utils._smtp import Endpoint
@@ -70,6 +70,16 @@ def test_f16_a_key_of_another_program_is_not_published_but_replaced(world: World
     assert result["step"]["action"] == "deploy" and world.served == "leaf" and world.published == before
     world.served = "leaf-8"
     assert world.decide()["step"]["action"] == "deploy"
+
+
+def test_f16_the_key_in_use_is_put_back_while_the_next_one_is_young(world: World) -> None:
+    keys = ask(request="new_key", scheme=frozenset({Scheme.CURRENT, Scheme.NEXT}))
+    world.published = [record("leaf")]
+    assert world.step(keys)["step"]["action"] == "publish"
+    world.served = "leaf-8"
+    result = world.step(keys)
+    assert result["step"]["action"] == "deploy" and world.served == "leaf"
+    assert (result["slot"], result["key"]) == ("staged", record("leaf"))
 
 
 def test_f15_an_aged_key_takes_over_and_the_ca_is_not_believed_any_more(world: World) -> None:
