@@ -1,0 +1,336 @@
+# Copyright: (c) 2026, mailsec.dane contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Rotations that are disturbed by everything around them, under mail."""
+
+from __future__ import annotations
+
+import base64
+import random
+import re
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+from lab_driver import Lab, wait_for
+from rotation_site import (
+    JOURNAL,
+    JOURNALS,
+    KEEP,
+    OWNER,
+    Recorder,
+    finish,
+    forget_next,
+    is_steady,
+    key,
+    leftovers,
+    on,
+    play,
+    records,
+    rotate,
+    serial,
+    served,
+    update,
+)
+from senders import Traffic
+
+SECONDARY = "198.51.100.3"
+FAKE = {"LD_PRELOAD": "/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1", "DONT_FAKE_MONOTONIC": "1"}
+#: Environment and prefix of the playbook: the lab shares the machine's clock, so it is the controller's that jumps.
+CLOCKS: dict[str, tuple[dict[str, str], tuple[str, ...]]] = {
+    "wall ahead": (FAKE | {"FAKETIME": "+200s"}, ()),
+    "wall behind": (FAKE | {"FAKETIME": "-200s"}, ()),
+    "monotonic ahead": ({}, ("unshare", "--time", "--fork", "--kill-child", "--boottime=3600", "--monotonic=3600")),
+}
+
+
+def full_disk(pages: int) -> str:
+    """Shell text: a full file system in the place of the journal's, with the journal, and with pages of 4 KiB left."""
+    return (
+        f"cp -a {JOURNALS} /tmp/journals && mount -t tmpfs -o size=256k,mode=700 tmpfs {JOURNALS}"
+        f" && cp -a /tmp/journals/. {JOURNALS}/ && rm -r /tmp/journals"
+        f" && cd {JOURNALS} && head -c {pages * 4096} /dev/zero >room && (cat /dev/zero >full; rm room) 2>/dev/null"
+    )
+
+
+@pytest.mark.long
+def test_f14_a_record_that_somebody_removes_meanwhile_delays_and_breaks_nothing(steady: Lab) -> None:
+    before = served(steady)
+    with Recorder(steady) as recorder, Traffic(steady) as traffic:
+        coming = forget_next(steady)
+        run = play(steady, "mailsec.dane.rotate")
+        assert run.phases[-1] == "spreading" and coming in records(steady)
+        forget_next(steady)
+        finish(steady)
+    assert served(steady) == coming != before
+    is_steady(steady)
+    recorder.is_sound()
+    traffic.is_unharmed()
+
+
+@pytest.mark.long
+def test_f14_a_record_of_somebody_else_is_left_alone_until_released(steady: Lab) -> None:
+    foreign = f"3 1 1 {random.randbytes(32).hex()}"
+    update(steady, f"update add {OWNER} 5 TLSA {foreign}")
+    run = finish(steady)
+    assert foreign in records(steady) and "was not published here and is left alone" in run.text
+    finish(steady, rotation_release=[foreign])
+    is_steady(steady)
+
+
+@pytest.mark.long
+def test_f14_nothing_moves_while_a_name_server_is_down(steady: Lab) -> None:
+    before = served(steady)
+    on(steady, "ns2", "systemctl stop knot")
+    run = rotate(steady, rotation_wait=False)
+    assert run.phases[-1] == "spreading" and "198.51.100.3" in run.text
+    time.sleep(12)
+    run = rotate(steady, rotation_wait=False)
+    assert "198.51.100.3" in run.text and served(steady) == before
+    on(steady, "ns2", "systemctl start knot")
+    with Recorder(steady) as recorder, Traffic(steady) as traffic:
+        finish(steady)
+    assert served(steady) != before
+    is_steady(steady)
+    recorder.is_sound()
+    traffic.is_unharmed()
+
+
+@pytest.mark.long
+def test_f14_nothing_moves_while_a_secondary_is_stuck(steady: Lab) -> None:
+    """It answers all the time, with signatures that are good, and never hears of the change."""
+    before = served(steady)
+    forget_next(steady)
+    wait_for(lambda: records(steady) == records(steady, SECONDARY), 20)
+    with Recorder(steady) as recorder, Traffic(steady) as traffic:
+        on(steady, "ns2", "knotc zone-freeze example.nl")
+        try:
+            coming = key(steady, "next")
+            run = rotate(steady, rotation_wait=False)
+            time.sleep(15)
+            run = rotate(steady, rotation_wait=False)
+            assert coming in records(steady) and coming not in records(steady, SECONDARY)
+            assert run.phases[-1] == "spreading" and SECONDARY in run.text and served(steady) == before
+        finally:
+            on(steady, "ns2", "knotc zone-thaw example.nl; knotc zone-refresh example.nl")
+        finish(steady)
+    assert served(steady) == coming
+    is_steady(steady)
+    recorder.is_sound()
+    traffic.is_unharmed()
+
+
+@pytest.mark.long
+def test_f14_nothing_moves_while_an_address_of_the_mail_server_is_unreachable(steady: Lab) -> None:
+    """Mail flows all the same, by the other address."""
+    before = served(steady)
+    with Recorder(steady) as recorder, Traffic(steady) as traffic:
+        on(steady, "mx1", "ip -6 addr del 2001:db8:51::11/64 dev eth0")
+        try:
+            run = rotate(steady, rotation_wait=False)
+            assert "it is not known what [2001:db8:51::11]:25 serves" in run.text and served(steady) == before
+        finally:
+            on(steady, "mx1", "ip -6 addr add 2001:db8:51::11/64 dev eth0 nodad")
+        rotate(steady)
+    assert served(steady) != before
+    is_steady(steady)
+    recorder.is_sound()
+    traffic.is_unharmed()
+
+
+@pytest.mark.long
+def test_b02_a_mail_host_that_is_cut_off_meanwhile_gets_its_mail_later(steady: Lab) -> None:
+    """That it defers mail is the outage; what the rotation must not do is to lose any, or to add to it."""
+    before = served(steady)
+    forget_next(steady)
+    with Recorder(steady) as recorder, Traffic(steady) as traffic:
+        assert play(steady, "mailsec.dane.rotate").phases[-1] == "spreading"
+        steady.inside("ip", "link", "set", "v-mx1", "down")
+        try:
+            run = rotate(steady, check=False)
+            assert run.status != 0 and "UNREACHABLE" in run.output
+        finally:
+            steady.inside("ip", "link", "set", "v-mx1", "up")
+        finish(steady)
+    assert served(steady) != before
+    is_steady(steady)
+    recorder.is_sound()
+    counts = traffic.lost_nothing()
+    assert all(found.unverified == 0 for found in counts.values()), counts
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("room", ["nothing", "a lease"])
+def test_b02_without_room_for_the_journal_nothing_is_begun(steady: Lab, room: str) -> None:
+    before = served(steady)
+    coming = forget_next(steady)
+    with Recorder(steady) as recorder, Traffic(steady) as traffic:
+        on(steady, "mx1", full_disk(pages={"nothing": 0, "a lease": 2}[room]))
+        try:
+            state = records(steady), serial(steady)
+            run = rotate(steady, check=False)
+            assert run.status != 0 and "No space left on device" in run.text, run.output[-4000:]
+            assert (records(steady), serial(steady)) == state and served(steady) == before
+            left = leftovers(steady)
+        finally:
+            on(steady, "mx1", f"umount {JOURNALS}")
+        assert left == sorted([JOURNAL, "full", *([f"{JOURNAL}.lease"] if room == "a lease" else [])])
+        rotate(steady)
+    assert served(steady) == coming
+    is_steady(steady)
+    recorder.is_sound()
+    traffic.is_unharmed()
+
+
+@pytest.mark.long
+def test_b02_a_disk_that_is_full_before_the_key_goes_live_only_delays(steady: Lab) -> None:
+    before = served(steady)
+    coming = forget_next(steady)
+    with Recorder(steady) as recorder, Traffic(steady) as traffic:
+        assert play(steady, "mailsec.dane.rotate").phases[-1] == "spreading"
+        on(steady, "mx1", full_disk(pages=2))
+        try:
+            time.sleep(15)
+            run = rotate(steady, check=False)
+            assert run.status != 0 and "No space left on device" in run.text
+            assert served(steady) == before
+        finally:
+            on(steady, "mx1", f"umount {JOURNALS}")
+        finish(steady)
+    assert served(steady) == coming
+    is_steady(steady)
+    recorder.is_sound()
+    traffic.is_unharmed()
+
+
+@pytest.mark.long
+def test_b02_an_update_that_the_name_server_refuses_leaves_nothing_half_done(steady: Lab, tmp_path: Path) -> None:
+    before = served(steady)
+    coming = forget_next(steady)
+    secret = base64.b64encode(random.randbytes(32)).decode()
+    wrong = tmp_path / "wrong.tsig"
+    right = (steady.directory / "keys" / "lab.tsig").read_text()
+    wrong.write_text(re.sub(r'secret "[^"]*"', f'secret "{secret}"', right))
+    wrong.chmod(0o600)
+    with Recorder(steady) as recorder, Traffic(steady) as traffic:
+        state = records(steady), serial(steady)
+        run = rotate(steady, check=False, tlsa_key_file=str(wrong))
+        assert run.status != 0 and "BADSIG" in run.text, run.output[-4000:]
+        assert secret not in run.output
+        assert (records(steady), serial(steady)) == state and served(steady) == before
+        finish(steady)
+    assert served(steady) == coming
+    is_steady(steady)
+    recorder.is_sound()
+    traffic.is_unharmed()
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("clock", CLOCKS)
+def test_b03_a_clock_that_jumps_does_not_shorten_a_wait(steady: Lab, clock: str) -> None:
+    before = served(steady)
+    coming = forget_next(steady)
+    # Longer than the runs take that see the wrong clock.
+    slow = {"rotation_application_cache": 60}
+    with Recorder(steady) as recorder, Traffic(steady) as traffic:
+        assert play(steady, "mailsec.dane.rotate", **slow).phases[-1] == "spreading"
+        begun = time.monotonic()
+        environment, before_it = CLOCKS[clock]
+        run = play(steady, "mailsec.dane.rotate", environment=environment, prefix=before_it, **slow)
+        assert run.phases[-1] == "spreading" and "Next safe time" in run.text
+        assert served(steady) == before
+        assert time.monotonic() - begun < 60, "too late to prove anything"
+        finish(steady)
+    assert served(steady) == coming
+    is_steady(steady)
+    recorder.is_sound()
+    traffic.is_unharmed()
+
+
+@pytest.mark.long
+def test_b03_a_controller_an_hour_ahead_is_told_so_and_changes_nothing(steady: Lab) -> None:
+    before = served(steady)
+    forget_next(steady)
+    state = records(steady), serial(steady)
+    run = play(steady, "mailsec.dane.rotate", check=False, environment=CLOCKS["wall ahead"][0] | {"FAKETIME": "+3600s"})
+    assert run.status != 0 and "BADTIME" in run.text, run.output[-4000:]
+    assert (records(steady), serial(steady)) == state and served(steady) == before
+    finish(steady)
+    is_steady(steady)
+
+
+@pytest.mark.long
+def test_b03_of_two_controllers_one_waits(steady: Lab) -> None:
+    before = served(steady)
+    # Older than the age at which either would begin; the outcome of the first is younger.
+    time.sleep(25)
+    with Recorder(steady) as recorder, ThreadPoolExecutor(2) as pool:
+        first, second = pool.map(lambda age: rotate(steady, rotation_minimum_age=age), (25, 25))
+    assert "holds the lease" in first.text + second.text
+    assert served(steady) != before
+    is_steady(steady)
+    recorder.is_sound()
+
+
+@pytest.mark.long
+def test_b03_a_lost_journal_costs_only_time(steady: Lab) -> None:
+    before = served(steady)
+    with Recorder(steady) as recorder, Traffic(steady) as traffic:
+        forget_next(steady)
+        assert play(steady, "mailsec.dane.rotate").phases[-1] == "spreading"
+        on(steady, "mx1", f"rm {JOURNALS}/*.journal")
+        run = rotate(steady)
+    assert "nobody remembers" in run.text
+    assert served(steady) != before
+    is_steady(steady)
+    recorder.is_sound()
+    traffic.is_unharmed()
+
+
+@pytest.mark.long
+def test_f16_a_key_that_nobody_planned_is_never_deployed(steady: Lab) -> None:
+    before = served(steady)
+    forget_next(steady)
+    assert play(steady, "mailsec.dane.rotate").phases[-1] == "spreading"
+    directory = "/etc/mailsec-dane/next"
+    on(steady, "mx1", f"cp -a {directory} /root/planned && rm {directory}/key.pem {directory}/chain.pem")
+    run = rotate(steady, check=False)
+    assert run.status != 0 and "A key that nobody planned is not deployed" in run.text
+    assert served(steady) == before
+    on(steady, "mx1", f"rm -r {directory} && mv /root/planned {directory}")
+    finish(steady)
+    assert served(steady) != before
+    is_steady(steady)
+
+
+@pytest.mark.long
+def test_f14_an_address_that_does_not_follow_brings_the_former_certificate_back(steady: Lab) -> None:
+    before = served(steady)
+    with Traffic(steady) as traffic:
+        # Whoever copied the certificate elsewhere: Postfix does not read what the rotation writes.
+        copy = "cp -a /etc/mailsec-dane/live/keychain.pem /root/copy.pem"
+        on(steady, "mx1", f"{copy} && postconf smtpd_tls_chain_files=/root/copy.pem && postfix reload")
+        run = rotate(steady, check=False, rotation_follow_timeout=9)
+        assert run.status != 0 and "The former certificate was put back" in run.text
+        assert served(steady) == before == key(steady, "live")
+        on(steady, "mx1", "postconf smtpd_tls_chain_files=/etc/mailsec-dane/live/keychain.pem && postfix reload")
+        finish(steady)
+    assert served(steady) != before
+    is_steady(steady)
+    traffic.is_unharmed()
+
+
+@pytest.mark.long
+def test_f16_a_key_that_another_program_installed_is_replaced_and_named(steady: Lab) -> None:
+    before, names = served(steady), records(steady)
+    make = "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 9 -subj /CN=rogue"
+    install = "cat rogue.key rogue.pem > live/keychain.pem && cp rogue.pem live/chain.pem && rm rogue.*"
+    on(steady, "mx1", f"cd /etc/mailsec-dane && {make} -keyout rogue.key -out rogue.pem && {install} && postfix reload")
+    wait_for(lambda: served(steady) not in names, 20)
+    run = play(steady, KEEP, check=False, rotation_wait=True)
+    assert "serves an unplanned key that no published record matches" in run.text
+    assert run.status != 0 and "is not the key in use" in run.text
+    assert served(steady) == before and records(steady) == names
+    run = play(steady, KEEP)
+    assert run.phases == ["steady"]
+    is_steady(steady)

@@ -1,0 +1,70 @@
+# Copyright: (c) 2026, mailsec.dane contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Many rotations in a row leave nothing behind; and the senders would notice one that went wrong."""
+
+from __future__ import annotations
+
+import pytest
+from lab_driver import Lab
+from rotation_site import (
+    JOURNALS,
+    OWNER,
+    Recorder,
+    finish,
+    forget_next,
+    is_steady,
+    on,
+    records,
+    rotate,
+    served,
+    update,
+)
+from senders import Traffic
+
+ROTATIONS = 10
+
+
+def everything(lab: Lab) -> set[str]:
+    """Every file on the mail host that is not the operating system's own, and on the side of the CA."""
+    there = on(lab, "mx1", "find /etc /root /tmp /var/tmp /var/lib /run/lock -xdev -type f")
+    own = {line for line in there.split() if not line.startswith(("/var/lib/systemd/", "/root/.ansible/"))}
+    return own | {str(file) for file in (lab.directory / "ca").rglob("*")}
+
+
+@pytest.mark.long
+def test_f14_ten_rotations_in_a_row_leave_nothing_behind(steady: Lab) -> None:
+    keys, before = [served(steady)], everything(steady)
+    with Recorder(steady) as recorder, Traffic(steady) as traffic:
+        for _turn in range(ROTATIONS):
+            rotate(steady)
+            keys.append(served(steady))
+            assert len(records(steady)) == 3
+    assert len(set(keys)) == ROTATIONS + 1
+    is_steady(steady)
+    assert everything(steady) == before
+    assert not set(keys[:-1]) & set(records(steady))
+    assert len(on(steady, "mx1", f"cat {JOURNALS}/*")) < 200_000
+    recorder.is_sound()
+    traffic.is_unharmed()
+
+
+@pytest.mark.long
+def test_b01_the_senders_notice_a_key_that_is_deployed_too_early(steady: Lab) -> None:
+    """The proof can fail: published and deployed in one breath, as hooks after a renewal do it."""
+    before, names = served(steady), records(steady)
+    coming = forget_next(steady)
+    names.remove(coming)
+    with Traffic(steady) as traffic:
+        on(steady, "mx1", "sleep 8")
+        update(steady, f"update add {OWNER} 5 TLSA {coming}", *(f"update delete {OWNER} TLSA {one}" for one in names))
+        deploy = "cp -a live /root/live && cat next/key.pem next/chain.pem >live/keychain.pem && postfix reload"
+        on(steady, "mx1", f"cd /etc/mailsec-dane && {deploy}; sleep 9")
+        assert served(steady) == coming
+        update(steady, *(f"update add {OWNER} 5 TLSA {one}" for one in names))
+        undo = "cp /root/live/keychain.pem /etc/mailsec-dane/live/ && postfix reload"
+        on(steady, "mx1", f"sleep 9; {undo} && rm -r /root/live")
+    counts = traffic.lost_nothing()
+    assert counts["exim"].deferred > 0 and counts["exim"].unverified > 0, counts
+    assert served(steady) == before
+    finish(steady)
+    is_steady(steady)
