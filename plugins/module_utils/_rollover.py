@@ -222,6 +222,23 @@ class _Planner:
                         step = self._repair(owner, records, view.endpoint, chain)
                         if step is not None:
                             return step
+        return self._return_step()
+
+    def _return_step(self) -> Step | None:
+        """Somebody deployed too early: copies of an old RRset do not match. Back to what they all match."""
+        if self.target.exposure is Exposure.DEFER:
+            return None
+        past = [entry for entry in self.journal.rrsets if entry.records and not entry.is_served]
+        cached = [one for one in past if guards.may_be_cached(one, self.policy, self.journal.outage)]
+        for view in self.observation.endpoints:
+            if view.endpoint not in self.target.endpoints:
+                continue
+            for chain in sorted(view.chains, key=lambda chain: chain.identity):
+                if all(guards.matches_cached(entry, chain, False) for entry in cached):
+                    continue
+                step = self._go_back(view.endpoint, f"{view.endpoint} serves a key that not every cache knows yet")
+                if step is not None:
+                    return step
         return None
 
     def _repair(self, owner: str, records: Records, endpoint: str, chain: Chain) -> Step | None:
@@ -232,10 +249,12 @@ class _Planner:
             return self._publish(owner, records | {chain.key}, why)
         if endpoint not in self.target.endpoints:
             return None
+        return self._go_back(endpoint, f"{endpoint} serves an unplanned key that no published record matches")
+
+    def _go_back(self, endpoint: str, why: str) -> Step | None:
         unstolen = [(one,) for one in self.target.fallback if one.key not in self._revoked]
         for chains in (self.target.chains, *unstolen):
             if chains and not guards.deploy_obstacles(self.journal, chains, self.policy, True):
-                why = f"{endpoint} serves an unplanned key that no published record matches"
                 return Deploy(chains, (endpoint,), False, why)
         return None
 

@@ -52,6 +52,8 @@ if t.TYPE_CHECKING:
 
 #: Slots of the mail host's directory; see ``_certificate_files``.
 SLOTS: t.Final = ("live", "staged", "next", "previous")
+#: Those that a deployment takes.
+DEPLOYABLE: t.Final = ("staged", "next")
 STOLEN: t.Final = ("current", "next")
 
 
@@ -63,7 +65,8 @@ class Wanted:
     request ``compromise``, whose key, any of ``current`` and ``next``. ``own_addresses``: those of the managed host;
     when none of them is an endpoint (address translation), all endpoints are taken for its own. ``restart``: forget a
     rotation that was begun. ``others`` and ``unaccounted``: other hosts behind the base domain, what they served when
-    a run last reached them, and those that none has reached. The others are as in ``_rollover_state.Target``.
+    a run last reached them, and those that none has reached. ``watch``: the slot whose chain the endpoints are to
+    follow, instead of the one that shall be served in the end. The others are as in ``_rollover_state.Target``.
     """
 
     base_domain: str
@@ -80,6 +83,7 @@ class Wanted:
     issuer_depths: tuple[int, ...] = (1,)
     first_rollout: bool = False
     restart: bool = False
+    watch: str = ""
     kept: frozenset[TlsaRecord] = frozenset()
     others: tuple[EndpointView, ...] = ()
     unaccounted: tuple[str, ...] = ()
@@ -167,12 +171,8 @@ class _Decision:
             },
             "events": _timeline.events_between(journal, plan.journal, plan.step, self.now.wall),
             **self._of_host(plan, target),
-            "slot": choice.slot,
-            "key": target.chains[0].key.to_text() if target.chains else live,
-            "lagging": [
-                view.endpoint for view in observation.endpoints
-                if view.endpoint in target.endpoints and (view.failure or view.chains != frozenset(target.chains))
-            ],
+            **self._slot(plan, choice, target, live),
+            "lagging": self._lagging(target),
             "observation": self._shown(observation),
             "decided": self.now.wall,
         }
@@ -311,6 +311,24 @@ class _Decision:
             "wants": sorted(record.to_text() for record in own),
             "waits_for": sorted({name for names in named for name in names} - set(target.endpoints)),
         }
+
+    def _lagging(self, target: Target) -> list[str]:
+        watched = self.chains.get(self.wanted.watch)
+        wanted = frozenset({watched} if watched else target.chains)
+        return [
+            view.endpoint for view in self.observation.endpoints
+            if view.endpoint in target.endpoints and (view.failure or view.chains != wanted)
+        ]
+
+    def _slot(self, plan: Plan, choice: Choice, target: Target, live: str) -> dict[str, str]:
+        """Return from which slot to deploy, and which key: that of the step, which may be one to return to."""
+        wanted = plan.step.chains if isinstance(plan.step, Deploy) else target.chains
+        if not wanted:
+            return {"slot": choice.slot, "key": live}
+        slots = (choice.slot, *DEPLOYABLE)
+        exact = [slot for slot in slots if self.chains.get(slot) == wanted[0]]
+        alike = [slot for slot in slots if self._key(slot) == wanted[0].key.to_text()]
+        return {"slot": next(iter([*exact, *alike]), "previous"), "key": wanted[0].key.to_text()}
 
     def _endpoints(self) -> tuple[str, ...]:
         own = [str(one) for one in self.look.probes if one.address in self.wanted.own_addresses]

@@ -120,6 +120,10 @@ options:
     description: Forget a rotation that was begun, for instance because its key is lost.
     type: bool
     default: false
+  watch:
+    description: The slot whose chain RV(lagging) is about, instead of the one that shall be served in the end.
+    type: str
+    choices: [staged, next]
   server:
     description: Name server that takes updates, as address or name.
     type: str
@@ -248,11 +252,11 @@ events:
   type: list
   elements: dict
 slot:
-  description: Which slot's chain shall be served, V(staged) or V(next).
+  description: Which slot's chain shall be served, V(staged) or V(next); with C(deploy), which one to deploy now.
   returned: success
   type: str
 key:
-  description: The C(3 1 1) record of the key that shall be served.
+  description: The C(3 1 1) record of its key.
   returned: success
   type: str
 lagging:
@@ -344,6 +348,7 @@ def _wanted(params: dict[str, t.Any], members: Members) -> _rotation.Wanted:
         issuer_depths=tuple(params["issuer_depths"]),
         first_rollout=params["first_rollout"],
         restart=params["restart"],
+        watch=params["watch"] or "",
         kept=members.wants(),
         others=members.views(policy.repeats),
         unaccounted=members.unaccounted,
@@ -414,6 +419,7 @@ def main() -> None:
             "policy": {"type": "dict"},
             "first_rollout": {"type": "bool", "default": False},
             "restart": {"type": "bool", "default": False},
+            "watch": {"type": "str", "choices": list(_rotation.DEPLOYABLE)},
             "server": {"type": "str", "required": True},
             "server_port": {"type": "int", "default": 53},
             "zone": {"type": "str"},
