@@ -40,11 +40,7 @@ HERE = pathlib.Path(__file__).resolve()
 #: Code -> why no test raises it.
 NOT_YET = {
     "dane-required-absent": "nothing tells the audit which senders insist on DANE",
-    "next-unaged": "what is published for how long is known to rotations, which say it in words of their own",
-    "next-unproven": "whether the next key is held is known to rotations, which say it in words of their own",
     "sts-dane-conflict": "MTA-STS policies are not fetched",
-    "tlsa-leftover": "a record without a chain may be the next key: only a rotation's journal can tell",
-    "tlsa-stale-after-renewal": "that a record once matched is known to a rotation's journal only; it is tlsa-no-match",
 }
 
 
