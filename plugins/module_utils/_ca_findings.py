@@ -109,7 +109,7 @@ def _not_listed(
     above = one.chain[1:MAX_CERTIFICATES]
     if issuer is None or not listed or any(has_data(other, record) for record in anchors for other in above):
         return
-    shown = ", ".join(ca.name for ca in listed)
+    shown = ", ".join(sorted(ca.name for ca in listed))
     evidence = f"the chain was issued by {_name(issuer, 'subject_text')}, the records name {shown}"
     severity = Severity.ERROR if one.authenticated else None
     expected = compute(issuer, DANE_TA, SPKI, 1).to_text()
@@ -125,7 +125,7 @@ def _incomplete(
         absent = [ca for ca in siblings if ca not in named]
         if absent:
             kind = absent[0].organisation, absent[0].key_type
-            listed = ", ".join(ca.name for ca in current if (ca.organisation, ca.key_type) == kind)
+            listed = ", ".join(sorted(ca.name for ca in current if (ca.organisation, ca.key_type) == kind))
             shown = ", ".join(ca.name if ca.role is Role.ACTIVE else f"{ca.name} ({ca.role.value})" for ca in absent)
             evidence = f"{listed} of {kind[0]} without {shown}"
             expected = "; ".join(f"2 1 1 {ca.spki_sha256}" for ca in absent)

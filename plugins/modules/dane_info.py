@@ -111,9 +111,9 @@ options:
     default: false
   mta_sts:
     description:
-      - Whether to fetch the MTA-STS policies of the domains, and to say where their own MX hosts and certificates do not
-        satisfy them (RFC 8461). Senders with DANE do not go by it, those without may refuse what DANE has no objection to.
-        The verdicts do not change.
+      - Whether to fetch the MTA-STS policies of the domains, and to say where their own MX hosts and certificates do
+        not satisfy them (RFC 8461). Senders with DANE do not go by it, those without may refuse what DANE has no
+        objection to. The verdicts do not change.
       - Whether a certificate leads to a CA that is trusted is judged by O(ca_file). Where those CAs cannot be read
         nothing is said about it.
     type: bool
@@ -125,7 +125,8 @@ options:
     type: path
   tlsrpt:
     description:
-      - Whether to look where the domains want to be told of failures (RFC 8460), and to say which ones want that nowhere.
+      - Whether to look where the domains want to be told of failures (RFC 8460), and to say which ones want that
+        nowhere.
     type: bool
     default: false
   dane_required:
@@ -365,8 +366,8 @@ domains:
           type: str
     tls_reports:
       description:
-        - Where the domain wants TLS reports sent, empty for nowhere. Null without O(tlsrpt), for domains without MX hosts
-          and when it could not be found out.
+        - Where the domain wants TLS reports sent, empty for nowhere. Null without O(tlsrpt), for domains without MX
+          hosts and when it could not be found out.
       type: list
       elements: str
       sample: ['mailto:tls-reports@example.org']

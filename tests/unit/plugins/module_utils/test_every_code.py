@@ -39,8 +39,6 @@ HERE = pathlib.Path(__file__).resolve()
 
 #: Code -> why no test raises it.
 NOT_YET = {
-    "dane-required-absent": "nothing tells the audit which senders insist on DANE",
-    "sts-dane-conflict": "MTA-STS policies are not fetched",
 }
 
 

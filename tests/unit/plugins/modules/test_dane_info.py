@@ -78,6 +78,10 @@ def test_without_a_resolver_to_believe_everything_is_unknown(call: Call, check_m
         ({"domains": ["example.nl"], "nameservers": []}, "nameservers is empty"),
         ({"domains": ["example.nl"], "nameservers": [{"address": "resolver.nl"}]}, "resolver.nl"),
         ({"domains": ["example.nl"], "nameservers": [{"address": "127.0.0.1", "port": 0}]}, "port 0"),
+        ({"domains": ["example.nl"], "dane_required": ["example.org"]}, "example.org"),
+        ({"domains": ["example.nl"], "ca_file": "/nowhere"}, "set mta_sts to true"),
+        ({"domains": ["example.nl"], "ca_file": "/nowhere", "mta_sts": True, "nameservers": FOREIGN}, "/nowhere"),
+        ({"domains": ["example.nl"], "ca_file": "/dev/null", "mta_sts": True, "nameservers": FOREIGN}, "/dev/null"),
         ({"hosts": ["192.0.2.1"], "ehlo_name": "a b", "special_use": True, "nameservers": FOREIGN}, "a b"),
     ],
 )
