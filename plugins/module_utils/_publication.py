@@ -45,9 +45,10 @@ class Wish:
     """What is to stand at ``owner`` (lower case, without final dot) for the TLSA base domain ``base_domain``.
 
     ``records`` with ``ttl`` (seconds) is the RRset wanted, none to withdraw it. ``expected``: what must be there
-    before, None for whatever the primary serves. ``exclusive``: nothing else may stand there; otherwise an RRset
-    that has all of ``records`` is left alone, and no record is removed that an endpoint serves the key of.
-    ``force``: the endpoints are not looked at. ``endpoints``: None for the addresses of the base domain.
+    before, None for whatever the primary serves; ``expected_ttl``: and with which TTL, None for any. ``exclusive``:
+    nothing else may stand there; otherwise an RRset that has all of ``records`` is left alone, and no record is
+    removed that an endpoint serves the key of. ``force``: the endpoints are not looked at. ``endpoints``: None for the
+    addresses of the base domain.
     """
 
     owner: str
@@ -59,6 +60,7 @@ class Wish:
     exclusive: bool = True
     force: bool = False
     endpoints: tuple[Endpoint, ...] | None = None
+    expected_ttl: int | None = None
 
     @property
     def rrset(self) -> TlsaRrset:
@@ -175,6 +177,12 @@ def _expect(wish: Wish, current: TlsaRrset) -> None:
         raise PublicationError(
             f"Nothing was changed: at {wish.owner} {_shown(wish.expected)} was expected, "
             f"but there is {_shown(current.records)}"
+        )
+    # The condition of an update knows no TTL (RFC 2136 section 2.4.2), so all that can be done is to look just before.
+    if wish.expected_ttl is not None and current.records and current.ttl != wish.expected_ttl:
+        raise PublicationError(
+            f"Nothing was changed: the RRset at {wish.owner} was expected with TTL {wish.expected_ttl}, but it has "
+            f"{current.ttl}: somebody changed it meanwhile, and caches may keep it for that long"
         )
 
 

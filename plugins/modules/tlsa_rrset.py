@@ -94,11 +94,19 @@ options:
     default: true
   expected:
     description:
-      - Records that must stand at O(owner) before the change, none for V([]). Their TTL does not matter.
+      - Records that must stand at O(owner) before the change, none for V([]).
       - The default is what O(server) serves when the module starts. When the wanted RRset is there already, nothing is
         expected.
     type: list
     elements: str
+  expected_ttl:
+    description:
+      - TTL that the RRset must have before the change. Whoever waits for caches relies on it. The default is any.
+      - This is looked at just before the update. The update itself cannot be made to depend on it, because the
+        conditions of RFC 2136 know no TTL, so that a change of the TTL alone in the moment between goes unnoticed here.
+        Let nobody else write the name where that matters.
+      - Without meaning where no record stands.
+    type: int
   server:
     description:
       - Name server that takes updates for the zone, its primary, as IP address or host name.
@@ -366,6 +374,7 @@ def _wish(params: dict[str, t.Any]) -> Wish:
         params["exclusive"],
         params["force"],
         None if endpoints is None else tuple(_endpoint(text, port) for text in endpoints),
+        params["expected_ttl"],
     )
 
 
@@ -472,6 +481,7 @@ def main() -> None:
             "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
             "exclusive": {"type": "bool", "default": True},
             "expected": {"type": "list", "elements": "str"},
+            "expected_ttl": {"type": "int"},
             "server": {"type": "str", "required": True},
             "server_port": {"type": "int", "default": 53},
             "key_name": {"type": "str"},

@@ -170,6 +170,8 @@ def test_expected(call: Call, names: Names, mail: Responder) -> None:
     assert failure(call([EE, TA], expected=[]))
     assert names.served()[0] == [EE]
     assert call([EE, TA], expected=[EE.upper()])["changed"] is True
+    said = failure(call([EE], expected=[EE, TA], expected_ttl=61))
+    assert "expected with TTL 61, but it has 60" in said and names.served()[0] == BOTH
     assert call([EE, TA], expected=[FOREIGN])["changed"] is False, "what is wanted is there: nothing is expected"
 
 

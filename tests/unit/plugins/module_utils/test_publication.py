@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import datetime
 
 import pytest
@@ -15,6 +16,7 @@ from ansible_collections.mailsec.dane.plugins.module_utils._coverage import Fit,
 from ansible_collections.mailsec.dane.plugins.module_utils._publication import (
     PublicationError,
     Wish,
+    _expect,
     check,
     same,
     target,
@@ -83,6 +85,15 @@ def test_the_ttl_is_ours_only_when_the_records_are() -> None:
     assert target(wish, rrset(A, ttl=60)).ttl == 3600
     assert not same(rrset(A, ttl=60), rrset(A))
     assert same(rrset(ttl=None), rrset(ttl=60))
+
+
+def test_a_changed_ttl_is_somebody_elses_change() -> None:
+    wish = Wish(OWNER, HOST, 25, (A, B), 3600, expected=(A,), expected_ttl=3600)
+    _expect(wish, rrset(A))
+    with pytest.raises(PublicationError, match="expected with TTL 3600, but it has 86400"):
+        _expect(wish, rrset(A, ttl=86400))
+    _expect(dataclasses.replace(wish, expected=()), rrset(ttl=None))
+    _expect(dataclasses.replace(wish, expected_ttl=None), rrset(A, ttl=86400))
 
 
 @pytest.mark.parametrize(
