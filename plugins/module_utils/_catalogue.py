@@ -274,6 +274,10 @@ CATALOGUE: t.Final[t.Mapping[str, tuple[str, str, str]]] = {
         "error", "RFC 9276 section 3.1",
         "Sign the zone with 0 extra NSEC3 iterations and an empty salt.",
     ),
+    "outbound-dane-off": (
+        "error", "RFC 7672 section 2",
+        "Set the parameters named, as role postfix does: this server sends in the clear to whoever asks it to.",
+    ),
     "port-25-blocked-at-vantage": (
         "info", "RFC 5321 section 4.5.4.2",
         "Look from a place whose network lets connections to port 25 out.",

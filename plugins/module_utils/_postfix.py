@@ -106,6 +106,10 @@ class Postfix:
         """Return the setting of -o of one service."""
         return squeeze(self._ask("postconf", "-Ph", f"{name}/{kind}/{parameter}")[0])
 
+    def service_value(self, name: str, kind: str, parameter: str) -> str:
+        """Return a parameter as one service has it, by its own -o or else by main.cf, with all references resolved."""
+        return squeeze(self._ask("postconf", "-Phx", f"{name}/{kind}/{parameter}")[0]) or self.value(parameter)
+
     def running(self) -> bool:
         """Whether this Postfix runs; the queue directory tells, so a copy of its configuration will do."""
         return self._run([os.path.join(self._programs, "postfix"), "-c", self.directory, "status"])[0] == 0

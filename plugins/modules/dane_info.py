@@ -699,7 +699,9 @@ hosts:
           elements: str
           sample: [mail_starttls_dane_valid]
         tlsrpt:
-          description: Result type of TLS reports that goes with it (RFC 8460 section 4.3), null when there is none.
+          description:
+            - Result type that TLS reports have when mail is refused for this reason (RFC 8460 section 4.3), null when
+              there is none.
           type: str
           sample: tlsa-invalid
 """
