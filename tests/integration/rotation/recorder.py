@@ -45,7 +45,7 @@ async def watch_names(records: set[t.Any]) -> None:
             if before.get(value) != now.get(value):
                 say(event="rrset", owner=OWNER, records=list(value[0]), ttl=value[1], servers=now.get(value, []))
         before = now
-        await asyncio.sleep(0.2)
+        await asyncio.sleep(0.4)
 
 
 async def watch_mail(records: set[t.Any]) -> None:
@@ -70,7 +70,7 @@ async def watch_mail(records: set[t.Any]) -> None:
                 for one in filter(None, (before, chain.identity)):
                     where = [address for address, identity in served.items() if identity == one]
                     say(event="chain", chain=facts[one], endpoints=where)
-        await asyncio.sleep(0.2)
+        await asyncio.sleep(0.4)
 
 
 async def main() -> None:

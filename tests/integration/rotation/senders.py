@@ -3,8 +3,8 @@
 """Two senders who enforce DANE, and what their logs and the receiver say of the mail they sent meanwhile.
 
 ``sender`` is Postfix with OpenSSL, behind a resolver that is left alone. ``exim`` is Exim with GnuTLS, behind one that
-asks nobody but the secondary, which follows late, and whose copy of the TLSA RRset is only moments old whenever that
-RRset changes: the old one is then cached for as long as it can be.
+asks the secondary, which follows late, for as long as that answers. Its copy of the TLSA RRset is only moments old
+whenever that RRset changes, so that the old one is then cached for as long as it can be.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ while :; do
     unbound-control -q flush_type {OWNER} TLSA
     dig +short +time=1 +tries=1 @127.0.0.1 {OWNER} TLSA >/dev/null
   fi
-  sleep 0.2
+  sleep 0.5
 done
 """
 SEND = {"sender": "sendmail", "exim": "exim4 -odb -i"}
@@ -77,7 +77,7 @@ class Counts(t.NamedTuple):
 
 def prepare(lab: Lab) -> None:
     """Configure what the lab's parameters cannot say."""
-    stub = 'stub-zone:\n    name: "example.nl"\n    stub-addr: 198.51.100.3\n'
+    stub = 'stub-zone:\n    name: "example.nl"\n    stub-addr: 198.51.100.3\n    stub-first: yes\n'
     files = {"/etc/exim4/exim4.conf": EXIM, "/usr/local/bin/late-cache": LATE_CACHE}
     for path, text in files.items():
         on(lab, "exim", f"cat >{path} <<'END'\n{text}END")

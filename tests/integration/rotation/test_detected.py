@@ -1,0 +1,149 @@
+# Copyright: (c) 2026, mailsec.dane contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What no rotation can prevent is named by a code within one run, and repaired by it or told how."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+from collections.abc import Iterator
+
+import pytest
+from lab_driver import Lab, wait_for
+from rotation_site import (
+    JOURNALS,
+    KEEP,
+    OWNER,
+    Run,
+    finish,
+    is_steady,
+    issuer,
+    key,
+    on,
+    play,
+    records,
+    rotate,
+    served,
+    update,
+)
+
+pytestmark = pytest.mark.long
+
+
+def codes(run: Run) -> dict[str, str]:
+    return dict(re.findall(r"Finding ([a-z0-9-]+) \((\w+)\)", run.text))
+
+
+def keep(lab: Lab, check: bool = True) -> Run:
+    """One run that begins nothing and stays until what it has to repair is repaired."""
+    return play(lab, KEEP, rotation_wait=True, check=check)
+
+
+def test_f14_an_active_record_that_somebody_deletes_is_put_back(steady: Lab) -> None:
+    current, ca = key(steady, "live"), issuer(steady)
+    for gone, severity in (([current, ca], "critical"), ([ca], "error")):
+        update(steady, *(f"update delete {OWNER} TLSA {one}" for one in gone))
+        run = keep(steady)
+        assert codes(run)["tlsa-retired-too-early"] == severity, run.output
+        assert f"{current if severity == 'critical' else ca} is for" in run.text
+        is_steady(steady)
+    assert codes(keep(steady)) == {}
+
+
+def test_f14_the_whole_rrset_that_somebody_deletes_is_put_back(steady: Lab) -> None:
+    update(steady, f"update delete {OWNER} TLSA")
+    assert codes(keep(steady))["tlsa-retired-too-early"] == "error"
+    is_steady(steady)
+
+
+def test_f14_a_host_restored_from_an_image_serves_a_retired_key(steady: Lab) -> None:
+    retired = served(steady)
+    on(steady, "mx1", f"tar -C / -cf /root/image.tar etc/mailsec-dane {JOURNALS.lstrip('/')}")
+    rotate(steady)
+    following = key(steady, "next")
+    assert retired not in records(steady)
+    on(steady, "mx1", "rm -r /etc/mailsec-dane && tar -C / -xf /root/image.tar && postfix reload")
+    wait_for(lambda: served(steady) == retired, 20)
+    run = keep(steady)
+    assert "tlsa-retired-too-early" in codes(run) and retired in records(steady), run.output
+    # The image knows nothing of the key that was made after it.
+    assert codes(run)["tlsa-leftover"] == "info" and following in run.text
+    finish(steady, rotation_release=[following])
+    is_steady(steady)
+
+
+def test_f16_a_rogue_key_is_named_and_replaced(steady: Lab) -> None:
+    before, names = served(steady), records(steady)
+    make = "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 9 -subj /CN=rogue"
+    install = "cat rogue.key rogue.pem > live/keychain.pem && cp rogue.pem live/chain.pem && rm rogue.*"
+    on(steady, "mx1", f"cd /etc/mailsec-dane && {make} -keyout rogue.key -out rogue.pem && {install} && postfix reload")
+    wait_for(lambda: served(steady) not in names, 20)
+    run = keep(steady, check=False)
+    found = codes(run)
+    assert (found["key-reuse-lost"], found["tlsa-stale-after-renewal"]) == ("critical", "critical"), run.output
+    assert served(steady) == before and records(steady) == names
+    assert codes(keep(steady)) == {}
+
+
+@contextlib.contextmanager
+def delegation(lab: Lab, *lines: str) -> Iterator[None]:
+    """The DS of the zone as somebody broke it."""
+    there = lab.inside("dig", "+short", "example.nl", "DS", "@198.51.100.2").strip()
+    drop = ("zone nl", "update delete example.nl DS")
+    try:
+        update(lab, *drop, *lines)
+        yield
+    finally:
+        update(lab, *drop, f"update add example.nl 5 DS {there}")
+
+
+@pytest.mark.parametrize(
+    ("line", "code"),
+    [("", "tlsa-insecure"), (f"update add example.nl 5 DS 1 13 2 {'ab' * 32}", "dnssec-bogus")],
+)
+def test_f14_nothing_moves_below_a_broken_delegation(steady: Lab, line: str, code: str) -> None:
+    before = served(steady), records(steady)
+    with delegation(steady, *filter(None, [line])):
+        found: dict[str, str] = {}
+
+        def is_named() -> bool:
+            # Resolvers believe the former DS until it leaves their caches.
+            found.update(codes(play(steady, "mailsec.dane.rotate", "--check")))
+            return code in found
+
+        wait_for(is_named, 60)
+        run = play(steady, "mailsec.dane.rotate")
+        assert code in codes(run) and "gives no secure answer" in run.text
+        assert (served(steady), records(steady)) == before
+    wait_for(lambda: code not in codes(play(steady, KEEP, "--check")), 60)
+    finish(steady)
+    is_steady(steady)
+
+
+def test_f14_the_next_record_is_deleted_in_the_moment_before_the_deployment(steady: Lab) -> None:
+    coming = key(steady, "next")
+    run = rotate(steady, check=False, rotation_stop_after=1, rotation_effect=30)
+    assert "the last one being deploy" in run.text and served(steady) == coming
+    update(steady, f"update delete {OWNER} TLSA {coming}", f"update delete {OWNER} TLSA {issuer(steady)}")
+    run = finish(steady, rotation_effect=30)
+    assert codes(run)["tlsa-retired-too-early"] == "critical", run.output
+    assert coming in records(steady)
+    is_steady(steady)
+
+
+def test_f16_a_next_key_that_is_gone_is_named(steady: Lab) -> None:
+    promised = key(steady, "next")
+    on(steady, "mx1", "rm -r /etc/mailsec-dane/next")
+    run = keep(steady)
+    assert codes(run)["next-unproven"] == "warning" and promised in run.text, run.output
+    is_steady(steady)
+
+
+def test_f15_both_keys_stolen(steady: Lab) -> None:
+    stolen = served(steady), key(steady, "next")
+    run = play(
+        steady, "mailsec.dane.compromise", "--limit", "mx1", rotation_wait=True, rotation_stolen=["current", "next"]
+    )
+    assert codes(run)["key-compromised"] == "critical" and all(one in run.text for one in stolen), run.output
+    assert all(f"Choose rotation_exposure {one}" in run.text for one in ("serve", "defer", "downgrade"))
+    assert served(steady) == stolen[0]
