@@ -121,13 +121,13 @@ class Audit:
 
     async def _beside(self, mx: MxSet) -> Beside:
         required = mx.domain in self._settings.dane_required
-        if not mx.hosts:
-            return Beside(dane_required=required)
         name = f"_smtp._tls.{mx.domain}"
-        wanted = self._settings.tlsrpt and len(name) <= _LONGEST_NAME
+        # Below the longest names there is no room for records like these.
+        if not mx.hosts or len(name) > _LONGEST_NAME:
+            return Beside(dane_required=required)
         return Beside(
             await self._sts.look(mx.domain) if self._sts else None,
-            await self._resolver.resolve(name, "TXT") if wanted else None,
+            await self._resolver.resolve(name, "TXT") if self._settings.tlsrpt else None,
             required,
         )
 

@@ -29,7 +29,7 @@ _MAX_CA_BYTES: t.Final = 1024 * 1024
 
 
 class StsLook:
-    """Looks at policies. ``ca_file`` has the CAs to trust, None for those of this machine; ``seconds`` bounds a fetch.
+    """Looks at policies. ``ca_file`` has the CAs to trust, None for those of this machine; ``seconds`` bounds it all.
 
     ``why_not`` gives the code of the reason to leave an address alone, '' for none. Raises OSError and ssl.SSLError for
     a ``ca_file`` that cannot be used.
@@ -67,13 +67,15 @@ class StsLook:
         addresses = [address for answer in found for address in answer.rdata]
         fault = next(((one.reason, one.detail) for one in found if one.is_error), None)
         fault = fault or ("sts-policy-fetch-error", f"{host} has no address")
-        for address in addresses[:_ADDRESSES_TO_TRY]:
+        addresses = addresses[:_ADDRESSES_TO_TRY]
+        for address in addresses:
             code = self._why_not(address)
             if code:
                 fault = code, f"{host} [{address}] was not asked for the policy"
                 continue
             try:
-                response = await _https.get(address, self._port, host, _PATH, self._context, MAX_BYTES, self._seconds)
+                share = self._seconds / len(addresses)
+                response = await _https.get(address, self._port, host, _PATH, self._context, MAX_BYTES, share)
             except _https.HttpsError as error:
                 code = "sts-webpki-invalid" if error.untrusted else "sts-policy-fetch-error"
                 fault = code, f"{host} [{address}] {error}"

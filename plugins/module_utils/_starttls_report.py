@@ -10,6 +10,7 @@ import ssl
 import typing as t
 
 from ansible_collections.mailsec.dane.plugins.module_utils import _findings
+from ansible_collections.mailsec.dane.plugins.module_utils._ca_findings import Served, ca_findings
 from ansible_collections.mailsec.dane.plugins.module_utils._findings import Finding, finding
 from ansible_collections.mailsec.dane.plugins.module_utils._injection import Injection
 from ansible_collections.mailsec.dane.plugins.module_utils._matching import MatchResult, diagnose, match
@@ -131,6 +132,7 @@ class _Compared:
         self.asked = (probe.endpoint, probe.key_type)
         self._chain: list[Certificate] = []
         self._result: MatchResult | None = None
+        self._records, self._now = records, now
         self.authenticated: bool | None = None
         self.reason = "chain-unreadable"
         try:
@@ -176,5 +178,10 @@ class _Compared:
         asked = f"server name {probe.server_name or 'none'}, key type {probe.key_type or 'any'}"
         evidence = f"the chain presented ({asked}) does not satisfy the records: {self.reason}"
         missed = [entry.record for entry in self._result.records if entry.usable and not entry.matched]
-        explained = (diagnose(record, self._chain) for record in missed)
-        return [finding(code, str(probe.endpoint), evidence), *(found for found in explained if found)]
+        found = [finding(code, str(probe.endpoint), evidence)]
+        found += [explained for record in missed if (explained := diagnose(record, self._chain))]
+        served = Served(str(probe.endpoint), tuple(self._chain), authenticated=False)
+        of_cas = ca_findings("the records", self._records, [served], self._now)
+        not_listed = [entry for entry in of_cas if entry.code == "ta-issuer-not-listed"]
+        # Where the issuer is another one, to send that of the records would not help.
+        return [entry for entry in found if not not_listed or entry.code != "ta-not-in-chain"] + not_listed

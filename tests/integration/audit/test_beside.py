@@ -55,7 +55,7 @@ EXPECTED = {
 
 
 def issued(key: str, *names: str) -> Credentials:
-    leaf = make(Spec("", "Public", key, "public", ca=None, san=names, eku=(pki.SERVER_AUTH,), identifiers=True))
+    leaf = make(Spec(key, "Public", key, "public", ca=None, san=names, eku=(pki.SERVER_AUTH,), identifiers=True))
     return Credentials((leaf, PUBLIC), _key_pem(pki.key(key)))
 
 

@@ -190,7 +190,8 @@ class TestPlaybook:
         self, place: tuple[World, int], tmp_path: Path
     ) -> None:
         path = tmp_path / "audit.json"
-        wanted = {"audit_domains": ["sound.nl"], "audit_json_file": str(path)}
+        beside = {"audit_mta_sts": True, "audit_tlsrpt": True, "audit_dane_required": ["sound.nl"]}
+        wanted = {"audit_domains": ["sound.nl"], "audit_json_file": str(path), **beside}
         first, second = play(place, **wanted), play(place, **wanted)
         assert (first.returncode, second.returncode) == (0, 0), first.stdout + first.stderr
         assert "changed=1" in first.stdout
@@ -200,6 +201,7 @@ class TestPlaybook:
         kept = json.loads(path.read_text())
         assert list(kept) == ["domains", "hosts", "notes", "status", "summary"]
         assert kept["domains"][0]["verdict"] == "protected"
+        assert [entry["code"] for entry in kept["domains"][0]["findings"]] == ["tlsrpt-missing"]
 
     @pytest.mark.parametrize(
         ("domain", "fail_on", "returned"),

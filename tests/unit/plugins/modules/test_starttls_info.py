@@ -19,6 +19,7 @@ from support.smtp_responder import Behaviour, Responder, running
 
 from ansible_collections.mailsec.dane.plugins.module_utils import _injection
 from ansible_collections.mailsec.dane.plugins.module_utils._catalogue import CATALOGUE
+from ansible_collections.mailsec.dane.plugins.module_utils._public_cas import PUBLIC_CAS, Role
 from ansible_collections.mailsec.dane.plugins.module_utils._tlsa import compute
 from ansible_collections.mailsec.dane.plugins.module_utils._x509 import load_der
 from ansible_collections.mailsec.dane.plugins.modules import starttls_info
@@ -76,6 +77,13 @@ def test_the_chain_comes_back_byte_for_byte(call: Call) -> None:
     assert [entry["subject"] for entry in endpoint["chain"]] == [f"CN={HOST}", "CN=Issuer", "CN=Root"]
     assert endpoint["chain"][0]["dns_names"] == [HOST]
     assert f"3 1 1 {endpoint['chain'][0]['spki_sha256']}" == record(EC)
+
+
+def test_c6_a_chain_of_another_ca_than_the_public_one_that_the_record_names(call: Call) -> None:
+    known = next(ca for ca in PUBLIC_CAS.cas if ca.role is Role.ACTIVE)
+    with running(server := Responder(server_context(EC))):
+        result = call(**LOOPBACK, port=server.port, tlsa=[f"2 1 1 {known.spki_sha256}"])
+    assert codes(result) == ["ta-issuer-not-listed"]
 
 
 @pytest.mark.parametrize(
