@@ -230,9 +230,8 @@ class _Planner:
             return None
         past = [entry for entry in self.journal.rrsets if entry.records and not entry.is_served]
         cached = [one for one in past if guards.may_be_cached(one, self.policy, self.journal.outage)]
-        for view in self.observation.endpoints:
-            if view.endpoint not in self.target.endpoints:
-                continue
+        own = [view for view in self.observation.endpoints if view.endpoint in self.target.endpoints]
+        for view in own if cached else ():
             for chain in sorted(view.chains, key=lambda chain: chain.identity):
                 if all(guards.matches_cached(entry, chain, False) for entry in cached):
                     continue

@@ -38,6 +38,8 @@ from .world import EXACT, NO_TLS, OWNER, Controller, Records, Scope, State, Worl
 
 K1, K2, K3 = record("K1"), record("K2"), record("K3")
 CA1, CA2, CA3 = record("CA1", 2), record("CA2", 2), record("CA3", 2)
+OTHER = "_465._tcp.mx.example"
+ONE = frozenset({Scheme.CURRENT})
 TWO = frozenset({Scheme.CURRENT, Scheme.NEXT})
 ALL = frozenset(Scheme)
 FACTSHEET = frozenset({Scheme.CURRENT, Scheme.ISSUER})
@@ -169,6 +171,23 @@ def blind(keep: t.Callable[[str], bool]) -> t.Any:
     return planner
 
 
+def trusting_its_memory(journal: Journal, observation: Observation, wanted: Target, now: Moment) -> Plan:
+    """Take a name server that does not answer for one that has what it had."""
+    had = {
+        (entry.owner, address): entry
+        for entry in journal.rrsets
+        for address in sorted(entry.served_by)
+        if entry.records is not None
+    }
+    views = []
+    for view in observation.authorities:
+        entry = had.get((view.owner, view.address))
+        if view.failure and entry is not None:
+            view = dataclasses.replace(view, records=entry.records or frozenset(), ttl=entry.ttl, failure="")
+        views.append(view)
+    return _rollover.plan(journal, dataclasses.replace(observation, authorities=tuple(views)), wanted, now)
+
+
 def no_recheck(journal: Journal, observation: Observation, wanted: Target, now: Moment) -> Plan:
     """Once ready, always ready: a mark in the journal stands for the check (KB-06)."""
     plan = _rollover.plan(journal, observation, wanted, now)
@@ -221,6 +240,7 @@ def _ttls(count: int) -> tuple[t.Any, str, t.Any]:
     return (_rollover_guards, "cache_seconds", lambda entry, _policy, _outage: count * entry.ttl)
 
 
+_REAL_DEPLOY_OBSTACLES = _rollover_guards.deploy_obstacles
 _REAL_FINAL = _rollover._Planner._final_records
 
 
@@ -242,6 +262,20 @@ def _two_nodes(**more: t.Any) -> Scope:
         "controllers": (Controller(0), Controller(1)), "ttl": 1, "secondaries": 0,
     }
     return Scope("two controllers", **{**settings, **more})
+
+
+def _two_names(**more: t.Any) -> Scope:
+    """One key under two owner names, each on name servers of its own."""
+    names = {"owners": (OWNER, OTHER), "scheme": ONE}
+    settings: dict[str, t.Any] = {
+        "owners": (OWNER, OTHER), "delay": 2, "targets": (target(**names, next_keys=()),),
+    }
+    return rotation("two names", **{**settings, **more})
+
+
+def _first_name_only(journal: Journal, *rest: t.Any) -> t.Any:
+    entries = tuple(entry for entry in journal.rrsets if entry.owner == OWNER)
+    return _REAL_DEPLOY_OBSTACLES(dataclasses.replace(journal, rrsets=entries), *rest)
 
 
 def _factsheet_ca(**more: t.Any) -> Scope:
@@ -384,7 +418,7 @@ def known_bad() -> tuple[Case, ...]:
         Case("KB-23", "TLS off one TTL after the primary write", _withdrawal(**only), "P1", patches=(_ttls(1),)),
         Case(
             "KB-24", "a clean-up that failed is taken for done",
-            rotation("", faults=("ttl",), budget=1, controllers=(Controller(planner=gives_up),)), "P4",
+            rotation("", faults=("ttl",), budget=1, controllers=(Controller(planner=gives_up),), scheme=ONE), "P4",
         ),
     )
 
@@ -403,9 +437,12 @@ def controls() -> tuple[Case, ...]:
         Case("C-01", "two TTLs from the primary write, D <= TTL", rotation("", **only), patches=(_ttls(2), NO_LEAD)),
         Case("C-02", "observed gate, D 1", rotation("")),
         Case("C-03", "observed gate, D 3", rotation("", **far)),
-        Case("C-04", "two crashes", rotation("", n=2, **far, faults=("crash",), budget=2)),
-        Case("C-05", "stale or unreachable secondary", rotation("", **far, faults=("stale", "down"), budget=1)),
-        Case("C-06", "TTL changed by somebody", rotation("", delay=2, faults=("ttl",), budget=1)),
+        Case("C-04", "two crashes", rotation("", n=2, **far, faults=("crash",), budget=2, scheme=ONE)),
+        Case(
+            "C-05", "stale or unreachable secondary",
+            rotation("", **far, faults=("stale", "down"), budget=1, scheme=ONE),
+        ),
+        Case("C-06", "TTL changed by somebody", rotation("", delay=2, faults=("ttl",), budget=1, scheme=ONE)),
         Case("C-07", "margin covers the jump", rotation("", delay=3, policy=margin, faults=("clock",), budget=1)),
         Case(
             "C-08", "two controllers, owner-only deletion", _two_nodes(controllers=EACH_ITS_OWN),
@@ -446,7 +483,7 @@ def controls() -> tuple[Case, ...]:
         ),
         Case("C-17", "record removed before anything needs it", rotation("", delay=2, faults=("remove",), budget=1)),
         Case("C-18", "removed and put back, unseen", rotation("", policy=watchful, faults=("flap",), budget=2)),
-        Case("C-19", "an earlier RRset written over ours", rotation("", faults=("revert",), budget=1)),
+        Case("C-19", "an earlier RRset written over ours", rotation("", faults=("revert",), budget=1, scheme=ONE)),
         Case(
             "C-20", "effect of a dead controller comes late",
             rotation("", n=2, policy=slow, faults=("orphan",), budget=1),
@@ -476,8 +513,13 @@ def controls() -> tuple[Case, ...]:
         ),
         Case(
             "C-31", "unreachable secondary that has followed a change of TTL unseen",
-            rotation("", ttl=1, raised_ttl=2, delay=0, faults=("down", "ttl"), budget=2),
+            rotation("", ttl=1, raised_ttl=2, delay=0, faults=("down", "ttl"), budget=2, scheme=ONE),
         ),
+        Case(
+            "C-32", "no name server can be reached for some time, resolvers hand out expired copies",
+            rotation("", faults=("outage",), budget=1, scheme=ONE),
+        ),
+        Case("C-33", "one key under two names", _two_names()),
         Case("C-30", "factsheet: renewal under the same CA", _factsheet_renewal(delay=3), holds=("P1",), broken="P2"),
     )
 
@@ -492,9 +534,9 @@ def unguarded() -> tuple[Case, ...]:
 
     undone: dict[str, t.Any] = {
         "targets": (
-            target(policy=slow), target(next_key="K3", policy=slow), target("K1", next_key="K2", policy=slow),
+            target(policy=slow, scheme=ONE), target("K1", policy=slow, scheme=ONE),
         ),
-        "flips": {0: 2, 1: 2}, "faults": ("orphan", "flip"), "budget": 2, "ttl": 1,
+        "flips": {0: 1}, "faults": ("orphan", "flip"), "budget": 2, "ttl": 1,
     }
 
     def unremembered(journal: Journal, _step: Step) -> Journal:
@@ -570,6 +612,17 @@ def unguarded() -> tuple[Case, ...]:
                 "", targets=(target(), target(next_key="K3"), target(scheme=frozenset(), chains=())),
                 flips={0: 2, 1: 2}, faults=("flip",), budget=1, secure=False, goal=_over_or_withdrawn,
             ),
+        ),
+        Case(
+            "X-14", "name servers that do not answer are believed to have what they had",
+            rotation(
+                "", faults=("outage",), budget=1, scheme=ONE,
+                controllers=(Controller(planner=trusting_its_memory),),
+            ), "P1", patches=(NO_LEAD,),
+        ),
+        Case(
+            "X-15", "the first of two names taken for both", _two_names(), "P1",
+            patches=((_rollover_guards, "deploy_obstacles", _first_name_only), NO_LEAD),
         ),
     )
 

@@ -74,11 +74,12 @@ def _event(world: World, label: tuple[t.Any, ...]) -> str:
     if kind in ("effect", "late effect"):
         step = world.steps.things[label[2]]
         if isinstance(step, Publish):
-            return f"{'late: ' if kind != 'effect' else ''}{_records(step.records)} is written to ns0"
+            late = "late: " if kind != "effect" else ""
+            return f"{late}{_records(step.records)} is written to ns{world.primary(step.owner)}"
         chain = step.chains[0].identity if isinstance(step, Deploy) else "no TLS"
         return f"mx{label[3]} serves {chain}"
     if kind == "recovers":
-        return "the secondary follows again"
+        return "the name servers are back, and in step"
     return f"fault: {FAULTS[kind]}"
 
 

@@ -47,6 +47,7 @@ _NOW: t.Final = Moment(0, 0, "model")
 #: No time is proven to have passed, any may have: ages advance with the ticks, and every look is far from the last.
 _LATER: t.Final = Moment(0, 1_000_000, "model")
 _LONG: t.Final = 1_000_000
+_OUTAGE: t.Final = 3
 
 #: A policy without reserves, in ticks: the guards have to be exact.
 EXACT: t.Final = Policy(
@@ -87,7 +88,8 @@ class Scope:
     every cache and known to the journal, unless ``fresh``. ``generated`` and ``flips`` lead from a target to the
     one after generating a key, and to the one an operator may change to. ``faults`` are names of :data:`FAULTS`,
     ``budget`` how many may happen. ``cas``: publication is compare-and-swap. ``lease``: one controller at a time.
-    ``atomic``: an effect follows its decision at once. ``secure``: check that DANE is never off (P3).
+    ``atomic``: an effect follows its decision at once. ``secure``: check that DANE is never off (P3). ``owners``: names
+    that share the chains, each with a primary and ``secondaries`` of its own.
     """
 
     name: str
@@ -113,6 +115,7 @@ class Scope:
     extra_cache: int = 0
     goal: t.Callable[[World, State], bool] | None = None
     rogues: tuple[Chain, ...] = ()
+    owners: tuple[str, ...] = (OWNER,)
 
     @property
     def chains(self) -> tuple[Chain, ...]:
@@ -126,6 +129,7 @@ FAULTS: t.Final[t.Mapping[str, str]] = {
     "lose": "the journal is lost",
     "stale": "the last secondary stops to follow",
     "down": "the last secondary is unreachable and does not follow",
+    "outage": "no name server can be reached, and resolvers hand out expired copies",
     "ttl": "somebody changes the TTL",
     "clock": "the clock jumps ahead, across a reboot",
     "remove": "somebody removes a record that no endpoint needs yet",
@@ -149,10 +153,11 @@ class Ctl(t.NamedTuple):
 
 
 class State(t.NamedTuple):
-    """``ns``: value of each authoritative address, primary first. ``lags``: ticks each is behind the primary.
+    """``ns``: value of each authoritative address, for each owner the primary first. ``lags``: ticks each is behind it.
 
-    ``cache``: value and remaining life of what is no longer handed out. ``srv``: chain of each endpoint. ``limbo``:
-    effect of a dead controller, endpoints left, and for how long it may come. ``trouble``: 0, 1 stale, 2 down.
+    ``cache``: value and remaining life of what is no longer handed out; 0 while only an outage keeps it. ``srv``:
+    chain of each endpoint. ``limbo``: effect of a dead controller, endpoints left, and for how long it may come.
+    ``trouble``: 0, 1 the last secondary is stale, 2 it is down, 3 all name servers are.
     """
 
     ns: tuple[int, ...]
@@ -196,6 +201,14 @@ class World:
         self._faults = frozenset(scope.faults)
         self._exclusive = all(target.policy.exclusive_owner for target in scope.targets)
         self._wants_secure = scope.secure and bool(scope.records)
+        self._size = scope.secondaries + 1
+        self._primaries = tuple(range(0, self._size * len(scope.owners), self._size))
+        #: Of each secondary: its place, and that of its primary.
+        self._places = tuple((one + place, one) for one in self._primaries for place in range(1, self._size))
+
+    def primary(self, owner: str) -> int:
+        """Return the place of the name server that takes updates for ``owner``."""
+        return self._primaries[self.scope.owners.index(owner)]
 
     # The beginning.
 
@@ -204,7 +217,7 @@ class World:
         scope = self.scope
         value = self.values.number((scope.records, scope.ttl))
         srv = tuple(self.chains.number(one) for one in scope.chains)
-        ns = (value,) * (scope.secondaries + 1)
+        ns = (value,) * self._size * len(scope.owners)
         ctls = []
         for controller in scope.controllers:
             target = scope.targets[controller.target]
@@ -215,7 +228,7 @@ class World:
             if scope.fresh:
                 journal = dataclasses.replace(lost_journal(target.owners, target.policy), clock=None)
             ctls.append(Ctl(self._journal(journal, controller.target), controller.target, -1, (), 0))
-        return State(ns, (0,) * scope.secondaries, (), srv, tuple(ctls), None, 0, scope.budget)
+        return State(ns, (0,) * len(self._places), (), srv, tuple(ctls), None, 0, scope.budget)
 
     # What is checked.
 
@@ -249,7 +262,9 @@ class World:
         """Say whether the rotation is over: as wanted everywhere, and no cache remembers anything else."""
         if self.scope.goal is not None:
             return self.scope.goal(self, state)
-        if state.cache or len(set(state.ns)) > 1 or state.limbo or state.trouble:
+        if state.cache or state.limbo or state.trouble:
+            return False
+        if any(state.ns[place] != state.ns[primary] for place, primary in self._places):
             return False
         for number, ctl in enumerate(state.ctls):
             if ctl.pending >= 0:
@@ -265,12 +280,16 @@ class World:
         """Yield label, next state, and whether a fault was needed."""
         ns, lags, _cache, _srv, ctls, limbo, trouble, budget = state
         last = len(lags) - 1
-        behind = [one for one in range(len(lags)) if ns[one + 1] != ns[0] and not (trouble and one == last)]
+        behind = [
+            one
+            for one, (place, primary) in enumerate(self._places)
+            if ns[place] != ns[primary] and not (trouble and (trouble == _OUTAGE or one == last))
+        ]
         due = any(lags[one] >= self.scope.delay for one in behind)
         if not due:
             yield ("tick",), self._tick(state), False
         for one in behind:
-            yield ("sync", one + 1), self._sync(state, one), False
+            yield ("sync", self._places[one][0]), self._sync(state, one), False
         for number, ctl in enumerate(ctls):
             if ctl.pending >= 0:
                 yield ("effect", number, ctl.pending, *ctl.left[:1]), self._effect(state, number), False
@@ -282,14 +301,24 @@ class World:
         if limbo is not None:
             yield ("late effect", 0, limbo[0], *limbo[1][:1]), self._late(state), False
         if trouble:
-            yield ("recovers",), state._replace(trouble=0), False
+            # What was kept beyond its life is asked for anew, and gone.
+            alive = tuple(entry for entry in state.cache if entry[1] > 0)
+            yield ("recovers",), state._replace(trouble=0, cache=alive), False
         if budget and self._faults:
             yield from ((label, after._replace(budget=budget - 1), True) for label, after in self._harm(state))
 
     def _tick(self, state: State) -> State:
         ns, limit = state.ns, self.scope.delay
-        lags = tuple([min(lag + 1, limit) if ns[one + 1] != ns[0] else 0 for one, lag in enumerate(state.lags)])
-        cache = tuple((value, left - 1) for value, left in state.cache if left > 1)
+        lags = tuple(
+            [
+                min(lag + 1, limit) if ns[place] != ns[primary] else 0
+                for lag, (place, primary) in zip(state.lags, self._places, strict=True)
+            ]
+        )
+        if state.trouble == _OUTAGE:
+            cache = tuple((value, max(left - 1, 0)) for value, left in state.cache)
+        else:
+            cache = tuple((value, left - 1) for value, left in state.cache if left > 1)
         later = self._later
         ctls = tuple([Ctl(later(one, target, 1), target, *rest) for one, target, *rest in state.ctls])
         limbo = state.limbo
@@ -307,7 +336,8 @@ class World:
 
     def _sync(self, state: State, one: int) -> State:
         ns = list(state.ns)
-        old, ns[one + 1] = ns[one + 1], ns[0]
+        place, primary = self._places[one]
+        old, ns[place] = ns[place], ns[primary]
         lags = list(state.lags)
         lags[one] = 0
         return self._served(state, tuple(ns), tuple(lags), old)
@@ -326,13 +356,16 @@ class World:
             return ctls
         return tuple(ctl._replace(dirty=1) for ctl in ctls)
 
-    def _write(self, state: State, value: int) -> State:
+    def _write(self, state: State, value: int, primary: int = 0) -> State:
         """The primary has ``value`` now; secondaries that happen to agree are no longer behind."""
-        if value == state.ns[0]:
+        if value == state.ns[primary]:
             return state
-        ns = (value, *state.ns[1:])
-        lags = tuple(0 if held == value else lag for held, lag in zip(state.ns[1:], state.lags, strict=True))
-        return self._served(state, ns, lags, state.ns[0])
+        ns = (*state.ns[:primary], value, *state.ns[primary + 1 :])
+        lags = tuple(
+            0 if above == primary and ns[place] == value else lag
+            for lag, (place, above) in zip(state.lags, self._places, strict=True)
+        )
+        return self._served(state, ns, lags, state.ns[primary])
 
     # Controllers.
 
@@ -341,10 +374,10 @@ class World:
         authorities = []
         for place, value in enumerate(ns):
             records, ttl = self.values.things[value]
-            failure = "no answer" if trouble == 2 and place == len(ns) - 1 else ""
+            silent = trouble == _OUTAGE or (trouble == 2 and place == len(ns) - 1)
             seen = AuthorityView(
-                OWNER, f"ns{place}", frozenset() if failure else records, 0 if failure else ttl, failure, place == 0,
-                serial, str(serial),
+                self.scope.owners[place // self._size], f"ns{place}", frozenset() if silent else records,
+                0 if silent else ttl, "no answer" if silent else "", place in self._primaries, serial, str(serial),
             )
             authorities.append(seen)
         endpoints = tuple(
@@ -398,10 +431,12 @@ class World:
     def _apply(self, state: State, chosen: int, left: tuple[int, ...]) -> State:
         step: Step = self.steps.things[chosen]
         if isinstance(step, Publish):
+            primary = self.primary(step.owner)
             expected = (step.expected, step.expected_ttl)
-            if self.scope.cas and self.values.things[state.ns[0]] != expected:
+            changed = self.scope.cas and self.values.things[state.ns[primary]] != expected
+            if changed or state.trouble == _OUTAGE:
                 return state
-            return self._write(state, self.values.number((step.records, step.ttl)))
+            return self._write(state, self.values.number((step.records, step.ttl)), primary)
         srv = list(state.srv)
         srv[left[0]] = self.chains.number(step.chains[0] if isinstance(step, Deploy) else NO_TLS)
         return state._replace(srv=tuple(srv))
@@ -441,6 +476,8 @@ class World:
                 yield ("stale",), state._replace(trouble=1)
             if "down" in faults:
                 yield ("down",), state._replace(trouble=2)
+        if not state.trouble and "outage" in faults:
+            yield ("outage",), state._replace(trouble=_OUTAGE)
         yield from self._edits(state)
         for place, served in enumerate(state.srv):
             for name, harmful in (("restore", self.scope.chains[:1]), ("rogue", self.scope.rogues)):
@@ -501,7 +538,10 @@ class World:
             ),
             visible=tuple(
                 sorted(
-                    (dataclasses.replace(entry, age=min(entry.age, cap)) for entry in journal.visible),
+                    (
+                        dataclasses.replace(entry, age=cap) if entry.age > cap else entry
+                        for entry in journal.visible
+                    ),
                     key=lambda entry: (entry.owner, entry.record),
                 )
             ),
