@@ -124,7 +124,7 @@ CATALOGUE: t.Final[t.Mapping[str, tuple[str, str, str]]] = {
     ),
     "dane-required-absent": (
         "info", "RFC 7672 section 6",
-        "Publish usable TLSA records, all of it in signed zones: senders that insist on DANE hold the mail, or return it.",
+        "Publish usable TLSA records, all in signed zones: senders that insist on DANE hold the mail, or return it.",
     ),
     "dns-denial-broken": (
         "critical", "RFC 7672 section 2.1.1",
