@@ -107,7 +107,6 @@ class Zone:
             self.spoil(zone)
         return str(zone.to_text(relativize=False))
 
-
     def _with_nsec3(self, zone: dns.zone.Zone, iterations: int) -> None:
         """Prove absence by NSEC3 in place of NSEC, for zones without delegations."""
         without_nsec(zone)
