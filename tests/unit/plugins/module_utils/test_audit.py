@@ -60,6 +60,30 @@ def settings(server: Responder, **more: object) -> Settings:
     return Settings(**given)  # type: ignore[arg-type]
 
 
+class TestBeside:
+    """TLS reports and domains with DANE required are looked at where there is somebody to tell and room for a name."""
+
+    @staticmethod
+    def asked(domain: str, *mx: str) -> tuple[list[str], bool]:
+        async def run() -> tuple[list[str], bool]:
+            dns = MemoryDns().add(domain, "MX", *mx)
+            wanted = Settings(tlsrpt=True, dane_required=frozenset({domain}), now=pki.NOW)
+            [verdict] = await domains(Audit(dns, wanted), domain)
+            return [one for one in dns.asked if "_smtp._tls" in one], verdict.beside.dane_required
+
+        return asyncio.run(run())
+
+    def test_what_is_asked(self) -> None:
+        assert self.asked("example.nl", f"10 {HOST}.") == (["_smtp._tls.example.nl TXT"], True)
+        assert self.asked("example.nl", "0 .") == ([], True)
+
+    def test_the_longest_names(self) -> None:
+        longest = ".".join(["a" * 63, "b" * 63, "c" * 63, "d" * 50])
+        assert len(f"_smtp._tls.{longest}") == 253
+        assert self.asked(longest, f"10 {HOST}.")[0]
+        assert self.asked(f"{longest}d", f"10 {HOST}.") == ([], True)
+
+
 class TestAudit:
     def test_b06_every_address_with_the_base_domain_as_server_name(self) -> None:
         async def work(server: Responder) -> None:
