@@ -146,6 +146,19 @@ def timeline(events: c.Iterable[Event], policy: Policy | None = None, now: float
     return Timeline(first, last, tuple(sorted(done, key=_order)), tuple(sorted(chains, key=_order)), tuple(steps))
 
 
+def since(record: Timeline, begin: float) -> Timeline:
+    """Return the record from ``begin`` on (Unix time): what lasted until then, caches included, is in it."""
+    if begin <= record.begin:
+        return record
+    return Timeline(
+        begin,
+        max(record.end, begin),
+        tuple(span for span in record.rrsets if span.until > begin),
+        tuple(span for span in record.chains if span.until > begin),
+        tuple(step for step in record.steps if step[0] >= begin),
+    )
+
+
 def _order(span: Span) -> tuple[t.Any, ...]:
     return span.where, span.begin, sorted(span.records)
 

@@ -38,9 +38,12 @@ _GREY: t.Final = "#6b6b6b"
 _RED: t.Final = "#c00000"
 
 
-def draw(record: Timeline, title: str, names: t.Mapping[str, str] | None = None) -> str:
-    """Return the SVG document. ``names`` gives records (text) names for people, such as ``key 2``."""
-    return _Drawing(record, title, names or {}).svg()
+def draw(record: Timeline, title: str, names: t.Mapping[str, str] | None = None, strict: bool = True) -> str:
+    """Return the SVG document. ``names`` gives records (text) names for people, such as ``key 2``.
+
+    ``strict``: each combination of an RRset has to match (RFC 7671 section 8), not just any record.
+    """
+    return _Drawing(record, title, names or {}, strict).svg()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -54,8 +57,8 @@ class _Piece:
 
 
 class _Drawing:
-    def __init__(self, record: Timeline, title: str, names: t.Mapping[str, str]) -> None:
-        self.record, self.title, self.names = record, title, names
+    def __init__(self, record: Timeline, title: str, names: t.Mapping[str, str], strict: bool) -> None:
+        self.record, self.title, self.names, self.strict = record, title, names, strict
         tails = [span.until for span in record.rrsets if math.isfinite(span.until)]
         self.begin = record.begin
         self.end = max([record.end, *tails])
@@ -92,7 +95,7 @@ class _Drawing:
         self.y = 34
         self._text(16, self.y, self.title, 18, weight="600")
         self.y += 22
-        broken = _timeline.gaps(self.record)
+        broken = _timeline.gaps(self.record, self.strict)
         if broken:
             text = f"NOT SAFE: {len(broken)} times a cached RRset did not match a served chain (red)"
             self._text(16, self.y, text, 13, _RED, "600")
@@ -138,10 +141,9 @@ class _Drawing:
             self.y += _ROW
         self.y += 8
 
-    @staticmethod
-    def _covers(span: Span, piece: _Piece) -> bool:
+    def _covers(self, span: Span, piece: _Piece) -> bool:
         only = _timeline.Timeline(piece.begin, piece.end, (span,), piece.served, ())
-        return not [gap for gap in _timeline.gaps(only) if gap.begin < piece.end and gap.end > piece.begin]
+        return not [gap for gap in _timeline.gaps(only, self.strict) if gap.begin < piece.end and gap.end > piece.begin]
 
     def _rrsets(self) -> None:
         self._heading("RRsets: published (framed), and in caches at most until (pale)")

@@ -99,6 +99,25 @@ def test_hostile_text_stays_text() -> None:
     ET.fromstring(svg)
 
 
+def test_the_last_part_of_a_record_keeps_what_still_had_an_effect() -> None:
+    whole = _timeline.timeline(GOOD, POLICY)
+    late = _timeline.since(whole, 179)
+    assert (late.begin, late.end) == (179, whole.end)
+    assert late.rrsets == whole.rrsets and late.chains == whole.chains
+    assert [span.begin for span in _timeline.since(whole, 180).rrsets] == [100, 300]
+    assert _timeline.since(whole, -1) is whole
+    ET.fromstring(_timeline_svg.draw(_timeline.since(whole, 1e6), ""))
+
+
+def test_the_drawing_is_as_strict_as_the_policy() -> None:
+    # The record of a CA that nobody serves: any match is enough only for senders that take any.
+    beside = [_rrset(0, "K1"), _chain(0, "K1", "mx"), _rrset(50, "K1")]
+    beside[0]["records"].append(record("another CA", 2).to_text())
+    found = _timeline.timeline(beside, POLICY)
+    assert "NOT SAFE" in _timeline_svg.draw(found, "")
+    assert "NOT SAFE" not in _timeline_svg.draw(found, "", strict=False)
+
+
 @pytest.mark.parametrize("events", [[], GOOD[:1], [_rrset(0), _rrset(1e9, "K1")]])
 def test_any_record_can_be_drawn(events: list[t.Any]) -> None:
     ET.fromstring(_timeline_svg.draw(_timeline.timeline(events, POLICY), ""))
