@@ -49,8 +49,18 @@ def test_a_hundred_rotations_leave_nothing_behind(tmp_path: pathlib.Path, monkey
         sizes.append(len(str(document.content)))
         assert len(document.content["rrsets"]) <= 12
         assert len(document.content["chains"]) <= 2
-    assert os.listdir(tmp_path) == ["journal"]
+        # No record, key, lease or file but those in use.
+        assert {entry["record"] for entry in document.content["visible"]} == {one.to_text() for one in _steady(site)}
+        assert {one.key for one in site.served} == {record(f"K{number + 2}")}
+        assert os.listdir(tmp_path) == ["journal"]
+        assert not _journal_file.holder(site.path, site.moment())
     assert max(sizes[50:]) <= max(sizes[:50]) * 1.1
+    # What was retired is remembered until the signatures over it have ended, and then no more.
+    site.pass_time(4000)
+    site.run()
+    content = _journal_file.read(site.path, "mx.example.nl", "host").content
+    assert set(content["owned"]) == {one.to_text() for one in _steady(site)}
+    assert len(content["rrsets"]) == len(content["chains"]) == 1
     assert not site.broken
 
 
