@@ -41,7 +41,7 @@ model: deps ## Search a million states of the rotation planner for one that brea
 	@$(BIN)/python -m tests.model $(ARGS)
 
 .PHONY: zoo
-zoo: deps ## Judge the zoo of broken zones with our validator and with unbound and delv
+zoo: deps ## Judge the zoo of broken zones with our validator and with unbound, delv and dnsviz
 	@$(BIN)/python -m pytest $(if $(ARGS),$(ARGS),tests/zoo)
 
 .PHONY: rehearsal
