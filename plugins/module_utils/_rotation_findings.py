@@ -19,7 +19,7 @@ from ansible_collections.mailsec.dane.plugins.module_utils import _rollover_guar
 from ansible_collections.mailsec.dane.plugins.module_utils._findings import Severity
 from ansible_collections.mailsec.dane.plugins.module_utils._rollover_data import moment_text
 from ansible_collections.mailsec.dane.plugins.module_utils._rollover_guards import describe
-from ansible_collections.mailsec.dane.plugins.module_utils._rollover_state import Scheme, Target
+from ansible_collections.mailsec.dane.plugins.module_utils._rollover_state import Exposure, Scheme, Target
 from ansible_collections.mailsec.dane.plugins.module_utils._tlsa import DANE_EE, TlsaRecord
 
 if t.TYPE_CHECKING:
@@ -130,9 +130,10 @@ class _Judge:
             for entry in self.known.before.rrsets
         )
 
-    def _is_ours(self, view: AuthorityView) -> bool:
-        """Whether the RRset there is one that was published here on purpose."""
-        return any(
+    def _is_meant(self, view: AuthorityView, wanted: frozenset[TlsaRecord]) -> bool:
+        """Whether the RRset there was published here although it lacks what is wanted in the end."""
+        crowded = len(view.records | wanted) > self.policy.maximum_records
+        return (crowded or self.target.exposure is Exposure.DOWNGRADE) and any(
             entry.intended and (entry.owner, entry.records, entry.ttl) == (view.owner, view.records, view.ttl)
             for entry in self.known.before.rrsets
         )
@@ -169,8 +170,8 @@ class _Judge:
             for view in views:
                 if record in view.records or not (self._had(view, record) or (view.owner, record) in self.known.missed):
                     continue
-                # What the planner took away on purpose is no loss, unless mail suffers.
-                if view in lacking or (record in wanted and not self._is_ours(view)):
+                # What the planner takes away on purpose is no loss, unless mail suffers.
+                if view in lacking or (record in wanted and not self._is_meant(view, wanted)):
                     found.setdefault(record, []).append(view)
         return found
 

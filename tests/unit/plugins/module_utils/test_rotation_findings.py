@@ -87,6 +87,15 @@ def test_c3_beside_the_record_of_the_ca_mail_still_flows() -> None:
     assert result["step"]["action"] == "publish" and LEAF in result["step"]["added"]
 
 
+def test_c3_it_is_named_each_time_even_where_the_same_rrset_was_on_the_way_back() -> None:
+    world = steady()
+    world.published = [NEXT]
+    assert "tlsa-retired-too-early" in codes(world.step())
+    world.settle()
+    world.published.remove(CA)
+    assert codes(world.step())["tlsa-retired-too-early"] == "error"
+
+
 def test_c3_the_whole_rrset_is_gone(world: World) -> None:
     world.published = []
     result = world.step(KEYS)
