@@ -10,13 +10,14 @@ import dataclasses
 import re
 import typing as t
 from collections.abc import Iterator
+from pathlib import Path
 
 import yaml
-from lab_driver import Lab
+from lab_driver import Lab, run
 from rotation_site import JOURNALS, on
 
 #: The lab shares the machine's clocks, so it is the clocks of those programs that are wrong which look and publish.
-FAKE = "env LD_PRELOAD=/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1 DONT_FAKE_MONOTONIC=1 FAKETIME="
+FAKE = "env LD_PRELOAD={library} DONT_FAKE_MONOTONIC=1 FAKETIME="
 WRONG_SECRET = base64.b64encode(bytes(range(100, 132))).decode()
 
 
@@ -51,7 +52,8 @@ class Fault:
         if not self.clock:
             return []
         python, inventory = lab.directory / "bin" / "python-clock", lab.directory / "clock.yml"
-        python.write_text(f'#!/bin/sh\nexec {self.clock} {lab.directory}/bin/python "$@"\n')
+        words = self.clock.replace("{library}", str(faketime()))
+        python.write_text(f'#!/bin/sh\nexec {words} {lab.directory}/bin/python "$@"\n')
         python.chmod(0o755)
         vantage = {"hosts": {"vantage": {"ansible_python_interpreter": str(python)}}}
         inventory.write_text(yaml.safe_dump({"all": {"children": {"lab_controller": vantage}}}))
@@ -64,6 +66,13 @@ class Fault:
         wrong.touch(0o600)
         wrong.write_text(re.sub(r'secret "[^"]*"', f'secret "{WRONG_SECRET}"', right.read_text()))
         return {"tlsa_key_file": str(wrong)}
+
+
+def faketime() -> Path:
+    """The library of Debian's package of that name, installed when it is missing."""
+    if not list(Path("/usr/lib").glob("*/faketime/libfaketime.so.1")):
+        run("apt-get", "install", "--yes", "--no-install-recommends", "faketime")
+    return next(Path("/usr/lib").glob("*/faketime/libfaketime.so.1"))
 
 
 def full_disk(pages: int) -> str:
@@ -103,7 +112,7 @@ FAULTS = (
         begin="ip -6 addr del 2001:db8:51::11/64 dev eth0", end="ip -6 addr add 2001:db8:51::11/64 dev eth0 nodad",
     ),
     Fault(
-        name="a name server is down", says="198.51.100.3 gives no secure answer", host="ns2",
+        name="a name server is down", says="(198.51.100.3) gives no secure answer", host="ns2",
         begin="systemctl stop knot", end="systemctl start knot",
     ),
 )  # fmt: skip

@@ -31,7 +31,8 @@ pytestmark = pytest.mark.long
 
 
 def codes(run: Run) -> dict[str, str]:
-    return dict(re.findall(r"Finding ([a-z0-9-]+) \((\w+)\)", run.text))
+    """Code and severity of what was found, the first look's where later ones found less bad."""
+    return dict(reversed(re.findall(r"Finding ([a-z0-9-]+) \((\w+)\)", run.text)))
 
 
 def keep(lab: Lab, check: bool = True) -> Run:
@@ -44,7 +45,7 @@ def test_f14_an_active_record_that_somebody_deletes_is_put_back(steady: Lab) -> 
     for gone, severity in (([current, ca], "critical"), ([ca], "error")):
         update(steady, *(f"update delete {OWNER} TLSA {one}" for one in gone))
         run = keep(steady)
-        assert codes(run)["tlsa-retired-too-early"] == severity, run.output
+        assert codes(run).get("tlsa-retired-too-early") == severity, run.output
         assert f"{current if severity == 'critical' else ca} is for" in run.text
         is_steady(steady)
     assert codes(keep(steady)) == {}
@@ -126,7 +127,7 @@ def test_f14_the_next_record_is_deleted_in_the_moment_before_the_deployment(stea
     assert "the last one being deploy" in run.text and served(steady) == coming
     update(steady, f"update delete {OWNER} TLSA {coming}", f"update delete {OWNER} TLSA {issuer(steady)}")
     run = finish(steady, rotation_effect=30)
-    assert codes(run)["tlsa-retired-too-early"] == "critical", run.output
+    assert codes(run).get("tlsa-retired-too-early") == "critical", run.output
     assert coming in records(steady)
     is_steady(steady)
 
