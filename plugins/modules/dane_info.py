@@ -88,6 +88,28 @@ options:
     type: str
     choices: [trusted, own, both]
     default: trusted
+  iterative:
+    description:
+      - Whether own validation asks no resolver, but starts at the root servers and follows the delegations to the
+        authoritative servers. For O(validation=own) and O(validation=both).
+      - Resolvers are still asked where O(validation=both) or O(authorities) needs them.
+      - Name servers at addresses that the Internet does not route are asked with O(special_use=true) only.
+    type: bool
+    default: false
+  root_servers:
+    description:
+      - Start at these root servers, in place of those of the Internet. O(iterative=true) goes without saying then.
+    type: list
+    elements: dict
+    suboptions:
+      address:
+        description: IP address.
+        type: str
+        required: true
+      port:
+        description: Port, which is used for the servers of all other zones, too.
+        type: int
+        default: 53
   trust_anchors:
     description:
       - Trust anchors for own validation, as lines of DS or DNSKEY records. The default are those of the root of the
@@ -236,6 +258,12 @@ EXAMPLES = r"""
     mta_sts: true
     tlsrpt: true
     dane_required: [example.org]
+
+- name: Believe and ask no resolver at all
+  mailsec.dane.dane_info:
+    domains: [example.nl]
+    validation: own
+    iterative: true
 
 - name: Look at one host from inside, with every kind of key, with and without a server name
   mailsec.dane.dane_info:
@@ -730,11 +758,16 @@ from ansible_collections.mailsec.dane.plugins.module_utils._smtp import Limits
 from ansible_collections.mailsec.dane.plugins.module_utils._tlsa import host_name
 from ansible_collections.mailsec.dane.plugins.module_utils._zone_look import ZoneLook
 from ansible_collections.mailsec.dane.plugins.module_utils.dnssec import _anchors, _limits, _network
+from ansible_collections.mailsec.dane.plugins.module_utils.dnssec._iterative import straight
 from ansible_collections.mailsec.dane.plugins.module_utils.dnssec._own import OwnResolver
 from ansible_collections.mailsec.dane.plugins.module_utils.dnssec._validator import Validator
 
 if t.TYPE_CHECKING:
+    import collections.abc as c
+
     from ansible_collections.mailsec.dane.plugins.module_utils._answer import Resolver
+    from ansible_collections.mailsec.dane.plugins.module_utils.dnssec._iterative import Iterative
+    from ansible_collections.mailsec.dane.plugins.module_utils.dnssec._questions import Ask
 
 
 def _check(params: dict[str, t.Any]) -> None:
@@ -753,8 +786,8 @@ def _check(params: dict[str, t.Any]) -> None:
     if params["ca_file"] is not None and not params["mta_sts"]:
         raise ValueError("ca_file is for MTA-STS: set mta_sts to true")
     if params["validation"] == "trusted":
-        for option in ("trust_anchors", "trust_anchor_file"):
-            if params[option] is not None:
+        for option in ("trust_anchors", "trust_anchor_file", "root_servers", "iterative"):
+            if params[option] not in (None, False):
                 raise ValueError(f"{option} is for own validation: set validation to own or both")
     if not 0 < params["concurrency"] <= 256:
         raise ValueError(f"concurrency is {params['concurrency']}: it is 1 to 256")
@@ -766,14 +799,20 @@ def _host(text: str) -> str:
     return str(ipaddress.ip_address(text)) if is_address(text) else host_name(text)
 
 
-def _servers(given: list[dict[str, t.Any]] | None) -> tuple[Server, ...]:
-    if given is None:
-        return system_servers()
+def _check_servers(option: str, given: list[dict[str, t.Any]]) -> None:
     for one in given:
         if not is_address(one["address"].partition("%")[0]):
-            raise ValueError(f"nameservers has {one['address'][:80]!r}, which is no IP address")
+            raise ValueError(f"{option} has {one['address'][:80]!r}, which is no IP address")
         if not 0 < one["port"] < 65536:
-            raise ValueError(f"nameservers has the port {one['port']}: it is 1 to 65535")
+            raise ValueError(f"{option} has the port {one['port']}: it is 1 to 65535")
+
+
+def _servers(params: dict[str, t.Any]) -> tuple[Server, ...]:
+    given = params["nameservers"]
+    if given is None:
+        goes_without = _is_iterative(params) and params["validation"] == "own" and not params["authorities"]
+        return () if goes_without else system_servers()
+    _check_servers("nameservers", given)
     if not given:
         raise ValueError("nameservers is empty: leave it out to use those of /etc/resolv.conf, or give at least one")
     return tuple(Server(one["address"], one["port"], one["trusted"]) for one in given)
@@ -816,13 +855,38 @@ def _sts_look(params: dict[str, t.Any], settings: Settings, resolver: Resolver) 
         raise ValueError(f"ca_file {params['ca_file']} cannot be used: {error.strerror or error}") from error
 
 
+def _is_iterative(params: dict[str, t.Any]) -> bool:
+    return params["iterative"] or params["root_servers"] is not None
+
+
+def _may_ask(params: dict[str, t.Any]) -> c.Callable[[str], bool]:
+    special_use = params["special_use"]
+    return lambda address: special_use or not is_special_use(address)
+
+
+def _iterative(params: dict[str, t.Any]) -> Iterative:
+    roots = params["root_servers"]
+    if roots is not None:
+        _check_servers("root_servers", roots)
+        if not roots:
+            raise ValueError("root_servers is empty: leave it out to start at those of the Internet")
+        roots = [_network.Server(one["address"], one["port"]) for one in roots]
+    # Of several servers the next one is to have its turn within the time for one look-up.
+    patience = _network.Patience(udp=min(1.5, params["dns_timeout"]), tcp=params["dns_timeout"], tries=1)
+    return straight(roots, patience, _may_ask(params))
+
+
 def _own(params: dict[str, t.Any], servers: tuple[Server, ...]) -> OwnResolver:
     anchors = _anchors.from_options(params["trust_anchors"], params["trust_anchor_file"])
-    patience = _network.Patience(udp=params["dns_timeout"], tcp=params["dns_timeout"])
-    recursive = _network.Recursive([_network.Server(one.address, one.port) for one in servers], patience)
     limits = _limits.Limits(seconds=6 * params["dns_timeout"])
-    validator = Validator(recursive, lambda: int(time.time()), anchors, limits, strict=True, servers=len(servers))
-    return OwnResolver(validator)
+    if _is_iterative(params):
+        ask: Ask = _iterative(params)
+        count = 2
+    else:
+        patience = _network.Patience(udp=params["dns_timeout"], tcp=params["dns_timeout"])
+        ask = _network.Recursive([_network.Server(one.address, one.port) for one in servers], patience)
+        count = len(servers)
+    return OwnResolver(Validator(ask, lambda: int(time.time()), anchors, limits, strict=True, servers=count))
 
 
 def _zone_look(params: dict[str, t.Any], servers: tuple[Server, ...]) -> ZoneLook | None:
@@ -832,22 +896,19 @@ def _zone_look(params: dict[str, t.Any], servers: tuple[Server, ...]) -> ZoneLoo
     resolvers = [
         NameServer(one.address, one.port) for one in servers if one.believed or params["validation"] != "trusted"
     ]
-    special_use = params["special_use"]
-    return ZoneLook(
-        resolvers, params["dns_timeout"], lambda address: special_use or not is_special_use(address),
-        params["concurrency"],
-    )
+    return ZoneLook(resolvers, params["dns_timeout"], _may_ask(params), params["concurrency"])
 
 
 async def _audit(params: dict[str, t.Any], domains: list[str], hosts: list[str]) -> dict[str, t.Any]:
     # Made here, because they belong to one event loop.
-    settings, servers = _settings(params), _servers(params["nameservers"])
-    trusted = TrustedResolver(servers, DnsLimits(attempt=params["dns_timeout"]))
-    resolver: Resolver = trusted
-    if params["validation"] != "trusted":
-        own = _own(params, servers)
-        resolver = own if params["validation"] == "own" else BothWays(own, trusted)
-    left_aside = trusted.left_aside if params["validation"] != "own" else ()
+    settings, servers = _settings(params), _servers(params)
+    left_aside: tuple[Server, ...] = ()
+    if params["validation"] == "own":
+        resolver: Resolver = _own(params, servers)
+    else:
+        trusted = TrustedResolver(servers, DnsLimits(attempt=params["dns_timeout"]))
+        left_aside = trusted.left_aside
+        resolver = BothWays(_own(params, servers), trusted) if params["validation"] == "both" else trusted
     audit = Audit(resolver, settings, _zone_look(params, servers), _sts_look(params, settings, resolver))
     by_domain = {one.domain: _report.domain_result(one, audit.now) async for one in audit.domains(domains)}
     by_host = {one.host: _report.host_result(one, audit.now) async for one in audit.hosts(hosts)}
@@ -893,6 +954,15 @@ def main() -> None:
                 },
             },
             "validation": {"type": "str", "choices": ["trusted", "own", "both"], "default": "trusted"},
+            "iterative": {"type": "bool", "default": False},
+            "root_servers": {
+                "type": "list",
+                "elements": "dict",
+                "options": {
+                    "address": {"type": "str", "required": True},
+                    "port": {"type": "int", "default": 53},
+                },
+            },
             "trust_anchors": {"type": "list", "elements": "str"},
             "trust_anchor_file": {"type": "path"},
             "authorities": {"type": "bool", "default": False},

@@ -24,6 +24,7 @@ extends_documentation_fragment:
 requirements:
   - cryptography >= 42
   - dnspython >= 2.6
+  - netaddr >= 1.0
   - Python >= 3.11
 options:
   names:
@@ -67,9 +68,15 @@ options:
         description: Vouch for the path to this resolver. Whoever can change packets on it can forge its verdicts.
         type: bool
         default: false
+  iterative:
+    description:
+      - Ask no resolver, but start at the root servers and follow the delegations to the authoritative servers.
+      - Servers at addresses that the Internet does not route (RFC 6890) are left alone without O(root_servers).
+    type: bool
+    default: false
   root_servers:
     description:
-      - Ask no resolver, but start at these root servers and follow the delegations to the authoritative servers.
+      - Start at these root servers, in place of those of the Internet. O(iterative=true) goes without saying then.
     type: list
     elements: dict
     suboptions:
@@ -350,12 +357,13 @@ import typing as t
 from ansible.module_utils.basic import AnsibleModule, missing_required_lib
 
 from ansible_collections.mailsec.dane.plugins.module_utils import _dns_client
+from ansible_collections.mailsec.dane.plugins.module_utils._address import is_special_use
 from ansible_collections.mailsec.dane.plugins.module_utils._answer import Security
 from ansible_collections.mailsec.dane.plugins.module_utils._deps import missing
 from ansible_collections.mailsec.dane.plugins.module_utils._resolv_conf import system_servers
 from ansible_collections.mailsec.dane.plugins.module_utils._resolver import TrustedResolver
 from ansible_collections.mailsec.dane.plugins.module_utils.dnssec import _anchors
-from ansible_collections.mailsec.dane.plugins.module_utils.dnssec._iterative import Iterative
+from ansible_collections.mailsec.dane.plugins.module_utils.dnssec._iterative import straight
 from ansible_collections.mailsec.dane.plugins.module_utils.dnssec._limits import Limits
 from ansible_collections.mailsec.dane.plugins.module_utils.dnssec._lookups import Lookups
 from ansible_collections.mailsec.dane.plugins.module_utils.dnssec._network import Recursive, Server
@@ -378,9 +386,11 @@ def _check(params: dict[str, t.Any]) -> None:
         raise ValueError(f"timeout is {params['timeout']:g}: it is more than 0 and up to 600 seconds")
     if not 0 < params["concurrency"] <= 256:
         raise ValueError(f"concurrency is {params['concurrency']}: it is 1 to 256")
+    if params["iterative"] and params["nameservers"] is not None:
+        raise ValueError("nameservers are not asked with iterative: leave one of them out")
     if params["mode"] != "own":
-        for option in ("at", "root_servers"):
-            if params[option] is not None:
+        for option in ("at", "root_servers", "iterative"):
+            if params[option] not in (None, False):
                 raise ValueError(f"{option} is for the mode own only: a resolver has its own clock and its own way")
 
 
@@ -420,8 +430,11 @@ def _validator(params: dict[str, t.Any], now: int) -> Validator:
     limits = Limits(seconds=params["timeout"])
     if params["root_servers"] is not None:
         hints = [Server(one.address, one.port) for one in _servers(params["root_servers"], "root_servers")]
-        iterative = Iterative(hints, port=hints[0].port)
-        return Validator(iterative, lambda: now, anchors, limits, strict=params["strict"], servers=2)
+        ask = straight(hints, None, lambda _address: True)
+        return Validator(ask, lambda: now, anchors, limits, strict=params["strict"], servers=2)
+    if params["iterative"]:
+        ask = straight(None, None, lambda address: not is_special_use(address))
+        return Validator(ask, lambda: now, anchors, limits, strict=params["strict"], servers=2)
     servers = [Server(one.address, one.port) for one in _servers(params["nameservers"], "nameservers")]
     recursive = Recursive(servers)
     return Validator(recursive, lambda: now, anchors, limits, strict=params["strict"], servers=len(servers))
@@ -469,6 +482,7 @@ def main() -> None:
                 "elements": "dict",
                 "options": {**server, "trusted": {"type": "bool", "default": False}},
             },
+            "iterative": {"type": "bool", "default": False},
             "root_servers": {"type": "list", "elements": "dict", "options": server},
             "trust_anchors": {"type": "list", "elements": "str"},
             "trust_anchor_file": {"type": "path"},
@@ -480,7 +494,7 @@ def main() -> None:
         mutually_exclusive=[("nameservers", "root_servers"), ("trust_anchors", "trust_anchor_file")],
         supports_check_mode=True,
     )
-    for gap in missing("cryptography", "dnspython"):
+    for gap in missing("cryptography", "dnspython", "netaddr"):
         module.fail_json(msg=f"{missing_required_lib(gap.library)} ({gap.why})", exception=gap.trace or None)
     try:
         result = gather(module.params)

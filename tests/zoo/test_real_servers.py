@@ -5,6 +5,8 @@ delegations, by the module as a user calls it (B04)."""
 
 from __future__ import annotations
 
+import asyncio
+import ipaddress
 import json
 import os
 import pathlib
@@ -20,11 +22,17 @@ import harness
 import oracles
 import pytest
 
+from ansible_collections.mailsec.dane.plugins.module_utils.dnssec import _anchors
+from ansible_collections.mailsec.dane.plugins.module_utils.dnssec._iterative import straight
+from ansible_collections.mailsec.dane.plugins.module_utils.dnssec._network import Server
+from ansible_collections.mailsec.dane.plugins.module_utils.dnssec._root_servers import ROOT_SERVERS
+from ansible_collections.mailsec.dane.plugins.module_utils.dnssec._validator import Validator
+
 ROOT, LAB, ZONES = "127.53.54.1", "127.53.54.2", "127.53.54.3"
 COLLECTIONS = pathlib.Path(__file__).resolve().parents[2] / ".cache" / "collections"
 SOA = "$TTL 300\n@ IN SOA ns hostmaster 1 3600 600 86400 300\n@ IN NS ns\nns IN A {address}\n"
 MAIL = (
-    "@ IN MX 10 mx\nmx IN A 192.0.2.1\n_25._tcp.mx IN TLSA 3 1 1 " + "ab" * 32 + "\n*.wild IN A 192.0.2.2\n"
+    "@ IN MX 10 mx\nmx IN A 127.53.54.9\n_25._tcp.mx IN TLSA 3 1 1 " + "ab" * 32 + "\n*.wild IN A 192.0.2.2\n"
     "alias IN CNAME mx\nout IN CNAME mx.plain.lab.\nbelow.ent IN A 192.0.2.3\nd IN DNAME @\n"
 )
 
@@ -125,10 +133,10 @@ def anchor(alone, tmp_path_factory):
             server.wait(20)
 
 
-def module(**arguments: object) -> dict[str, object]:
+def module(name: str = "dnssec_info", **arguments: object) -> dict[str, object]:
     """Run the module in a process of its own, as Ansible does."""
     made = subprocess.run(
-        [sys.executable, "-m", "ansible_collections.mailsec.dane.plugins.modules.dnssec_info"],
+        [sys.executable, "-m", f"ansible_collections.mailsec.dane.plugins.modules.{name}"],
         input=json.dumps({"ANSIBLE_MODULE_ARGS": arguments}),
         env={**os.environ, "PYTHONPATH": str(COLLECTIONS)},
         capture_output=True,
@@ -152,6 +160,7 @@ EXPECTED = {
     "mx.d A": "secure",
     "out A": "insecure:alias-insecure",
 }
+SIGNED = ("bind.lab", "bind3.lab", "knot.lab")
 OPTED_OUT = {"_25._tcp.nx TLSA": "insecure:denial-optout", "x.wild A": "insecure:denial-optout"}
 
 
@@ -166,6 +175,37 @@ def test_signed_zones(anchor, zone, changes):
         (found,) = result["lookups"]
         assert f"{found['security']}:{found['reason']}".rstrip(":") == verdict, (question, found)
         assert found["chain"][0]["detail"] == "configured trust anchor"
+
+
+def test_a_mail_server_is_found_from_the_root_down(anchor):
+    hosts = [f"mx.{zone}" for zone in SIGNED]
+    result = module(
+        "dane_info",
+        hosts=hosts,
+        validation="own",
+        root_servers=[{"address": ROOT}],
+        trust_anchors=anchor.splitlines(),
+        special_use=True,
+        timeout=5,
+    )
+    assert [(one["host"], one["reason"], one["records"]) for one in result["hosts"]] == [
+        (host, "connect-failed", ["3 1 1 " + "ab" * 32]) for host in hosts
+    ]
+
+
+def test_servers_that_may_not_be_asked_are_not(anchor):
+    async def look_up():
+        ask = straight([Server(ROOT)], None, lambda address: address != ZONES)
+        return await Validator(ask, lambda: int(time.time()), _anchors.parse(anchor)).lookup("mx.bind.lab", "A")
+
+    result = asyncio.run(look_up())
+    assert (result.security.value, result.reason) == ("indeterminate", "dns-unreachable")
+    assert "can be asked" in result.detail
+
+
+def test_without_root_servers_one_starts_at_those_of_the_internet():
+    assert len(ROOT_SERVERS) == len({ipaddress.ip_address(address) for address in ROOT_SERVERS}) == 26
+    assert all(ipaddress.ip_address(address).is_global for address in ROOT_SERVERS)
 
 
 def test_an_unsigned_zone_is_opted_out(anchor):
@@ -205,6 +245,8 @@ def test_a_refused_question_is_told_apart(anchor):
         ({"names": ["a"], "at": "yesterday"}, "ISO 8601"),
         ({"names": ["a"], "mode": "both", "at": "0"}, "own clock"),
         ({"names": ["a"], "nameservers": [{"address": "ns.example"}]}, "no IP address"),
+        ({"names": ["a"], "nameservers": [{"address": ROOT}], "iterative": True}, "leave one of them out"),
+        ({"names": ["a"], "mode": "trusted", "iterative": True}, "own way"),
         ({"names": ["a"], "nameservers": []}, "nameservers is empty"),
         ({"names": ["a"], "trust_anchor_file": "/nonexistent"}, "cannot be read"),
         ({"names": ["ä.nl"]}, "A-label"),

@@ -22,6 +22,7 @@ from ansible_collections.mailsec.dane.plugins.module_utils.dnssec._network impor
     query,
 )
 from ansible_collections.mailsec.dane.plugins.module_utils.dnssec._questions import AskFailed, Wire
+from ansible_collections.mailsec.dane.plugins.module_utils.dnssec._root_servers import ROOT_SERVERS
 
 try:
     import dns.name
@@ -31,6 +32,9 @@ except ImportError:
     HAS_DNSPYTHON = False
 else:
     HAS_DNSPYTHON = True
+
+if t.TYPE_CHECKING:
+    import collections.abc as c
 
 _MAX_REFERRALS: t.Final = 24
 _MAX_DEPTH: t.Final = 4
@@ -50,7 +54,8 @@ class _Errand:
 class Iterative:
     """Asks the authoritative servers of each zone, starting at ``hints``; ``port`` is that of all the others.
 
-    Delegations are kept for the life of the object.
+    ``may_ask`` says which addresses that delegations name may be asked; anybody can publish a delegation to any
+    address. The hints are always asked. Delegations are kept for the life of the object.
     """
 
     def __init__(
@@ -59,12 +64,14 @@ class Iterative:
         patience: Patience | None = None,
         concurrency: int = 64,
         port: int = 53,
+        may_ask: c.Callable[[str], bool] = lambda _address: True,
     ) -> None:
         if not hints:
             raise ValueError("no root server given")
         self._patience = patience or Patience(udp=1.5, tries=1)
         self._room = asyncio.Semaphore(concurrency)
         self._port = port
+        self._may_ask = may_ask
         self._zones: dict[dns.name.Name, tuple[Server, ...]] = {dns.name.root: tuple(hints)}
 
     async def __call__(self, name: dns.name.Name, rdtype: int, attempt: int) -> Wire:
@@ -127,7 +134,7 @@ class Iterative:
             if below not in self._zones:
                 servers = await self._addresses(rrset, reply, errand, depth)
                 if not servers:
-                    raise AskFailed("dns-unreachable", f"no server of {below} has an address that can be found")
+                    raise AskFailed("dns-unreachable", f"no server of {below} has an address that can be asked")
                 if len(self._zones) >= _MAX_ZONES:
                     self._zones = {dns.name.root: self._zones[dns.name.root]}
                 self._zones[below] = servers
@@ -145,7 +152,7 @@ class Iterative:
                 if found:
                     break
         # IPv4 first: not every machine has a way to IPv6 addresses.
-        ordered = sorted(dict.fromkeys(found), key=lambda address: ":" in address)
+        ordered = sorted(filter(self._may_ask, dict.fromkeys(found)), key=lambda address: ":" in address)
         return tuple(Server(address, self._port) for address in ordered[:_MAX_SERVERS])
 
     async def _look_up(self, name: dns.name.Name, errand: _Errand, depth: int) -> list[str]:
@@ -158,6 +165,18 @@ class Iterative:
                 # The next server name or address family may do.
                 continue
         return found
+
+
+def straight(
+    root_servers: t.Sequence[Server] | None, patience: Patience | None, may_ask: c.Callable[[str], bool]
+) -> Iterative:
+    """Start at ``root_servers``, whose port is that of all servers, or at those of the Internet when it is None.
+
+    Raises ValueError when there is none.
+    """
+    if root_servers is None:
+        root_servers = [Server(address) for address in ROOT_SERVERS]
+    return Iterative(root_servers, patience, port=root_servers[0].port if root_servers else 53, may_ask=may_ask)
 
 
 def _glue(name: dns.name.Name, rrsets: t.Iterable[_wire.RRset]) -> list[str]:

@@ -143,6 +143,12 @@ def test_b04_own_validation_comes_to_the_same_verdicts(place: tuple[World, int],
     assert "validation-differs" not in codes
 
 
+def test_b04_own_validation_straight_at_the_authoritative_servers(place: tuple[World, int]) -> None:
+    roots = [{"address": HERE, "port": place[0].authority}]
+    result = as_both(place, validation="own", root_servers=roots, nameservers=None)
+    assert {one["domain"]: (one["verdict"], one["reason"]) for one in result["domains"]} == EXPECTED
+
+
 def test_b04_a_contradiction_is_a_finding_and_the_worse_answer_counts(place: tuple[World, int]) -> None:
     anchors = [f". IN DS {Zone('.').ds}"]
     result = dane_info.gather(options(place, domains=["sound.nl"], validation="own", trust_anchors=anchors))

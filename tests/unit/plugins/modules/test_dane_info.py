@@ -54,6 +54,10 @@ def test_without_a_resolver_to_believe_everything_is_unknown(call: Call, check_m
     ("options", "words"),
     [
         ({}, "domains and hosts are both empty"),
+        ({"domains": ["a.nl"], "iterative": True}, "iterative is for own validation"),
+        ({"domains": ["a.nl"], "root_servers": FOREIGN}, "root_servers is for own validation"),
+        ({"domains": ["a.nl"], "validation": "own", "root_servers": []}, "root_servers is empty"),
+        ({"domains": ["a.nl"], "validation": "own", "root_servers": [{"address": "a.nl"}]}, "root_servers has 'a.nl'"),
         ({"domains": ["exämple.nl"]}, "xn--exmple-cua.nl"),
         ({"domains": ["user@example.nl"]}, "user@example.nl"),
         ({"domains": ["192.0.2.1"]}, "192.0.2.1"),
