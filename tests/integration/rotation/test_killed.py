@@ -32,7 +32,7 @@ from senders import Traffic
 CHANGES = {
     "new key": ("mailsec.dane.rotate", ["publish", "deploy", "publish", "retire"]),
     "another CA": ("mailsec.dane.rotate_ca", ["publish", "deploy", "publish", "retire"]),
-    "theft": ("mailsec.dane.compromise", ["deploy", "retire"]),
+    "theft": ("mailsec.dane.compromise", ["deploy", "retire", "generate", "publish"]),
 }
 
 
