@@ -83,7 +83,7 @@ class View:
 
     ``records`` is sorted, ``ttl`` in seconds; both are empty unless ``SERVED``. ``serial`` is that of the
     zone's SOA record, asked for in the same moment, None when it could not be had. ``detail`` is a sentence for every
-    status but ``SERVED`` and ``ABSENT``.
+    status but ``SERVED`` and ``ABSENT``. ``alias``: target and TTL of an ``ALIAS``.
     """
 
     server: NameServer
@@ -94,6 +94,7 @@ class View:
     ttl: int | None = None
     serial: int | None = None
     signatures: tuple[Signature, ...] = ()
+    alias: tuple[str, int] | None = None
 
     @property
     def is_known(self) -> bool:
@@ -248,6 +249,20 @@ async def _parent_set(
     return [], f"{unknown}: {why}"
 
 
+async def name_servers(zone: str, resolvers: c.Sequence[NameServer], timeout: float) -> tuple[NameServer, ...]:
+    """Return the authoritative addresses of ``zone`` as ``resolvers`` know them. Raises AuthorityError."""
+    names, why = await _look_up(f"{zone}.", "NS", None, resolvers, timeout)
+    found = await asyncio.gather(*(addresses(name, None, resolvers, timeout) for name in names[:_MAX_NAME_SERVERS]))
+    why = why or next((fault for _literals, fault in found if fault), "")
+    if why or not names:
+        raise AuthorityError(f"the name servers of {zone} could not be learnt: {why or 'there are none'}")
+    return tuple(
+        NameServer(literal, 53, name)
+        for name, (literals, _why) in zip(names, found, strict=False)
+        for literal in literals
+    )
+
+
 async def addresses(
     name: str, primary: NameServer | None, resolvers: c.Sequence[NameServer], timeout: float
 ) -> tuple[tuple[str, ...], str]:
@@ -305,7 +320,10 @@ def _read(server: NameServer, owner: str, zone: str, reply: dns.message.QueryMes
         return View(server, owner, Status.LAME, f"does not serve zone {zone or '.'}: its answer is not authoritative")
     aliases = [rrset for rrset in _of_type(reply.answer, "CNAME") if _text(rrset.name) == owner]
     if aliases:
-        return View(server, owner, Status.ALIAS, f"has an alias there, to {_text(aliases[0][0])}")
+        target = _text(aliases[0][0])
+        return View(
+            server, owner, Status.ALIAS, f"has an alias there, to {target}", alias=(target, aliases[0].ttl)
+        )
     here = [rrset for rrset in _of_type(reply.answer, "TLSA") if _text(rrset.name) == owner]
     if here:
         records = {TlsaRecord(rdata.usage, rdata.selector, rdata.mtype, bytes(rdata.cert)) for rdata in here[0]}

@@ -241,7 +241,7 @@ class _Planner:
         return None
 
     def _repair(self, owner: str, records: Records, endpoint: str, chain: Chain) -> Step | None:
-        held = (*self.target.chains, *self.target.fallback)
+        held = (*self.target.chains, *self.target.fallback, *self.target.known)
         known = chain in held or chain.key in self.journal.owned
         if known and chain.key not in self._revoked:
             why = f"{endpoint} serves a key whose record is not published; putting a record back is always safe"
@@ -251,10 +251,13 @@ class _Planner:
         return self._go_back(endpoint, f"{endpoint} serves an unplanned key that no published record matches")
 
     def _go_back(self, endpoint: str, why: str) -> Step | None:
+        """Deploy what every copy matches, on all managed endpoints that serve anything else: they have it in common."""
         unstolen = [(one,) for one in self.target.fallback if one.key not in self._revoked]
         for chains in (self.target.chains, *unstolen):
             if chains and not guards.deploy_obstacles(self.journal, chains, self.policy, True):
-                return Deploy(chains, (endpoint,), False, why)
+                shown = {view.endpoint: view.chains for view in self.observation.endpoints}
+                others = [one for one in self.target.endpoints if shown.get(one, frozenset()) != frozenset(chains)]
+                return Deploy(chains, tuple(dict.fromkeys((endpoint, *others))), False, why)
         return None
 
     def _short_cut_step(self) -> Step | None:

@@ -230,6 +230,7 @@ def read_target(data: t.Any, chain: ChainReader = read_chain) -> Target:
         revoked=tuple(chain(item) for item in node.field("revoked").items()),
         exposure=chosen,
         fallback=tuple(chain(item) for item in node.field("fallback").items()),
+        known=tuple(chain(item) for item in node.field("known").items()),
         release=node.field("release").seen_records(),
         policy=read_policy(node.field("policy")),
     )

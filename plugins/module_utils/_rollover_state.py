@@ -119,8 +119,8 @@ class Target:
     ``chains``: what they shall serve, one chain per type of key. ``next_keys``: ``3 1 1`` records of the keys proven
     to be held for the following rotation. ``scheme``: empty to withdraw DANE. ``ttl``: None leaves it as it is.
     ``revoked``: chains whose key was stolen; no record that they satisfy stays published. ``fallback``: other
-    chains still held, to return to. ``release``: records of others that may be removed. ``kept``: records that other
-    hosts behind the same name need.
+    chains still held, to return to. ``known``: chains that were planned once, whose records may be put back.
+    ``release``: records of others that may be removed. ``kept``: records that other hosts behind the same name need.
     """
 
     owners: tuple[str, ...]
@@ -132,6 +132,7 @@ class Target:
     revoked: tuple[Chain, ...] = ()
     exposure: Exposure | None = None
     fallback: tuple[Chain, ...] = ()
+    known: tuple[Chain, ...] = ()
     release: frozenset[TlsaRecord] = frozenset()
     kept: frozenset[TlsaRecord] = frozenset()
     policy: Policy = Policy()

@@ -278,7 +278,10 @@ class _Decision:
             next_keys = (following.key,)
         # What another program put into these places is nothing to return to.
         planned = {choice.goal.from_key, choice.goal.to_key} if choice.goal else {live.key.to_text()}
-        rest = [chain for slot in ("live", "previous") if (chain := self.chains.get(slot))]
+        rest = {slot: chain for slot in ("live", "previous") if (chain := self.chains.get(slot))}
+        rest = {
+            slot: chain for slot, chain in rest.items() if chain.key not in stolen and chain.key.to_text() in planned
+        }
         exposure = wanted.exposure
         if revoked and exposure is None and live.key not in stolen:
             # The stolen key is served no more: from here on there is nothing to choose, only to wait.
@@ -292,9 +295,8 @@ class _Decision:
             ttl=wanted.ttl,
             revoked=revoked,
             exposure=exposure,
-            fallback=tuple(
-                chain for chain in rest if chain.key not in stolen and chain.key.to_text() in planned
-            ),
+            fallback=tuple(chain for slot, chain in rest.items() if self._can_deploy(slot)),
+            known=tuple(rest.values()),
             release=wanted.release,
             kept=wanted.kept,
             policy=wanted.policy,
@@ -320,6 +322,11 @@ class _Decision:
             if view.endpoint in target.endpoints and (view.failure or view.chains != wanted)
         ]
 
+    def _can_deploy(self, slot: str) -> bool:
+        """Whether what is in ``slot`` can be made live: by its key in a slot for that, or as what was live before."""
+        returns = slot == "previous" and self._key("next") == self._key("live")
+        return returns or self._key(slot) in {self._key(one) for one in DEPLOYABLE}
+
     def _slot(self, plan: Plan, choice: Choice, target: Target, live: str) -> dict[str, str]:
         """Return from which slot to deploy, and which key: that of the step, which may be one to return to."""
         wanted = plan.step.chains if isinstance(plan.step, Deploy) else target.chains
@@ -332,6 +339,12 @@ class _Decision:
 
     def _endpoints(self) -> tuple[str, ...]:
         own = [str(one) for one in self.look.probes if one.address in self.wanted.own_addresses]
+        if not own and (self.wanted.others or self.wanted.unaccounted):
+            there = ", ".join(str(one) for one in self.look.probes)
+            raise DataError(
+                f"none of the addresses of {self.wanted.base_domain} ({there}) is known to belong to this host, which "
+                "shares the name with others: set rotation_own_addresses"
+            )
         return tuple(own or map(str, self.look.probes))
 
     def _plan_result(

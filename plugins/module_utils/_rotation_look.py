@@ -19,6 +19,7 @@ from ansible_collections.mailsec.dane.plugins.module_utils._answer import Securi
 from ansible_collections.mailsec.dane.plugins.module_utils._authority import AuthorityError
 from ansible_collections.mailsec.dane.plugins.module_utils._resolver import TrustedResolver
 from ansible_collections.mailsec.dane.plugins.module_utils._rollover_state import AuthorityView
+from ansible_collections.mailsec.dane.plugins.module_utils._rotation_alias import AliasView
 from ansible_collections.mailsec.dane.plugins.module_utils._smtp import Endpoint, Probe
 
 if t.TYPE_CHECKING:
@@ -30,6 +31,7 @@ if t.TYPE_CHECKING:
     from ansible_collections.mailsec.dane.plugins.module_utils._tlsa import TlsaRecord
 
 _MAX_ENDPOINTS: t.Final = 64
+_MAX_HOPS: t.Final = 8
 #: A server that has no key of a type fails such a handshake; that is no outage.
 _NO_SUCH_KEY: t.Final = "tls-handshake-failed"
 
@@ -80,6 +82,7 @@ class Look:
     probes: t.Mapping[Endpoint, tuple[Probe, ...]]
     notes: tuple[str, ...] = ()
     doubts: tuple[Doubt, ...] = ()
+    aliases: tuple[AliasView, ...] = ()
 
     @property
     def published(self) -> frozenset[TlsaRecord]:
@@ -98,19 +101,23 @@ class Look:
         )
 
 
-async def look(base_domain: str, owners: c.Sequence[str], means: Means) -> Look:
-    """Look at all there is to see of ``owners`` and of the endpoints of ``base_domain``.
+async def look(base_domain: str, owners: c.Sequence[str], means: Means, aliases: c.Sequence[str] = ()) -> Look:
+    """Look at all there is to see of ``owners``, of ``aliases`` for them, and of the endpoints of ``base_domain``.
 
     Raises LookError when the endpoints are to be found and cannot be.
     """
     resolver = TrustedResolver(means.resolvers)
     systems = _authority.system_resolvers()
-    views, (probes, notes) = await asyncio.gather(
-        _authorities(owners, means, resolver, systems), _endpoints(base_domain, means, systems)
+    views, (probes, notes), paths = await asyncio.gather(
+        _authorities(owners, means, resolver, systems),
+        _endpoints(base_domain, means, systems),
+        asyncio.gather(*(_path(name, owners, means, resolver, systems) for name in aliases)),
     )
     found = tuple(view for each in views for view in each[0])
-    odd = tuple(dict.fromkeys([*(note for each in views for note in each[1]), *notes]))
-    return Look(found, probes, odd, tuple(each[2] for each in views if each[2] is not None))
+    said = [*(note for each in views for note in each[1]), *(note for each in paths for note in each[1]), *notes]
+    odd = tuple(dict.fromkeys(said))
+    hops = tuple(dict.fromkeys(view for each in paths for view in each[0]))
+    return Look(found, probes, odd, tuple(each[2] for each in views if each[2] is not None), aliases=hops)
 
 
 async def _authorities(
@@ -149,6 +156,39 @@ async def _servers(
         return means.authorities, (), ()
     found = await _authority.find_name_servers(zone, means.primary, systems, means.timeout)
     return found.servers, found.unresolved, found.notes
+
+
+async def _path(
+    name: str, ends: c.Collection[str], means: Means, resolver: TrustedResolver, systems: tuple[NameServer, ...]
+) -> tuple[list[AliasView], tuple[str, ...]]:
+    """Follow the aliases from ``name`` to any of ``ends``, at every authoritative address of every hop."""
+    views: list[AliasView] = []
+    notes: list[str] = []
+    doubt = await _doubt(name, resolver)
+    if doubt is not None:
+        views.append(AliasView(name, "a validating resolver", failure=doubt.sentence))
+    hops = [name]
+    for hop in hops:
+        try:
+            zone = await _authority.find_zone(systems[0], hop, means.timeout, recursive=True)
+            servers = await _authority.name_servers(zone, systems, means.timeout)
+        except AuthorityError as error:
+            views.append(AliasView(hop, "all name servers", failure=str(error)))
+            continue
+        for seen in await _authority.observe(hop, zone, servers, means.timeout):
+            if seen.alias is not None:
+                target, ttl = seen.alias
+                views.append(AliasView(hop, str(seen.server), target, ttl))
+                if target not in ends and target not in hops and len(hops) < _MAX_HOPS:
+                    hops.append(target)
+            elif not seen.is_known:
+                views.append(AliasView(hop, str(seen.server), failure=seen.detail))
+            elif seen.records and hop == name:
+                text = f"it has TLSA records, and no alias to {', '.join(ends)}"
+                views.append(AliasView(hop, str(seen.server), failure=text))
+            elif hop == name:
+                notes.append(f"{seen.server} has neither records nor an alias at {hop}: senders find nothing there")
+    return views, tuple(notes)
 
 
 def _place(server: NameServer) -> tuple[str, int]:

@@ -123,7 +123,7 @@ options:
   watch:
     description: The slot whose chain RV(lagging) is about, instead of the one that shall be served in the end.
     type: str
-    choices: [staged, next]
+    choices: [staged, next, previous]
   server:
     description: Name server that takes updates, as address or name.
     type: str
@@ -146,7 +146,7 @@ options:
   own_addresses:
     description:
       - Addresses of the host that is managed, where others stand behind the same name. When none of them is an
-        endpoint, all endpoints count as its own.
+        endpoint, all endpoints count as its own, unless O(members) has other hosts; then that is an error.
     type: list
     elements: str
     default: []
@@ -252,7 +252,8 @@ events:
   type: list
   elements: dict
 slot:
-  description: Which slot's chain shall be served, V(staged) or V(next); with C(deploy), which one to deploy now.
+  description: Which slot's chain shall be served, V(staged) or V(next); with C(deploy), which one to deploy now, also
+    V(previous) to go back to what was live before.
   returned: success
   type: str
 key:
@@ -280,6 +281,7 @@ decided:
 """
 
 import asyncio
+import dataclasses
 import socket
 import typing as t
 
@@ -289,6 +291,7 @@ from ansible_collections.mailsec.dane.plugins.module_utils import (
     _authority,
     _rollover_data,
     _rotation,
+    _rotation_alias,
     _rotation_goal,
     _rotation_look,
     _rotation_members,
@@ -379,15 +382,29 @@ def gather(params: dict[str, t.Any]) -> dict[str, t.Any]:
     """Look and decide; ValueError and LookError with a message for people."""
     if "PRIVATE KEY-----" in str(params["certificates"]):
         raise ValueError("certificates holds a private key; pass certificates only")
-    members = _rotation_members.enter(params["content"] or {}, params["node"], params["members"])
+    content = dict(params["content"] or {})
+    paths = _rotation_alias.read(Node(content.pop("paths", None), "content.paths"))
+    members = _rotation_members.enter(content, params["node"], params["members"])
     wanted = _wanted(params, members)
     means = _means(params, wanted.policy.repeats)
-    seen = asyncio.run(_rotation_look.look(wanted.base_domain, wanted.owners, means))
+    usual = [_tlsa.owner_name(wanted.base_domain, port) for port in params["ports"]]
+    aliases = [name for name in usual if name not in wanted.owners]
+    # The end of an alias that a cache may still follow counts as if it were listed.
+    owners = tuple(dict.fromkeys([*wanted.owners, *paths.ends]))
+    seen = asyncio.run(_rotation_look.look(wanted.base_domain, owners, means, aliases))
     slots = {slot: params["certificates"][slot] or "" for slot in _rotation.SLOTS}
     # Read after the look: whatever was seen to be gone was gone by now.
-    result = _rotation.decide(wanted, members.own, slots, seen, params["lock"], read_clocks())
+    now = read_clocks()
+    paths = _rotation_alias.learn(paths, seen.aliases, wanted.policy, now)
+    in_the_way = _rotation_alias.failures(paths, seen.aliases, wanted.owners)
+    owners = tuple(owner for owner in owners if owner in (*wanted.owners, *paths.ends))
+    views = tuple(view for view in (*seen.authorities, *in_the_way) if view.owner in owners)
+    seen = dataclasses.replace(seen, authorities=views)
+    wanted = dataclasses.replace(wanted, owners=owners)
+    result = _rotation.decide(wanted, members.own, slots, seen, params["lock"], now)
     chains, wants = result.pop("chains"), result.pop("wants")
-    return {**result, "content": members.content(result["content"], chains, wants)}
+    content = members.content(result["content"], chains, wants)
+    return {**result, "content": {**content, "paths": _rotation_alias.data(paths)} if aliases else content}
 
 
 def main() -> None:
@@ -419,7 +436,7 @@ def main() -> None:
             "policy": {"type": "dict"},
             "first_rollout": {"type": "bool", "default": False},
             "restart": {"type": "bool", "default": False},
-            "watch": {"type": "str", "choices": list(_rotation.DEPLOYABLE)},
+            "watch": {"type": "str", "choices": [*_rotation.DEPLOYABLE, "previous"]},
             "server": {"type": "str", "required": True},
             "server_port": {"type": "int", "default": 53},
             "zone": {"type": "str"},

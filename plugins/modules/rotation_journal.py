@@ -39,10 +39,12 @@ options:
       - V(acquired) takes the lease, or lets the one of O(token) begin anew when it is still held, and reads the
         journal.
       - V(written) replaces the content, and lets the lease begin anew unless O(release=true).
+      - V(held) fails unless the lease of O(token) is still held, and lets it begin anew. It is the last look before an
+        effect on another host than the journal's.
       - V(released) gives the lease back.
       - V(read) reads the journal only.
     type: str
-    choices: [acquired, written, released, read]
+    choices: [acquired, held, written, released, read]
     default: read
   path:
     description: The journal. Its directory is made with mode 0700 when it is not there.
@@ -104,7 +106,7 @@ EXAMPLES = r"""
 RETURN = r"""
 token:
   description: Proves the lease. Empty when it was not taken.
-  returned: when O(state) is V(acquired) or V(written)
+  returned: when O(state) is V(acquired), V(held) or V(written)
   type: str
 lock:
   description: Who else holds the lease; empty when nobody does.
@@ -116,7 +118,7 @@ content:
   type: dict
 events:
   description: The record for people, oldest first.
-  returned: when O(state) is V(acquired) or V(read)
+  returned: when O(state) is not V(written)
   type: list
   elements: dict
 problem:
@@ -214,17 +216,20 @@ def work(params: dict[str, t.Any], check_mode: bool) -> dict[str, t.Any]:
         return _acquire(params, check_mode)
     if state == "written":
         return _write(params, check_mode)
+    more: dict[str, t.Any] = {}
     if state == "released" and not check_mode:
         _journal_file.release(path, params["token"])
+    if state == "held" and not check_mode:
+        more["token"] = _journal_file.renew(path, params["token"], params["seconds"], read_clocks()).token
     document, problem, detail = _known(path, params["subject"])
     lock = _journal_file.holder(path, read_clocks())
-    return {**_shown(document, problem, detail), "events": list(document.events), "lock": lock}
+    return {**_shown(document, problem, detail), "events": list(document.events), "lock": lock, **more}
 
 
 def main() -> None:
     module = AnsibleModule(
         argument_spec={
-            "state": {"type": "str", "choices": ["acquired", "written", "released", "read"], "default": "read"},
+            "state": {"type": "str", "choices": ["acquired", "held", "written", "released", "read"], "default": "read"},
             "path": {"type": "path", "required": True},
             "subject": {"type": "str", "required": True},
             "holder": {"type": "str", "default": ""},
@@ -234,7 +239,11 @@ def main() -> None:
             "events": {"type": "list", "elements": "dict", "default": []},
             "release": {"type": "bool", "default": False},
         },
-        required_if=[("state", "written", ["token", "content"]), ("state", "released", ["token"])],
+        required_if=[
+            ("state", "written", ["token", "content"]),
+            ("state", "released", ["token"]),
+            ("state", "held", ["token"]),
+        ],
         supports_check_mode=True,
     )
     try:

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, mailsec.dane contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Zones signed by BIND and by Knot, served by Knot on three addresses, validated from the root down by following
-delegations, by the module as a user calls it (B04)."""
+"""Zones signed and served by BIND, Knot and PowerDNS, below a root and a parent zone that Knot serves, validated from
+the root down by following delegations, by the module as a user calls it (B04)."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from ansible_collections.mailsec.dane.plugins.module_utils.dnssec._network impor
 from ansible_collections.mailsec.dane.plugins.module_utils.dnssec._root_servers import ROOT_SERVERS
 from ansible_collections.mailsec.dane.plugins.module_utils.dnssec._validator import Validator
 
-ROOT, LAB, ZONES = "127.53.54.1", "127.53.54.2", "127.53.54.3"
+ROOT, LAB, ZONES, NAMED, PDNS = (f"127.53.54.{number}" for number in range(1, 6))
 COLLECTIONS = pathlib.Path(__file__).resolve().parents[2] / ".cache" / "collections"
 SOA = "$TTL 300\n@ IN SOA ns hostmaster 1 3600 600 86400 300\n@ IN NS ns\nns IN A {address}\n"
 MAIL = (
@@ -86,6 +86,56 @@ zone:{zones}
     return subprocess.Popen([oracles.program("knotd", "knot"), "-c", str(conf)], stdout=subprocess.DEVNULL)
 
 
+def named(directory: pathlib.Path, zones: tuple[str, ...]) -> subprocess.Popen[bytes]:
+    conf = directory / "named.conf"
+    conf.write_text(
+        f"""options {{
+  directory "{directory}"; pid-file none; session-keyfile none; lock-file none;
+  listen-on {{ {NAMED}; }}; listen-on-v6 {{ none; }}; recursion no; dnssec-validation no; notify no;
+}};
+controls {{ }};
+{"".join(f'zone "{zone}" {{ type primary; file "{zone}.signed"; }};' for zone in zones)}
+"""
+    )
+    log = (directory / "named.log").open("wb")
+    return subprocess.Popen([oracles.program("named", "bind9"), "-g", "-c", str(conf)], stderr=log)
+
+
+def pdns(directory: pathlib.Path, zones: dict[str, tuple[str, ...]]) -> tuple[subprocess.Popen[bytes], str]:
+    """Start PowerDNS, which signs at the moment of the answer, and return it with the DS sets of its zones.
+
+    ``zones`` has the parameters of NSEC3 for ``pdnsutil set-nsec3``; without any there is NSEC.
+    """
+    home = directory / "pdns"
+    home.mkdir()
+    for zone in zones:
+        (home / f"{zone}.zone").write_text(SOA.format(address=PDNS) + MAIL)
+    (home / "zones.conf").write_text(
+        "".join(f'zone "{zone}" {{ type native; file "{home}/{zone}.zone"; }};\n' for zone in zones)
+    )
+    (home / "pdns.conf").write_text(
+        f"launch=bind\nbind-config={home}/zones.conf\nbind-dnssec-db={home}/keys.db\nlocal-address={PDNS}\n"
+        f"socket-dir={home}\nguardian=no\ndaemon=no\nversion-string=anonymous\ndname-processing=yes\n"
+    )
+
+    def util(*arguments: str) -> str:
+        command = [oracles.program("pdnsutil", "pdns-server"), f"--config-dir={home}", *arguments]
+        made = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+        assert not made.returncode, made
+        return made.stdout
+
+    util("create-bind-db", f"{home}/keys.db")
+    ds = ""
+    for zone, nsec3 in zones.items():
+        util("secure-zone", zone)
+        if nsec3:
+            util("set-nsec3", zone, *nsec3)
+        ds += "".join(line + "\n" for line in util("export-zone-ds", zone).splitlines() if " SHA256 " in line)
+    log = (home / "log").open("wb")
+    program = oracles.program("pdns_server", "pdns-server pdns-backend-bind")
+    return subprocess.Popen([program, f"--config-dir={home}"], stdout=log, stderr=log), ds
+
+
 def dnskey(address: str, zone: str) -> str:
     """Return the DS set of a zone that its server signs by itself."""
     for _try in range(100):
@@ -102,21 +152,40 @@ def dnskey(address: str, zone: str) -> str:
 
 
 @pytest.fixture(scope="module")
-def anchor(alone, tmp_path_factory):
+def address_of_named(alone):
+    """Named listens on addresses only that an interface has; the others do on any of 127/8."""
+    ip = oracles.program("ip", "iproute2")
+    subprocess.run([ip, "address", "replace", f"{NAMED}/32", "dev", "lo"], check=True)
+    yield
+    subprocess.run([ip, "address", "delete", f"{NAMED}/32", "dev", "lo"], check=True)
+
+
+@pytest.fixture(scope="module")
+def anchor(address_of_named, tmp_path_factory):
     directory = tmp_path_factory.mktemp("servers")
     servers = []
     try:
-        ds = bind_signed(directory, "bind.lab", SOA.format(address=ZONES) + MAIL)
-        ds += bind_signed(directory, "bind3.lab", SOA.format(address=ZONES) + MAIL, "-3", "abcd", "-H", "0", "-A")
+        ds = bind_signed(directory, "bind.lab", SOA.format(address=NAMED) + MAIL)
+        ds += bind_signed(directory, "bind3.lab", SOA.format(address=NAMED) + MAIL, "-3", "abcd", "-H", "0", "-A")
+        servers.append(named(directory, ("bind.lab", "bind3.lab")))
+        by_pdns = {"pdns.lab": (), "narrow.lab": ("1 0 0 -", "narrow"), "pdns3.lab": ("1 1 0 abcd",)}
+        server, more = pdns(directory, by_pdns)
+        servers.append(server)
+        ds += more
         for zone in ("knot.lab", "plain.lab"):
             (directory / f"{zone}.zone").write_text(SOA.format(address=ZONES) + MAIL)
-        served = [("bind.lab", "bind.lab.signed", False), ("bind3.lab", "bind3.lab.signed", False)]
-        served += [("knot.lab", "knot.lab.zone", True), ("plain.lab", "plain.lab.zone", False)]
+        served = [("knot.lab", "knot.lab.zone", True), ("plain.lab", "plain.lab.zone", False)]
         servers.append(start(directory, ZONES, "".join(knot(directory, ZONES, *zone) for zone in served)))
         ds += dnskey(ZONES, "knot.lab.")
+        for address, zone in ((NAMED, "bind3.lab."), (PDNS, "pdns3.lab.")):
+            dnskey(address, zone)
         text = SOA.format(address=LAB) + ds
-        for zone in ("bind", "bind3", "knot", "plain"):
+        for zone in ("bind", "bind3"):
+            text += f"{zone} IN NS ns.{zone}\nns.{zone} IN A {NAMED}\n"
+        for zone in ("knot", "plain"):
             text += f"{zone} IN NS ns.{zone}\nns.{zone} IN A {ZONES}\n"
+        for zone in by_pdns:
+            text += f"{zone}. IN NS ns.{zone}.\nns.{zone}. IN A {PDNS}\n"
         ds = bind_signed(directory, "lab", text, "-3", "-", "-H", "0", "-A")
         servers.append(start(directory, LAB, knot(directory, LAB, "lab", "lab.signed", False)))
         (directory / "root.zone").write_text(
@@ -160,11 +229,18 @@ EXPECTED = {
     "mx.d A": "secure",
     "out A": "insecure:alias-insecure",
 }
-SIGNED = ("bind.lab", "bind3.lab", "knot.lab")
 OPTED_OUT = {"_25._tcp.nx TLSA": "insecure:denial-optout", "x.wild A": "insecure:denial-optout"}
+SIGNED = {
+    "bind.lab": {},
+    "bind3.lab": OPTED_OUT,
+    "knot.lab": {},
+    "pdns.lab": {},
+    "narrow.lab": {},
+    "pdns3.lab": OPTED_OUT,
+}
 
 
-@pytest.mark.parametrize(("zone", "changes"), [("bind.lab", {}), ("knot.lab", {}), ("bind3.lab", OPTED_OUT)])
+@pytest.mark.parametrize(("zone", "changes"), SIGNED.items())
 def test_signed_zones(anchor, zone, changes):
     expected = {**EXPECTED, **changes}
     for question, verdict in expected.items():
@@ -195,7 +271,7 @@ def test_a_mail_server_is_found_from_the_root_down(anchor):
 
 def test_servers_that_may_not_be_asked_are_not(anchor):
     async def look_up():
-        ask = straight([Server(ROOT)], None, lambda address: address != ZONES)
+        ask = straight([Server(ROOT)], None, lambda address: address != NAMED)
         return await Validator(ask, lambda: int(time.time()), _anchors.parse(anchor)).lookup("mx.bind.lab", "A")
 
     result = asyncio.run(look_up())

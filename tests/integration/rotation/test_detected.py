@@ -48,7 +48,7 @@ def test_f14_an_active_record_that_somebody_deletes_is_put_back(steady: Lab) -> 
         assert codes(run).get("tlsa-retired-too-early") == severity, run.output
         assert f"{current if severity == 'critical' else ca} is for" in run.text
         is_steady(steady)
-    assert codes(keep(steady)) == {}
+    assert set(codes(keep(steady))) <= {"next-unaged"}
 
 
 def test_f14_the_whole_rrset_that_somebody_deletes_is_put_back(steady: Lab) -> None:
@@ -83,7 +83,7 @@ def test_f16_a_rogue_key_is_named_and_replaced(steady: Lab) -> None:
     found = codes(run)
     assert (found["key-reuse-lost"], found["tlsa-stale-after-renewal"]) == ("critical", "critical"), run.output
     assert served(steady) == before and records(steady) == names
-    assert codes(keep(steady)) == {}
+    assert set(codes(keep(steady))) <= {"next-unaged"}
 
 
 @contextlib.contextmanager
@@ -103,21 +103,23 @@ def delegation(lab: Lab, *lines: str) -> Iterator[None]:
     [("", "tlsa-insecure"), (f"update add example.nl 5 DS 1 13 2 {'ab' * 32}", "dnssec-bogus")],
 )
 def test_f14_nothing_moves_below_a_broken_delegation(steady: Lab, line: str, code: str) -> None:
+    # While nobody gets an answer, resolvers may hand out expired copies: that is waited for, in the lab for seconds.
+    stale = {"rotation_serve_stale": 3}
     before = served(steady), records(steady)
     with delegation(steady, *filter(None, [line])):
         found: dict[str, str] = {}
 
         def is_named() -> bool:
             # Resolvers believe the former DS until it leaves their caches.
-            found.update(codes(play(steady, "mailsec.dane.rotate", "--check")))
+            found.update(codes(play(steady, "mailsec.dane.rotate", "--check", **stale)))
             return code in found
 
         wait_for(is_named, 60)
-        run = play(steady, "mailsec.dane.rotate")
+        run = play(steady, "mailsec.dane.rotate", **stale)
         assert code in codes(run) and "gives no secure answer" in run.text
         assert (served(steady), records(steady)) == before
-    wait_for(lambda: code not in codes(play(steady, KEEP, "--check")), 60)
-    finish(steady)
+    wait_for(lambda: code not in codes(play(steady, KEEP, "--check", **stale)), 60)
+    finish(steady, **stale)
     is_steady(steady)
 
 

@@ -134,6 +134,12 @@ def test_only_own_addresses_are_managed(world: World) -> None:
     assert found["lagging"] == ["192.0.2.99:25"]
 
 
+def test_a_host_that_shares_its_name_has_to_know_its_addresses(world: World) -> None:
+    world.now += 1
+    with pytest.raises(DataError, match="rotation_own_addresses"):
+        world.decide(ask(unaccounted=("mx2",), own_addresses=frozenset({"192.0.2.99"})))
+
+
 def test_wrong_chains_and_content_are_named(world: World) -> None:
     world.content = {"jurnal": {}}
     with pytest.raises(DataError, match="unknown field 'jurnal'"):

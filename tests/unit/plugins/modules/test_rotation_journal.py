@@ -50,6 +50,16 @@ def test_b02_what_was_written_is_read_and_the_lease_given_back(call: Call, path:
     assert path.parent.stat().st_mode & 0o777 == 0o700 and path.stat().st_mode & 0o777 == 0o600
 
 
+def test_b03_a_lease_is_seen_to_be_held_before_an_effect_elsewhere(call: Call, path: pathlib.Path) -> None:
+    first = call("acquired", holder="one", seconds=0.001)
+    assert call("held", token=first["token"], seconds=60)["token"] == first["token"]
+    assert call("acquired", holder="two")["lock"] == "one"
+    call("released", token=first["token"])
+    refused = call("held", token=first["token"])
+    assert refused["failed"] and "lease" in refused["msg"]
+    assert [entry.name for entry in path.parent.iterdir()] == []
+
+
 def test_b03_the_second_is_told_who_is_at_work(call: Call) -> None:
     first = call("acquired", holder="one")
     second = call("acquired", holder="two")

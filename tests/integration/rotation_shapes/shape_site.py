@@ -1,0 +1,275 @@
+# Copyright: (c) 2026, mailsec.dane contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the tests of shapes ask the lab, and the evidence they judge a rotation by."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shlex
+import subprocess
+import sys
+import time
+import typing as t
+from pathlib import Path
+
+import yaml
+from lab_driver import CHECKOUT, Lab, wait_for
+from lab_driver import run as run_command
+
+JOURNALS = "/var/lib/mailsec-dane"
+ANSIBLE = str(Path(sys.executable).with_name("ansible-playbook"))
+ADDRESSES = {"mx1": "198.51.100.11", "mx2": "198.51.100.12"}
+NAME_SERVERS = ("198.51.100.2", "198.51.100.3")
+#: Every name at which some shape publishes, with its zone.
+OWNERS = {
+    "_25._tcp.mx.example.nl": "example.nl",
+    "_25._tcp.mx1.example.nl": "example.nl",
+    "_587._tcp.mx1.example.nl": "example.nl",
+    "_465._tcp.mx1.example.nl": "example.nl",
+    "_25._tcp.mx2.example.nl": "example.nl",
+    "mx._tlsa.tlsa.nl": "tlsa.nl",
+    "other._tlsa.tlsa.nl": "tlsa.nl",
+}
+
+
+class Run(t.NamedTuple):
+    """How a run ended, and all it printed with the lines joined again."""
+
+    status: int
+    output: str
+
+    @property
+    def text(self) -> str:
+        return re.sub(r"\s+", " ", self.output)
+
+    def counts(self, host: str) -> dict[str, int]:
+        found = re.search(rf"^{host}\s+: (ok=.*)$", self.output, re.MULTILINE)
+        assert found, self.output[-3000:]
+        return {key: int(value) for key, value in re.findall(r"(\w+)=(\d+)", found[1])}
+
+    @property
+    def phases(self) -> list[str]:
+        return re.findall(r"Phase: (\w+)", self.output)
+
+    def last(self, host: str) -> str:
+        """The last phase that a host was said to be in."""
+        found = re.findall(rf"ok: \[{host}\] => \{{\s*\"msg\": \[\s*\"Phase: (\w+)", self.output)
+        assert found, self.output[-3000:]
+        return found[-1]
+
+
+def example(heading: str) -> str:
+    """The inventory that docs/rotating.md shows under a heading: what is documented is what is tried."""
+    text = (CHECKOUT / "docs" / "rotating.md").read_text()
+    found = re.search(rf"^### {re.escape(heading)}\n.*?^```yaml\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
+    assert found, heading
+    return found[1]
+
+
+class Shape:
+    """The lab in one shape: an inventory beside that of the lab."""
+
+    def __init__(self, lab: Lab, inventory: str) -> None:
+        self.lab = lab
+        self.inventory = lab.directory / "shape.yml"
+        self.inventory.write_text(inventory)
+        self.forget()
+
+    def forget(self) -> None:
+        """Begin anew: no record, key, journal or copy in a cache of what was before."""
+        for owner, zone in OWNERS.items():
+            self.update(zone, f"update delete {owner} TLSA")
+        for host in ADDRESSES:
+            # A process of Postfix that began without a key would stay without one.
+            self.on(host, f"systemctl stop postfix; rm -rf /etc/mailsec-dane {JOURNALS}", check=False)
+        for host in ("resolver", "sender"):
+            self.on(host, "unbound-control -q flush_zone nl; true")
+
+    def play(self, playbook: str, *arguments: str, check: bool = True, **variables: t.Any) -> Run:
+        words = [ANSIBLE, "-i", str(self.lab.directory / "inventory.yml"), "-i", str(self.inventory), playbook]
+        done = subprocess.run(
+            [*words, "-e", json.dumps(variables), *arguments],
+            capture_output=True, text=True, stdin=subprocess.DEVNULL, cwd=CHECKOUT, timeout=900, check=False,
+        )  # fmt: skip
+        run = Run(done.returncode, done.stdout + done.stderr)
+        with (self.lab.directory / "log" / "plays.log").open("a") as log:
+            log.write(f"{time.ctime()} {words[-1]} {arguments} {variables}\n{run.output}\n")
+        assert not check or run.status == 0, run.output[-6000:]
+        return run
+
+    def rotate(self, *arguments: str, check: bool = True, **variables: t.Any) -> Run:
+        """Rotate to the end."""
+        return self.play("mailsec.dane.rotate", *arguments, check=check, **{"rotation_wait": True, **variables})
+
+    def finish(self, *arguments: str, check: bool = True, **variables: t.Any) -> Run:
+        """Bring to its end what was begun, and begin nothing."""
+        return self.play("mailsec.dane.finish", *arguments, check=check, **{"rotation_wait": True, **variables})
+
+    def settle(self, *arguments: str, **variables: t.Any) -> None:
+        """Set the hosts up, and wait until caches know the next keys."""
+        for _turn in range(2):
+            self.play("mailsec.dane.inbound", *arguments, rotation_first_rollout=True, **variables)
+        self.finish(*arguments, **variables)
+
+    def on(self, host: str, script: str, check: bool = True) -> str:
+        """Run a script on a host as root; what it printed."""
+        known = yaml.safe_load((self.lab.directory / "inventory.yml").read_text())["all"]["children"]["lab"]
+        words = [
+            self.lab.directory / "bin" / "ssh", *shlex.split(known["vars"]["ansible_ssh_args"]),
+            "-i", self.lab.directory / "keys" / "ssh", f"root@{known['hosts'][host]['ansible_host']}", script,
+        ]  # fmt: skip
+        return run_command(*words, check=check).stdout
+
+    def update(self, zone: str, *lines: str) -> None:
+        """Change a zone as somebody else would."""
+        text = "".join(f"{line}\n" for line in (f"server {NAME_SERVERS[0]}", f"zone {zone}", *lines, "send"))
+        self.lab.inside("sh", "-c", f"printf '%s' '{text}' | nsupdate -k {self.lab.directory}/keys/lab.tsig")
+
+    def records(self, owner: str, server: str = NAME_SERVERS[0]) -> set[str]:
+        lines = self.lab.inside("dig", "+short", owner, "TLSA", f"@{server}").splitlines()
+        fields = [line.split() for line in lines if line[:1].isdigit()]
+        return {f"{' '.join(one[:3])} {''.join(one[3:]).lower()}" for one in fields}
+
+    def key(self, host: str, slot: str = "live") -> str:
+        """The 3 1 1 record of a chain on a mail host."""
+        chain = f"/etc/mailsec-dane/{slot}/chain.pem"
+        return f"3 1 1 {_digest(self.on(host, f'openssl x509 -in {chain} -pubkey -noout | {_DIGEST}'))}"
+
+    def served(self, host: str, name: str = "mx.example.nl", port: int = 25) -> str:
+        """The 3 1 1 record of what a mail host serves, as openssl sees it."""
+        connect = f"openssl s_client -connect {ADDRESSES[host]}:{port} -starttls smtp -servername {name}"
+        script = f"{connect} </dev/null 2>/dev/null | openssl x509 -pubkey -noout | {_DIGEST}"
+        return f"3 1 1 {_digest(self.lab.inside('sh', '-c', script))}"
+
+    def issuer(self, generation: int = 1) -> str:
+        """The 2 1 1 record of a CA."""
+        path = self.lab.directory / f"ca/issuing{'' if generation == 1 else f'-{generation}'}.pem"
+        return f"2 1 1 {_digest(self.lab.inside('sh', '-c', f'openssl x509 -in {path} -pubkey -noout | {_DIGEST}'))}"
+
+    def journals(self, host: str) -> list[str]:
+        """What stands where journals are kept: nothing beside them, when nobody is at work."""
+        return self.on(host, f"ls -A {JOURNALS} 2>/dev/null", check=False).split()
+
+    def publishes(self, owner: str, wanted: set[str]) -> None:
+        """Assert what both name servers have."""
+        assert self.records(owner) == wanted
+        wait_for(lambda: self.records(owner, NAME_SERVERS[1]) == wanted, 10)
+
+
+_DIGEST = "openssl pkey -pubin -outform DER | sha256sum"
+
+
+def _digest(output: str) -> str:
+    found = re.search(r"\b[0-9a-f]{64}\b", output)
+    assert found, output
+    return found[0]
+
+
+class Traffic:
+    """A message every second from outside, by a server that enforces DANE; read from its log and at the receivers."""
+
+    def __init__(self, shape: Shape, domain: str) -> None:
+        self.shape, self.domain = shape, domain
+        self.mark = f"m{time.time_ns()}"
+
+    def __enter__(self) -> Traffic:
+        script = (
+            f"n=0; while :; do n=$((n+1)); printf 'Subject: {self.mark}\\n\\n%s\\n' $n"
+            f" | sendmail -f {self.mark}@outside.nl root@{self.domain}; sleep 1; done"
+        )
+        words = shlex.quote(script.replace("$", "$$"))
+        self.shape.on("sender", f"systemd-run --quiet --unit={self.mark} sh -c {words}")
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        empty = "for i in $(seq 80); do mailq | grep -q empty && exit; postqueue -f; sleep 1; done; exit 1"
+        self.shape.on("sender", f"systemctl stop {self.mark}; {empty}")
+
+    def counts(self) -> dict[str, int]:
+        """Messages sent, ends of deliveries, connections that were and were not verified, and messages that arrived."""
+        log = self.shape.on("sender", "cat /var/log/mail.log")
+        numbers = set(re.findall(rf"(\w+): from=<{self.mark}@outside\.nl>", log))
+        named = ((re.search(r"\]: (\w+): ", line), line) for line in log.splitlines())
+        lines = [line for found, line in named if found and found[1] in numbers]
+        status = [found[1] for line in lines if (found := re.search(r" status=(\w+)", line))]
+        trust = re.findall(r"(\w+) TLS connection established to [\w.]+\.nl", log[log.index(f"{self.mark}@") :])
+        inboxes = [
+            self.shape.on(host, f"grep -c 'Subject: {self.mark}' /var/mail/root", check=False).split()
+            for host in ADDRESSES
+        ]
+        return {
+            "queued": len(numbers),
+            "sent": status.count("sent"),
+            "not sent": len(status) - status.count("sent"),
+            "verified": trust.count("Verified"),
+            "not verified": len(trust) - trust.count("Verified"),
+            "arrived": sum(int(inbox[-1]) for inbox in inboxes if inbox),
+        }
+
+    def is_unharmed(self) -> None:
+        counts = self.is_complete()
+        assert counts["not sent"] == counts["not verified"] == 0, counts
+        assert counts["verified"] > 0, counts
+
+    def is_complete(self) -> dict[str, int]:
+        """Assert that nothing was lost, whatever came late."""
+        counts = self.counts()
+        assert counts["queued"] > 5, counts
+        assert counts["sent"] == counts["arrived"] == counts["queued"], counts
+        return counts
+
+
+class Recorder:
+    """What name servers and mail servers of a name showed, written down from outside; see recorder.py."""
+
+    def __init__(
+        self, shape: Shape, name: str, owners: t.Iterable[str], endpoints: t.Iterable[tuple[str, int]]
+    ) -> None:
+        self.shape = shape
+        pairs = [(owner, OWNERS[owner]) for owner in owners]
+        self.what = {"name": name, "owners": pairs, "endpoints": [(ADDRESSES[host], port) for host, port in endpoints]}
+        self.events: list[dict[str, t.Any]] = []
+
+    def __enter__(self) -> Recorder:
+        script = Path(__file__).with_name("recorder.py")
+        environment = {**os.environ, "PYTHONPATH": str(CHECKOUT / ".cache" / "collections")}
+        self._process = subprocess.Popen(
+            [str(self.shape.lab.directory / "bin" / "python"), str(script), json.dumps(self.what)],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment,
+        )  # fmt: skip
+        # By then it has seen what there is; what comes later is a change.
+        time.sleep(4)
+        self.begun = time.time()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        output, _errors = self._process.communicate(timeout=60)
+        assert self._process.returncode == 0
+        self.events = [json.loads(line) for line in output.splitlines()]
+
+    def is_sound(self, strict: bool = True, chains: int = 2) -> None:
+        """Assert that no RRset a cache may have held missed a chain that was served, at any moment."""
+        from ansible_collections.mailsec.dane.plugins.module_utils import _timeline
+        from ansible_collections.mailsec.dane.plugins.module_utils._rollover_state import Policy
+
+        record = _timeline.timeline(self.events, Policy(application_cache=1), time.time())
+        assert len(record.chains) >= chains, self.events
+        assert _timeline.gaps(record, strict) == ()
+
+    def published(self, owner: str) -> list[set[str]]:
+        """Every RRset that some name server had at ``owner``, in order."""
+        return [set(event["records"]) for event in self.events if event["event"] == "rrset" and event["owner"] == owner]
+
+    def deployments(self) -> list[tuple[float, str]]:
+        """When which endpoint began to serve another chain than at the beginning."""
+        last: dict[str, str] = {}
+        found = []
+        for event in self.events:
+            for endpoint in event.get("endpoints", ()):
+                identity = event["chain"]["identity"]
+                if endpoint in last and last[endpoint] != identity:
+                    found.append((event["at"], endpoint))
+                last[endpoint] = identity
+        return found
