@@ -46,7 +46,9 @@ zoo: deps ## Judge the zoo of broken zones with our validator and with unbound, 
 
 .PHONY: rehearsal
 rehearsal: deps root ## Rotate on real servers under mail, killed and disturbed at every step (root; ARGS=... for pytest)
-	@$(BIN)/python -m pytest tests/integration/rotation $(ARGS)
+	@status=0; for suite in rotation rotation_shapes; do \
+	  $(BIN)/python -m pytest tests/integration/$$suite $(ARGS) || status=1; \
+	done; exit $$status
 
 .PHONY: docs
 docs: deps ## Build the documentation of modules, filters and roles as web pages

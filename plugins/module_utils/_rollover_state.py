@@ -183,11 +183,15 @@ class AuthorityView:
     unvalidated: str = ""
 
 
+REMEMBERED: t.Final = "host "
+
+
 @dataclasses.dataclass(frozen=True)
 class EndpointView:
     """Every chain that one endpoint presented in ``repeats`` rounds over all server names and types of key.
 
-    ``failure`` is '' when the rounds were complete, else a sentence.
+    ``failure`` is '' when the rounds were complete, else a sentence. An ``endpoint`` that begins with ``REMEMBERED``
+    stands for a host of the same name, with what it served when a run last reached it.
     """
 
     endpoint: str

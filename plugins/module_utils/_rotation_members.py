@@ -16,7 +16,7 @@ import typing as t
 
 from ansible_collections.mailsec.dane.plugins.module_utils import _rollover_data
 from ansible_collections.mailsec.dane.plugins.module_utils._rollover_data import Node
-from ansible_collections.mailsec.dane.plugins.module_utils._rollover_state import EndpointView
+from ansible_collections.mailsec.dane.plugins.module_utils._rollover_state import REMEMBERED, EndpointView
 
 if t.TYPE_CHECKING:
     import collections.abc as c
@@ -46,7 +46,7 @@ class Members:
     def views(self, repeats: int) -> tuple[EndpointView, ...]:
         """Return what the others served when a run last reached them: a host that no address shows counts, too."""
         return tuple(
-            EndpointView(f"host {name}", frozenset(map(_rollover_data.read_chain, chains.items())), repeats)
+            EndpointView(REMEMBERED + name, frozenset(map(_rollover_data.read_chain, chains.items())), repeats)
             for name, fields in self.others.items()
             if (chains := _field(fields, name, "chains")).given
         )

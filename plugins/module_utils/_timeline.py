@@ -17,7 +17,7 @@ import typing as t
 
 from ansible_collections.mailsec.dane.plugins.module_utils import _rollover_data, _rollover_guards
 from ansible_collections.mailsec.dane.plugins.module_utils._rollover_data import Node
-from ansible_collections.mailsec.dane.plugins.module_utils._rollover_state import Chain, Policy
+from ansible_collections.mailsec.dane.plugins.module_utils._rollover_state import REMEMBERED, Chain, Policy
 from ansible_collections.mailsec.dane.plugins.module_utils._rollover_steps import Step, Wait
 
 if t.TYPE_CHECKING:
@@ -49,8 +49,8 @@ def events_between(before: Journal, after: Journal, step: Step, wall: float) -> 
             events.append(
                 {"at": wall, "event": "rrset", "owner": owner, "records": shown, "ttl": ttl, "servers": sorted(servers)}
             )
-    seen_before = {entry.chain: entry.seen_at for entry in before.chains}
-    seen_after = {entry.chain: entry.seen_at for entry in after.chains}
+    seen_before = {entry.chain: _looked_at(entry.seen_at) for entry in before.chains}
+    seen_after = {entry.chain: _looked_at(entry.seen_at) for entry in after.chains}
     for chain in [*seen_after, *(one for one in seen_before if one not in seen_after)]:
         endpoints = seen_after.get(chain, frozenset())
         if chain is not None and endpoints != seen_before.get(chain, frozenset()):
@@ -65,6 +65,11 @@ def events_between(before: Journal, after: Journal, step: Step, wall: float) -> 
             kept: Event = {name: data[name] for name in _STEP_FIELDS if name in data}
             events.append({"at": wall, "event": "step", **kept})
     return events
+
+
+def _looked_at(endpoints: frozenset[str]) -> frozenset[str]:
+    """Without those that only stand for what is remembered: which these are depends on who looks."""
+    return frozenset(one for one in endpoints if not one.startswith(REMEMBERED))
 
 
 def _is_quiet(before: Journal, after: Journal) -> bool:

@@ -55,7 +55,7 @@ class Run(t.NamedTuple):
 
     def last(self, host: str) -> str:
         """The last phase that a host was said to be in."""
-        found = re.findall(rf"ok: \[{host}\] => \{{\s*\"msg\": \[\s*\"Phase: (\w+)", self.output)
+        found = re.findall(rf"ok: \[{host}\] =>\W+msg\W+Phase: (\w+)", self.output)
         assert found, self.output[-3000:]
         return found[-1]
 

@@ -14,7 +14,8 @@ from support.mail_site import OWNER, chain, record
 
 from ansible_collections.mailsec.dane.plugins.module_utils import _timeline, _timeline_svg
 from ansible_collections.mailsec.dane.plugins.module_utils._rollover_data import DataError
-from ansible_collections.mailsec.dane.plugins.module_utils._rollover_state import Policy
+from ansible_collections.mailsec.dane.plugins.module_utils._rollover_state import Journal, Policy, ServedChain
+from ansible_collections.mailsec.dane.plugins.module_utils._rollover_steps import Wait
 
 POLICY = Policy(application_cache=10)
 
@@ -45,6 +46,16 @@ def test_sets_that_overlap_have_no_gap() -> None:
         (0, 110, 180), (100, 310, 380), (300, math.inf, math.inf),
     ]  # fmt: skip
     assert [(span.begin, span.end) for span in found.chains] == [(0, 180), (180, math.inf)]
+
+
+def test_hosts_that_share_a_journal_do_not_tell_each_other_the_same_again_and_again() -> None:
+    def journal(remembered: str) -> Journal:
+        return Journal(None, chains=(ServedChain(chain("K1"), frozenset({"192.0.2.1:25", f"host {remembered}"})),))
+
+    wait = Wait(9, 9, (), "")
+    assert not _timeline.events_between(journal("mx1"), journal("mx2"), wait, 5)
+    (event,) = _timeline.events_between(Journal(None), journal("mx2"), wait, 5)
+    assert event["endpoints"] == ["192.0.2.1:25"]
 
 
 def test_one_second_too_early_is_a_gap_of_one_second() -> None:
