@@ -23,6 +23,7 @@ from rotation_site import (
     generation,
     is_steady,
     play,
+    rotate,
     served,
     wait_for_a_ready_key,
 )
@@ -68,8 +69,9 @@ def test_b02_killed_after_every_effect_it_converges(steady: Lab, change: str) ->
 def test_b02_killed_at_random_moments_it_converges(steady: Lab) -> None:
     before, dice, orphans = served(steady), random.Random(7), []
     with Recorder(steady) as recorder, Traffic(steady) as traffic:
-        for turn in range(5):
-            age = 0 if turn == 0 else 86400
+        for _turn in range(5):
+            # Once its rotation is at its end, no other one is begun.
+            age = 0 if served(steady) == before else 86400
             variables = {"rotation_wait": True, "rotation_effect": 30, "rotation_minimum_age": age}
             words = command(steady, "mailsec.dane.rotate", **variables)
             process = subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd=CHECKOUT)
@@ -78,7 +80,8 @@ def test_b02_killed_at_random_moments_it_converges(steady: Lab) -> None:
             process.kill()
             process.wait()
             orphans += workers
-        finish(steady, rotation_effect=30)
+        # Where every run died before it had begun one, this one does.
+        rotate(steady, rotation_effect=30, rotation_minimum_age=0 if served(steady) == before else 86400)
     for pid in orphans:
         # A worker may have ended its task; what it waits for now never comes.
         with contextlib.suppress(ProcessLookupError):

@@ -445,6 +445,8 @@ def inventory(lab: Lab) -> dict[str, t.Any]:
         "ansible_ssh_pipelining": True,
         "ansible_control_path_dir": f"{directory}/cp",
         "ansible_ssh_args": f"-F none -o ControlMaster=auto -o ControlPersist=60s -o IdentitiesOnly=yes"
+        # A host whose link is cut is noticed, also over a connection that is shared and open.
+        " -o ServerAliveInterval=5 -o ServerAliveCountMax=3"
         f" -o UserKnownHostsFile={directory}/keys/known_hosts -o StrictHostKeyChecking=yes -o LogLevel=ERROR",
         "ansible_python_interpreter": "/usr/bin/python3",
         "lab_trust_anchor_file": "/etc/lab/trust-anchor.ds",
