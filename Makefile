@@ -44,6 +44,10 @@ model: deps ## Search a million states of the rotation planner for one that brea
 zoo: deps ## Judge the zoo of broken zones with our validator and with unbound, delv and dnsviz
 	@$(BIN)/python -m pytest $(if $(ARGS),$(ARGS),tests/zoo)
 
+.PHONY: bench
+bench: deps root ## Compare the speed of our own validation with that of a trusted resolver, in one run (root)
+	@$(BIN)/python tests/benchmark/dnssec.py $(ARGS)
+
 .PHONY: rehearsal
 rehearsal: deps root ## Rotate on real servers under mail, killed and disturbed at every step (root; ARGS=... for pytest)
 	@status=0; for suite in rotation rotation_shapes; do \

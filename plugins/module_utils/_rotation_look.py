@@ -167,8 +167,9 @@ async def _path(
     doubt = await _doubt(name, resolver)
     if doubt is not None:
         views.append(AliasView(name, "a validating resolver", failure=doubt.sentence))
-    hops = [name]
-    for hop in hops:
+    hops, ahead = {name}, [name]
+    while ahead:
+        hop = ahead.pop()
         try:
             zone = await _authority.find_zone(systems[0], hop, means.timeout, recursive=True)
             servers = await _authority.name_servers(zone, systems, means.timeout)
@@ -180,7 +181,8 @@ async def _path(
                 target, ttl = seen.alias
                 views.append(AliasView(hop, str(seen.server), target, ttl))
                 if target not in ends and target not in hops and len(hops) < _MAX_HOPS:
-                    hops.append(target)
+                    hops.add(target)
+                    ahead.append(target)
             elif not seen.is_known:
                 views.append(AliasView(hop, str(seen.server), failure=seen.detail))
             elif seen.records and hop == name:

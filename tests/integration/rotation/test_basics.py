@@ -4,7 +4,10 @@
 
 from __future__ import annotations
 
+import json
 import time
+from pathlib import Path
+from xml.etree import ElementTree
 
 from lab_driver import Lab
 from rotation_site import (
@@ -53,6 +56,18 @@ def test_f20_a_run_that_finds_nothing_to_do_is_short_and_changes_nothing(steady:
     assert counts["changed"] == 0 and counts["ok"] <= STEADY_TASKS, run.output
     assert (records(steady), serial(steady), served(steady)) == before
     assert "rotation that was finished" in run.text
+
+
+def test_b02_the_record_of_a_rotation_shows_that_all_sets_overlapped(steady: Lab, tmp_path: Path) -> None:
+    where = {"rotation_report_directory": str(tmp_path / "reports")}
+    assert play(steady, "mailsec.dane.rotation_report", **where).counts()["changed"] > 0
+    record = json.loads((tmp_path / "reports" / "mx1--mx1.example.nl.json").read_text())
+    keys = {text for one in record["chains"] for text in one["records"] if text.startswith("3 1 1 ")}
+    assert served(steady) in keys and len(keys) > 1
+    assert record["gaps"] == []
+    drawing = ElementTree.parse(tmp_path / "reports" / "mx1--mx1.example.nl.svg").getroot()
+    assert drawing.tag.endswith("svg") and len(list(drawing.iter())) > 20
+    assert play(steady, "mailsec.dane.rotation_report", **where).counts()["changed"] == 0
 
 
 def test_f16_a_renewal_that_keeps_the_key_changes_nothing_in_the_dns(steady: Lab) -> None:
