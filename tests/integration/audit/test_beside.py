@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import functools
 import http.server
+import json
 import ssl
 import threading
 from collections.abc import Callable, Iterator
@@ -17,6 +18,7 @@ from dns_world import HERE, World, Zone, free_port
 from oracle import pki
 from oracle.pki import Spec, make
 from support.credentials import Credentials, _key_pem, server_context
+from support.examples import examples
 from support.smtp_responder import Behaviour, Responder, running
 
 from ansible_collections.mailsec.dane.plugins.module_utils._mta_sts_look import StsLook
@@ -172,3 +174,12 @@ def test_p5_senders_that_insist_on_dane_hold_mail(gather: Callable[..., dict[str
     for one in gather(*wanted, ca_file=None).values():
         assert "dane-required-absent" not in {entry["code"] for entry in one["findings"]}  # type: ignore[attr-defined]
         assert one["mta_sts"] is None and one["tls_reports"] is None
+
+
+def test_f10_the_documented_example(gather: Callable[..., dict[str, dict[str, object]]]) -> None:
+    page = examples(Path(__file__).parents[3] / "docs" / "running-modules.md")
+    (example,) = [one for one in page if any("moved.nl" in word for word in one.command)]
+    given = json.loads(example.command[-1])
+    found = gather(*(name.removesuffix(".nl") for name in given.pop("domains")), **given)
+    printed = yaml.safe_dump({"changed": False, "domains": list(found.values())}, default_flow_style=False)
+    assert example.not_in(f"localhost | SUCCESS =>\n{printed}") == [], printed
