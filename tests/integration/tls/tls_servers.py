@@ -30,10 +30,10 @@ def free_port() -> int:
             return port
 
 
-def wait_for(port: int, process: subprocess.Popen[bytes] | None = None) -> None:
+def wait_for(port: int, process: subprocess.Popen[bytes] | None = None, address: str = HOST) -> None:
     """Return once something listens on ``port``."""
     for _attempt in range(600):
-        with contextlib.suppress(OSError), socket.create_connection((HOST, port), 1):
+        with contextlib.suppress(OSError), socket.create_connection((address, port), 1):
             return
         if process is not None and process.poll() is not None:
             break
@@ -200,9 +200,15 @@ def gnutls_server(who: Identity, priority: str, *arguments: str, **front: t.Any)
 
 
 @contextlib.contextmanager
-def postfix(directory: pathlib.Path, who: t.Sequence[Identity], settings: t.Mapping[str, str]) -> t.Iterator[int]:
+def postfix(
+    directory: pathlib.Path,
+    who: t.Sequence[Identity],
+    settings: t.Mapping[str, str],
+    address: str = HOST,
+    port: int | None = None,
+) -> t.Iterator[int]:
     """Postfix with its own configuration, queue and port; ``settings`` go to main.cf."""
-    port = free_port()
+    port = port or free_port()
     config, queue, data = (directory / name for name in ("config", "queue", "data"))
     for path in (config, queue, data):
         path.mkdir(parents=True)
@@ -220,7 +226,7 @@ def postfix(directory: pathlib.Path, who: t.Sequence[Identity], settings: t.Mapp
         "queue_directory": str(queue),
         "data_directory": str(data),
         "myhostname": "mx.example.nl",
-        "inet_interfaces": "loopback-only",
+        "inet_interfaces": f"{HOST}, {address}",
         "inet_protocols": "ipv4",
         "mydestination": "",
         "alias_maps": "",
@@ -231,7 +237,7 @@ def postfix(directory: pathlib.Path, who: t.Sequence[Identity], settings: t.Mapp
     }
     (config / "main.cf").write_text("".join(f"{name} = {value}\n" for name, value in main.items()))
     (config / "master.cf").write_text(
-        f"{HOST}:{port} inet n - n - - smtpd\n"
+        f"{address}:{port} inet n - n - - smtpd\n"
         "cleanup unix n - n - 0 cleanup\nrewrite unix - - n - - trivial-rewrite\nanvil unix - - n - 1 anvil\n"
         "tlsmgr unix - - n 1000? 1 tlsmgr\npostlog unix-dgram n - n - 1 postlogd\n"
         "qmgr unix n - n 300 1 qmgr\npickup unix n - n 60 1 pickup\nproxymap unix - - n - - proxymap\n"
@@ -242,7 +248,7 @@ def postfix(directory: pathlib.Path, who: t.Sequence[Identity], settings: t.Mapp
         start_new_session=True,
     )  # fmt: skip
     try:
-        wait_for(port, process)
+        wait_for(port, process, address)
         yield port
     finally:
         # The group is gone when Postfix did not come up.

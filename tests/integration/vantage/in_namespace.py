@@ -6,22 +6,28 @@ from __future__ import annotations
 
 import asyncio
 import json
+import signal
 import sys
+import tempfile
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[3]
-sys.path[:0] = [str(ROOT / "tests" / "unit"), str(ROOT / ".cache" / "collections")]
+sys.path[:0] = [str(ROOT / "tests" / "integration" / "tls"), str(ROOT / ".cache" / "collections")]
 
-from support.credentials import ecdsa, server_context  # noqa: E402 - found through the path above
-from support.smtp_responder import Responder  # noqa: E402
+import tls_servers as servers  # noqa: E402 - found through the path above
 
 from ansible_collections.mailsec.dane.plugins.modules import starttls_info  # noqa: E402
 
 
-async def serve(address: str) -> None:
-    async with Responder(server_context(ecdsa("mx.example.nl")), address=address, port=25):
-        print("ready", flush=True)
-        await asyncio.Event().wait()
+def serve(address: str) -> None:
+    """Postfix, until interrupted."""
+    with tempfile.TemporaryDirectory() as name:
+        directory = Path(name)
+        who = servers.identity(directory, "ecdsa", "EC", "ec_paramgen_curve:P-256", "sha256")
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit())
+        with servers.postfix(directory / "postfix", [who], {}, address, 25):
+            print("ready", flush=True)
+            signal.pause()
 
 
 def removed(line: bytes) -> bytes:
@@ -63,14 +69,14 @@ def probe(address: str) -> None:
     options = {
         "host": ["mx.example.nl"], "address": [address], "port": 25, "server_name": None, "sni": ["with"],
         "key_type": ["any"], "ehlo_name": "probe.example", "timeout": 20, "concurrency": 1, "tlsa": None,
-        "injection": False,
+        "injection": True,
     }  # fmt: skip
     print(json.dumps(starttls_info.gather(options)))
 
 
 if __name__ == "__main__":
     if sys.argv[1] == "serve":
-        asyncio.run(serve(sys.argv[2]))
+        serve(sys.argv[2])
     elif sys.argv[1] == "proxy":
         asyncio.run(proxy(sys.argv[2], sys.argv[3]))
     else:
