@@ -7,7 +7,12 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).parents[2]
 for path in (ROOT / ".cache" / "collections", ROOT / "tests" / "unit", Path(__file__).parent):
     if str(path) not in sys.path:
         sys.path.insert(0, str(path))
+
+# What they assert is shown with its values, as in a test.
+pytest.register_assert_rewrite("lab_driver", "rotation_site", "shape_site", "senders")
