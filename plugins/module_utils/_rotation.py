@@ -390,12 +390,25 @@ def _sentence(found: Finding) -> str:
     return f"Finding {found.code} ({found.severity.value}), {found.subject}: {found.evidence}. {found.remedy}"
 
 
+def _why_not_sooner(obstacles: c.Sequence[dict[str, t.Any]]) -> list[str]:
+    """One line for each obstacle; of those that only time removes, the last one of each inequality and their number."""
+    groups: dict[tuple[str, str], list[dict[str, t.Any]]] = {}
+    for one in obstacles:
+        groups.setdefault((one["inequality"], "" if one["seconds"] is not None else one["sentence"]), []).append(one)
+    lines = []
+    for (inequality, _sentence), group in groups.items():
+        last = max(group, key=lambda one: one["seconds"] or 0)
+        more = f"; {len(group) - 1} more of this kind end earlier" if len(group) > 1 else ""
+        lines.append(f"Not yet ({inequality}): {last['sentence']}{more}")
+    return lines
+
+
 def _report(phase: str, step: dict[str, t.Any], notes: c.Iterable[str], plan: Plan) -> list[str]:
     """Return what a person wants to know: phase, next safe time, and why not sooner."""
     lines = [f"Phase: {phase}", step["summary"]]
     if isinstance(plan.step, Wait):
         lines.append(f"Next safe time: {step['until'] or 'unknown, because something else must happen first'}")
-    lines += [f"Not yet ({one['inequality']}): {one['sentence']}" for one in step.get("obstacles", [])]
+    lines += _why_not_sooner(step.get("obstacles", []))
     lines += [f"Choose rotation_exposure {one['exposure']}: {one['sentence']}" for one in step.get("options", [])]
     if step.get("exposed_until"):
         lines.append(f"A stolen key may still be accepted until {step['exposed_until']}")

@@ -34,7 +34,7 @@ def test_b02_a_rotation_with_its_journal_elsewhere(shape: Shape) -> None:
 def test_b03_a_lease_that_is_lost_before_the_deployment_stops_it(shape: Shape) -> None:
     before = shape.key("mx1")
     # Somebody takes the lease over in the moment between what is written ahead and the deployment.
-    steal = f"""'until grep -q "intended.: .\\"198" {JOURNAL}; do sleep 0.1; done; sleep 0.5; rm -f {JOURNAL}.lease'"""
+    steal = f"""'until grep -q "intended.:.\\"198" {JOURNAL}; do sleep 0.1; done; sleep 0.5; rm -f {JOURNAL}.lease'"""
     shape.on("mx2", f"systemd-run --quiet --collect sh -c {steal}")
     run = shape.rotate(check=False)
     assert run.status != 0 and "the lease of" in run.text and "is lost" in run.text

@@ -55,10 +55,12 @@ def test_f13_each_host_gets_a_new_key_and_the_union_stays_published(shape: Shape
 def test_f15_the_old_ca_goes_when_the_last_host_has_left_it(shape: Shape) -> None:
     old = shape.issuer()
     with recorder(shape) as watched, Traffic(shape, "example.nl") as traffic:
-        run = shape.play("mailsec.dane.rotate_ca", rotation_wait=True, certificate_authority_generation=2)
+        shape.play("mailsec.dane.rotate_ca", rotation_wait=True, certificate_authority_generation=2)
     is_steady(shape, 2)
-    assert run.text.count("which 198.51.100.12:25 serves") > 0
-    without = [value for value in watched.published(OWNER) if old not in value]
+    seen = watched.published(OWNER)
+    both = [value for value in seen if {old, shape.issuer(2), shape.key("mx1")} <= value]
+    assert both and shape.key("mx1") in seen[-1]
+    without = [value for value in seen if old not in value]
     assert without and all({shape.issuer(2), *map(shape.key, HOSTS)} <= value for value in without)
     watched.is_sound()
     traffic.is_unharmed()
@@ -70,7 +72,7 @@ def test_f14_a_host_that_cannot_be_reached_keeps_what_it_may_still_serve(shape: 
     third = {"certificate_authority_generation": 3, "rotation_wait": True}
     # Alone, the first host changes its own key, and does not stay for the other one.
     run = shape.play("mailsec.dane.rotate_ca", "--limit", "mx1,vantage,localhost", **third)
-    assert "198.51.100.12:25 serves" in run.text
+    assert run.last("mx1") == "steady"
     assert old in shape.records(OWNER) and shape.served("mx2") in shape.records(OWNER)
     shape.lab.inside("ip", "link", "set", "v-mx2", "down")
     run = shape.play("mailsec.dane.finish", "--limit", "mx1", **{**third, "rotation_wait": False})

@@ -150,3 +150,15 @@ def test_wrong_chains_and_content_are_named(world: World) -> None:
         _rotation.decide(WANTED, {}, {"live": pem("leaf"), "next": "nonsense"}, world.look(), "", moment)
     with pytest.raises(DataError, match="nothing is live"):
         _rotation.decide(WANTED, {}, {"staged": pem("leaf")}, world.look(), "", moment)
+
+
+def test_b02_of_reasons_that_time_removes_the_report_has_the_last_one_of_each_kind(world: World) -> None:
+    # Updates after each other, because a stranger edits the RRset: any of them may still come.
+    for stranger in ([], [record("leaf-8")], [record("leaf-9")]):
+        world.published = [record("leaf"), CA, *stranger]
+        assert world.step(ask(request="new_key"))["step"]["action"] == "publish"
+    result = world.decide(ask(request="new_key"))
+    kinds = [one["inequality"] for one in result["step"]["obstacles"]]
+    shown = [line for line in result["report"] if line.startswith("Not yet")]
+    assert len(kinds) > len(shown) == len(set(kinds))
+    assert any(line.endswith("more of this kind end earlier") for line in shown)
