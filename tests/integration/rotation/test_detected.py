@@ -143,10 +143,12 @@ def test_f16_a_next_key_that_is_gone_is_named(steady: Lab) -> None:
 
 
 def test_f15_both_keys_stolen(steady: Lab) -> None:
-    stolen = served(steady), key(steady, "next")
-    run = play(
-        steady, "mailsec.dane.compromise", "--limit", "mx1", rotation_wait=True, rotation_stolen=["current", "next"]
-    )
+    stolen, ca = (served(steady), key(steady, "next")), issuer(steady)
+    theft = {"rotation_wait": True, "rotation_stolen": ["current", "next"]}
+    run = play(steady, "mailsec.dane.compromise", "--limit", "mx1", **theft)
     assert codes(run)["key-compromised"] == "critical" and all(one in run.text for one in stolen), run.output
     assert all(f"Choose rotation_exposure {one}" in run.text for one in ("serve", "defer", "downgrade"))
     assert served(steady) == stolen[0]
+    play(steady, "mailsec.dane.compromise", "--limit", "mx1", rotation_exposure="serve", **theft)
+    assert served(steady) == key(steady, "live") not in stolen
+    assert set(records(steady)).isdisjoint({*stolen, ca})
