@@ -5,44 +5,24 @@
 from __future__ import annotations
 
 import json
-import os
 import re
-import shlex
 import subprocess
 import sys
 import time
 import typing as t
 from pathlib import Path
 
+import rotation_evidence
 import yaml
 from lab_driver import CHECKOUT, Lab, wait_for
-from lab_driver import run as run_command
+from rotation_evidence import Run, on
 
+ADDRESSES = ("198.51.100.11", "2001:db8:51::11")
 OWNER = "_25._tcp.mx1.example.nl"
 JOURNALS = "/var/lib/mailsec-dane"
 JOURNAL = "mx1--mx1.example.nl.journal"
 KEEP = str(CHECKOUT / "tests/integration/rotation/keep.yml")
 ANSIBLE = str(Path(sys.executable).with_name("ansible-playbook"))
-
-
-class Run(t.NamedTuple):
-    """How a run ended, and all it printed with the lines joined again."""
-
-    status: int
-    output: str
-
-    @property
-    def text(self) -> str:
-        return re.sub(r"\s+", " ", self.output)
-
-    def counts(self, host: str = "mx1") -> dict[str, int]:
-        found = re.search(rf"^{host}\s+: (ok=.*)$", self.output, re.MULTILINE)
-        assert found, self.output[-3000:]
-        return {key: int(value) for key, value in re.findall(r"(\w+)=(\d+)", found[1])}
-
-    @property
-    def phases(self) -> list[str]:
-        return re.findall(r"Phase: (\w+)", self.output)
 
 
 def command(lab: Lab, playbook: str, *arguments: str, **variables: t.Any) -> list[str]:
@@ -74,16 +54,6 @@ def rotate(lab: Lab, *arguments: str, check: bool = True, **variables: t.Any) ->
 def finish(lab: Lab, **variables: t.Any) -> Run:
     """Bring to its end what was begun, and begin nothing."""
     return rotate(lab, **{"rotation_minimum_age": 86400, **variables})
-
-
-def on(lab: Lab, host: str, script: str, check: bool = True) -> str:
-    """Run a script on a host as root; what it printed."""
-    known = yaml.safe_load((lab.directory / "inventory.yml").read_text())["all"]["children"]["lab"]
-    words = [
-        lab.directory / "bin" / "ssh", *shlex.split(known["vars"]["ansible_ssh_args"]),
-        "-i", lab.directory / "keys" / "ssh", f"root@{known['hosts'][host]['ansible_host']}", script,
-    ]  # fmt: skip
-    return run_command(*words, check=check).stdout
 
 
 def generation(lab: Lab, raised_by: int = 0) -> int:
@@ -134,9 +104,7 @@ def issuer(lab: Lab) -> str:
 
 def update(lab: Lab, *lines: str) -> None:
     """Change the zone as somebody else would."""
-    text = "".join(f"{line}\n" for line in ("server 198.51.100.2", "zone example.nl", *lines, "send"))
-    script = f"printf '%s' '{text}' | nsupdate -k {lab.directory}/keys/lab.tsig"
-    lab.inside("sh", "-c", script)
+    rotation_evidence.update(lab, "example.nl", *lines)
 
 
 def children(pid: int) -> list[int]:
@@ -209,32 +177,8 @@ def after_a_theft(lab: Lab) -> Run:
     return play(lab, "mailsec.dane.rotate_ca", rotation_wait=True)
 
 
-class Recorder:
-    """What name servers and mail server showed, written down from outside; see recorder.py."""
+class Recorder(rotation_evidence.Recorder):
+    """Writes down what was published and served under the name of the mail host."""
 
     def __init__(self, lab: Lab) -> None:
-        self.lab = lab
-        self.events: list[dict[str, t.Any]] = []
-
-    def __enter__(self) -> Recorder:
-        script = Path(__file__).with_name("recorder.py")
-        environment = {**os.environ, "PYTHONPATH": str(CHECKOUT / ".cache" / "collections")}
-        self._process = subprocess.Popen(
-            [str(self.lab.directory / "bin" / "python"), str(script)],
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment,
-        )
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        output, _errors = self._process.communicate(timeout=60)
-        assert self._process.returncode == 0
-        self.events = [json.loads(line) for line in output.splitlines()]
-
-    def is_sound(self, chains: int = 2, strict: bool = True) -> None:
-        """Assert that no RRset a cache may have held missed a chain that was served, at any moment."""
-        from ansible_collections.mailsec.dane.plugins.module_utils import _timeline
-        from ansible_collections.mailsec.dane.plugins.module_utils._rollover_state import Policy
-
-        record = _timeline.timeline(self.events, Policy(application_cache=1), time.time())
-        assert len(record.chains) >= chains, self.events
-        assert _timeline.gaps(record, strict) == ()
+        super().__init__(lab, "mx1.example.nl", {OWNER: "example.nl"}, [(address, 25) for address in ADDRESSES])

@@ -5,7 +5,6 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import shlex
 import subprocess
@@ -14,9 +13,9 @@ import time
 import typing as t
 from pathlib import Path
 
-import yaml
+import rotation_evidence
 from lab_driver import CHECKOUT, Lab, wait_for
-from lab_driver import run as run_command
+from rotation_evidence import Run
 
 JOURNALS = "/var/lib/mailsec-dane"
 ANSIBLE = str(Path(sys.executable).with_name("ansible-playbook"))
@@ -32,32 +31,6 @@ OWNERS = {
     "mx._tlsa.tlsa.nl": "tlsa.nl",
     "other._tlsa.tlsa.nl": "tlsa.nl",
 }
-
-
-class Run(t.NamedTuple):
-    """How a run ended, and all it printed with the lines joined again."""
-
-    status: int
-    output: str
-
-    @property
-    def text(self) -> str:
-        return re.sub(r"\s+", " ", self.output)
-
-    def counts(self, host: str) -> dict[str, int]:
-        found = re.search(rf"^{host}\s+: (ok=.*)$", self.output, re.MULTILINE)
-        assert found, self.output[-3000:]
-        return {key: int(value) for key, value in re.findall(r"(\w+)=(\d+)", found[1])}
-
-    @property
-    def phases(self) -> list[str]:
-        return re.findall(r"Phase: (\w+)", self.output)
-
-    def last(self, host: str) -> str:
-        """The last phase that a host was said to be in."""
-        found = re.findall(rf"ok: \[{host}\] =>\W+msg\W+Phase: (\w+)", self.output)
-        assert found, self.output[-3000:]
-        return found[-1]
 
 
 def example(heading: str) -> str:
@@ -115,17 +88,11 @@ class Shape:
 
     def on(self, host: str, script: str, check: bool = True) -> str:
         """Run a script on a host as root; what it printed."""
-        known = yaml.safe_load((self.lab.directory / "inventory.yml").read_text())["all"]["children"]["lab"]
-        words = [
-            self.lab.directory / "bin" / "ssh", *shlex.split(known["vars"]["ansible_ssh_args"]),
-            "-i", self.lab.directory / "keys" / "ssh", f"root@{known['hosts'][host]['ansible_host']}", script,
-        ]  # fmt: skip
-        return run_command(*words, check=check).stdout
+        return rotation_evidence.on(self.lab, host, script, check)
 
     def update(self, zone: str, *lines: str) -> None:
         """Change a zone as somebody else would."""
-        text = "".join(f"{line}\n" for line in (f"server {NAME_SERVERS[0]}", f"zone {zone}", *lines, "send"))
-        self.lab.inside("sh", "-c", f"printf '%s' '{text}' | nsupdate -k {self.lab.directory}/keys/lab.tsig")
+        rotation_evidence.update(self.lab, zone, *lines)
 
     def records(self, owner: str, server: str = NAME_SERVERS[0]) -> set[str]:
         lines = self.lab.inside("dig", "+short", owner, "TLSA", f"@{server}").splitlines()
@@ -221,55 +188,11 @@ class Traffic:
         return counts
 
 
-class Recorder:
-    """What name servers and mail servers of a name showed, written down from outside; see recorder.py."""
+class Recorder(rotation_evidence.Recorder):
+    """Writes down what was published at some names, and served by some hosts."""
 
     def __init__(
         self, shape: Shape, name: str, owners: t.Iterable[str], endpoints: t.Iterable[tuple[str, int]]
     ) -> None:
-        self.shape = shape
-        pairs = [(owner, OWNERS[owner]) for owner in owners]
-        self.what = {"name": name, "owners": pairs, "endpoints": [(ADDRESSES[host], port) for host, port in endpoints]}
-        self.events: list[dict[str, t.Any]] = []
-
-    def __enter__(self) -> Recorder:
-        script = Path(__file__).with_name("recorder.py")
-        environment = {**os.environ, "PYTHONPATH": str(CHECKOUT / ".cache" / "collections")}
-        self._process = subprocess.Popen(
-            [str(self.shape.lab.directory / "bin" / "python"), str(script), json.dumps(self.what)],
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment,
-        )  # fmt: skip
-        # By then it has seen what there is; what comes later is a change.
-        time.sleep(4)
-        self.begun = time.time()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        output, _errors = self._process.communicate(timeout=60)
-        assert self._process.returncode == 0
-        self.events = [json.loads(line) for line in output.splitlines()]
-
-    def is_sound(self, strict: bool = True, chains: int = 2) -> None:
-        """Assert that no RRset a cache may have held missed a chain that was served, at any moment."""
-        from ansible_collections.mailsec.dane.plugins.module_utils import _timeline
-        from ansible_collections.mailsec.dane.plugins.module_utils._rollover_state import Policy
-
-        record = _timeline.timeline(self.events, Policy(application_cache=1), time.time())
-        assert len(record.chains) >= chains, self.events
-        assert _timeline.gaps(record, strict) == ()
-
-    def published(self, owner: str) -> list[set[str]]:
-        """Every RRset that some name server had at ``owner``, in order."""
-        return [set(event["records"]) for event in self.events if event["event"] == "rrset" and event["owner"] == owner]
-
-    def deployments(self) -> list[tuple[float, str]]:
-        """When which endpoint began to serve another chain than at the beginning."""
-        last: dict[str, str] = {}
-        found = []
-        for event in self.events:
-            for endpoint in event.get("endpoints", ()):
-                identity = event["chain"]["identity"]
-                if endpoint in last and last[endpoint] != identity:
-                    found.append((event["at"], endpoint))
-                last[endpoint] = identity
-        return found
+        zones = {owner: OWNERS[owner] for owner in owners}
+        super().__init__(shape.lab, name, zones, [(ADDRESSES[host], port) for host, port in endpoints])

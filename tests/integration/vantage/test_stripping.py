@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A transparent proxy on the way removes STARTTLS, and the comparison of two vantages names it (F11).
 
-Three network namespaces: the mail server (Postfix), a router, the place outside. The router takes connections to the mail
+Three network namespaces: Postfix, a router, the place outside. The router takes connections to the mail
 server's address for its own when they come from outside, by a rule of its routing table.
 """
 

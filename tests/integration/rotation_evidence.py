@@ -1,0 +1,114 @@
+# Copyright: (c) 2026, mailsec.dane contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""How a run of a rotation ended, and what name servers and mail servers showed meanwhile."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shlex
+import subprocess
+import time
+import typing as t
+from pathlib import Path
+
+import yaml
+from lab_driver import CHECKOUT, Lab
+from lab_driver import run as run_command
+
+from ansible_collections.mailsec.dane.plugins.module_utils import _timeline
+from ansible_collections.mailsec.dane.plugins.module_utils._rollover_state import Policy
+
+
+class Run(t.NamedTuple):
+    """How a run ended, and all it printed with the lines joined again."""
+
+    status: int
+    output: str
+
+    @property
+    def text(self) -> str:
+        return re.sub(r"\s+", " ", self.output)
+
+    def counts(self, host: str = "mx1") -> dict[str, int]:
+        found = re.search(rf"^{host}\s+: (ok=.*)$", self.output, re.MULTILINE)
+        assert found, self.output[-3000:]
+        return {key: int(value) for key, value in re.findall(r"(\w+)=(\d+)", found[1])}
+
+    @property
+    def phases(self) -> list[str]:
+        return re.findall(r"Phase: (\w+)", self.output)
+
+    def last(self, host: str) -> str:
+        """The last phase that a host was said to be in."""
+        found = re.findall(rf"ok: \[{host}\] =>\W+msg\W+Phase: (\w+)", self.output)
+        assert found, self.output[-3000:]
+        return found[-1]
+
+
+def on(lab: Lab, host: str, script: str, check: bool = True) -> str:
+    """Run a script on a host as root; what it printed."""
+    known = yaml.safe_load((lab.directory / "inventory.yml").read_text())["all"]["children"]["lab"]
+    words = [
+        lab.directory / "bin" / "ssh", *shlex.split(known["vars"]["ansible_ssh_args"]),
+        "-i", lab.directory / "keys" / "ssh", f"root@{known['hosts'][host]['ansible_host']}", script,
+    ]  # fmt: skip
+    return run_command(*words, check=check).stdout
+
+
+def update(lab: Lab, zone: str, *lines: str) -> None:
+    """Change a zone as somebody else would."""
+    text = "".join(f"{line}\n" for line in ("server 198.51.100.2", f"zone {zone}", *lines, "send"))
+    lab.inside("sh", "-c", f"printf '%s' '{text}' | nsupdate -k {lab.directory}/keys/lab.tsig")
+
+
+class Recorder:
+    """Writes down from outside what was published and served, by a program of its own (see recorder.py).
+
+    ``owners`` have their zones as values, ``endpoints`` are addresses with ports, ``name`` is the server name to send.
+    """
+
+    def __init__(self, lab: Lab, name: str, owners: dict[str, str], endpoints: t.Iterable[tuple[str, int]]) -> None:
+        self.lab = lab
+        self.what = {"name": name, "owners": list(owners.items()), "endpoints": list(endpoints)}
+        self.events: list[dict[str, t.Any]] = []
+
+    def __enter__(self) -> t.Self:
+        script = Path(__file__).with_name("recorder.py")
+        environment = {**os.environ, "PYTHONPATH": str(CHECKOUT / ".cache" / "collections")}
+        self._process = subprocess.Popen(
+            [str(self.lab.directory / "bin" / "python"), str(script), json.dumps(self.what)],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment,
+        )  # fmt: skip
+        # By then it has seen what there is; what comes later is a change.
+        time.sleep(4)
+        self.begun = time.time()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        output, _errors = self._process.communicate(timeout=60)
+        assert self._process.returncode == 0
+        self.events = [json.loads(line) for line in output.splitlines()]
+
+    def is_sound(self, chains: int = 2, strict: bool = True) -> None:
+        """Assert that no RRset a cache may have held missed a chain that was served, at any moment."""
+        record = _timeline.timeline(self.events, Policy(application_cache=1), time.time())
+        assert len(record.chains) >= chains, self.events
+        assert _timeline.gaps(record, strict) == ()
+
+    def published(self, owner: str) -> list[set[str]]:
+        """Every RRset that some name server had at ``owner``, in order."""
+        return [set(event["records"]) for event in self.events if event["event"] == "rrset" and event["owner"] == owner]
+
+    def deployments(self) -> list[tuple[float, str]]:
+        """When which endpoint began to serve another chain than at the beginning."""
+        last: dict[str, str] = {}
+        found = []
+        for event in self.events:
+            for endpoint in event.get("endpoints", ()):
+                identity = event["chain"]["identity"]
+                if endpoint in last and last[endpoint] != identity:
+                    found.append((event["at"], endpoint))
+                last[endpoint] = identity
+        return found
