@@ -47,8 +47,9 @@ options:
   port:
     description:
       - Port of the service. SMTP with STARTTLS is spoken there to look at the certificates.
+      - The default is the one in O(owner), or else 25. Give both where the service of O(owner) has no STARTTLS and the same
+        certificates as another one.
     type: int
-    default: 25
   protocol:
     description:
       - Transport protocol of the service.
@@ -354,7 +355,9 @@ _LARGEST_TTL = 2**31 - 1
 def _wish(params: dict[str, t.Any]) -> Wish:
     owner = _tlsa.host_name(params["owner"]) if params["owner"] else None
     form = _OWNER.fullmatch(owner) if owner else None
-    port = int(form[1]) if form else params["port"]
+    port = params["port"]
+    if port is None:
+        port = int(form[1]) if form else 25
     base_domain = params["base_domain"] or (form[2] if form else None)
     if base_domain is None:
         raise ValueError(f"owner {owner!r} has not the form _25._tcp.HOST: give base_domain, the host it is for")
@@ -472,7 +475,7 @@ def main() -> None:
     module = AnsibleModule(
         argument_spec={
             "base_domain": {"type": "str"},
-            "port": {"type": "int", "default": 25},
+            "port": {"type": "int"},
             "protocol": {"type": "str", "choices": ["tcp", "udp", "sctp"], "default": "tcp"},
             "owner": {"type": "str"},
             "zone": {"type": "str"},

@@ -72,6 +72,16 @@ def test_the_owner(call: Call, options: dict[str, t.Any], owner: str) -> None:
     assert call(**options)["owner"] == owner
 
 
+@pytest.mark.parametrize(("port", "looked_at"), [(None, 465), (25, 25)])
+def test_the_port_to_look_at_can_be_another_than_that_of_the_name(port: int | None, looked_at: int) -> None:
+    """SMTP with implicit TLS has no STARTTLS to look at; the same certificates are served on port 25."""
+    given = {"owner": f"_465._tcp.{HOST}", "base_domain": HOST, "port": port, "records": [RECORD], "ttl": 3600}
+    others = {"protocol": "tcp", "state": "present", "expected": None, "exclusive": True, "force": False}
+    wish = tlsa_rrset._wish({**given, **others, "endpoints": ["192.0.2.1"], "expected_ttl": None})
+    assert (wish.owner, wish.port) == (f"_465._tcp.{HOST}", looked_at)
+    assert wish.endpoints is not None and [one.port for one in wish.endpoints] == [looked_at]
+
+
 @pytest.mark.parametrize(
     ("options", "why"),
     [
