@@ -47,6 +47,19 @@ class Run(t.NamedTuple):
         return found[-1]
 
 
+def run_playbook(lab: Lab, words: t.Sequence[str], check: bool = True) -> Run:
+    """Run a playbook; what it printed is kept in the lab's logs, too, for whoever wants to know why a test failed."""
+    begin = time.ctime()
+    done = subprocess.run(
+        words, capture_output=True, text=True, stdin=subprocess.DEVNULL, cwd=CHECKOUT, timeout=900, check=False
+    )
+    run = Run(done.returncode, done.stdout + done.stderr)
+    with (lab.directory / "log" / "plays.log").open("a") as log:
+        log.write(f"{begin} to {time.ctime()}: {shlex.join(words)}\n{run.output}\n")
+    assert not check or run.status == 0, run.output[-6000:]
+    return run
+
+
 def on(lab: Lab, host: str, script: str, check: bool = True) -> str:
     """Run a script on a host as root; what it printed."""
     known = yaml.safe_load((lab.directory / "inventory.yml").read_text())["all"]["children"]["lab"]

@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import json
 import re
-import subprocess
 import sys
 import time
 import typing as t
@@ -37,13 +36,7 @@ def play(
     check: bool = True,
     **variables: t.Any,
 ) -> Run:
-    done = subprocess.run(
-        command(lab, playbook, *arguments, **variables),
-        capture_output=True, text=True, stdin=subprocess.DEVNULL, cwd=CHECKOUT, timeout=900, check=False,
-    )  # fmt: skip
-    run = Run(done.returncode, done.stdout + done.stderr)
-    assert not check or run.status == 0, run.output[-6000:]
-    return run
+    return rotation_evidence.run_playbook(lab, command(lab, playbook, *arguments, **variables), check)
 
 
 def rotate(lab: Lab, *arguments: str, check: bool = True, **variables: t.Any) -> Run:

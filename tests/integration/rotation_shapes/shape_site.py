@@ -7,7 +7,6 @@ from __future__ import annotations
 import json
 import re
 import shlex
-import subprocess
 import sys
 import time
 import typing as t
@@ -62,15 +61,7 @@ class Shape:
 
     def play(self, playbook: str, *arguments: str, check: bool = True, **variables: t.Any) -> Run:
         words = [ANSIBLE, "-i", str(self.lab.directory / "inventory.yml"), "-i", str(self.inventory), playbook]
-        done = subprocess.run(
-            [*words, "-e", json.dumps(variables), *arguments],
-            capture_output=True, text=True, stdin=subprocess.DEVNULL, cwd=CHECKOUT, timeout=900, check=False,
-        )  # fmt: skip
-        run = Run(done.returncode, done.stdout + done.stderr)
-        with (self.lab.directory / "log" / "plays.log").open("a") as log:
-            log.write(f"{time.ctime()} {words[-1]} {arguments} {variables}\n{run.output}\n")
-        assert not check or run.status == 0, run.output[-6000:]
-        return run
+        return rotation_evidence.run_playbook(self.lab, [*words, "-e", json.dumps(variables), *arguments], check)
 
     def rotate(self, *arguments: str, check: bool = True, **variables: t.Any) -> Run:
         """Rotate to the end."""
