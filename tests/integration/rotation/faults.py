@@ -53,7 +53,9 @@ class Fault:
             return []
         python, inventory = lab.directory / "bin" / "python-clock", lab.directory / "clock.yml"
         words = self.clock.replace("{library}", str(faketime()))
-        python.write_text(f'#!/bin/sh\nexec {words} {lab.directory}/bin/python "$@"\n')
+        # Inside the lab's network, because the lab knows its first process by the time at which it began.
+        own = (lab.directory / "run" / "controller-python").read_text().strip()
+        python.write_text(f'#!/bin/sh\nexec {lab.directory}/bin/lab-exec {words} {own} "$@"\n')
         python.chmod(0o755)
         vantage = {"hosts": {"vantage": {"ansible_python_interpreter": str(python)}}}
         inventory.write_text(yaml.safe_dump({"all": {"children": {"lab_controller": vantage}}}))
