@@ -31,8 +31,8 @@ from senders import Traffic
 
 #: What is begun, and after which effects it is killed; runs that would begin nothing finish it.
 CHANGES = {
-    "new key": ("mailsec.dane.rotate", ["publish", "deploy", "publish", "retire"]),
-    "another CA": ("mailsec.dane.rotate_ca", ["publish", "deploy", "publish", "retire"]),
+    "new key": ("mailsec.dane.rotate", ["publish", "deploy", "generate", "publish", "retire"]),
+    "another CA": ("mailsec.dane.rotate_ca", ["publish", "deploy", "generate", "publish", "retire"]),
     "theft": ("mailsec.dane.compromise", ["deploy", "retire", "generate", "publish"]),
 }
 

@@ -15,7 +15,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-NOW = datetime.datetime(2026, 11, 24, 12, 0, tzinfo=datetime.UTC)
+# Tests that run whole modules judge by the clock of the machine.
+NOW = datetime.datetime.now(datetime.UTC).replace(minute=0, second=0, microsecond=0)
 DAY = datetime.timedelta(days=1)
 
 
