@@ -4,8 +4,8 @@
 
 from __future__ import annotations
 
-import datetime
 import copy
+import datetime
 import json
 import os
 import pathlib
