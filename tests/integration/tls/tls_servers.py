@@ -199,6 +199,12 @@ def gnutls_server(who: Identity, priority: str, *arguments: str, **front: t.Any)
         yield found
 
 
+def _private(path: pathlib.Path, data: bytes) -> pathlib.Path:
+    path.write_bytes(data)
+    path.chmod(0o600)
+    return path
+
+
 @contextlib.contextmanager
 def postfix(
     directory: pathlib.Path,
@@ -206,16 +212,22 @@ def postfix(
     settings: t.Mapping[str, str],
     address: str = HOST,
     port: int | None = None,
+    beside: t.Mapping[str, bytes] | None = None,
 ) -> t.Iterator[int]:
-    """Postfix with its own configuration, queue and port; ``settings`` go to main.cf."""
+    """Postfix with its own configuration, queue and port; ``settings`` go to main.cf.
+
+    ``beside``: other addresses where it listens, and the key with the chain (PEM) that it serves there.
+    """
     port = port or free_port()
     config, queue, data = (directory / name for name in ("config", "queue", "data"))
     for path in (config, queue, data):
         path.mkdir(parents=True)
     shutil.copy("/etc/postfix/postfix-files", config)
-    chain = directory / "keychain.pem"
-    chain.write_bytes(b"".join(one.key.read_bytes() + one.chain.read_bytes() for one in who))
-    chain.chmod(0o600)
+    chain = _private(directory / "keychain.pem", b"".join(one.key.read_bytes() + one.chain.read_bytes() for one in who))
+    services = "".join(
+        f"{other}:{port} inet n - n - - smtpd\n  -o smtpd_tls_chain_files={_private(directory / f'{other}.pem', pem)}\n"
+        for other, pem in (beside or {}).items()
+    )
     # A directory of pytest is closed to others, and smtpd runs as another user.
     for path in (directory, *directory.parents):
         if path.is_relative_to("/tmp") and path != pathlib.Path("/tmp"):
@@ -237,7 +249,7 @@ def postfix(
     }
     (config / "main.cf").write_text("".join(f"{name} = {value}\n" for name, value in main.items()))
     (config / "master.cf").write_text(
-        f"{address}:{port} inet n - n - - smtpd\n"
+        f"{address}:{port} inet n - n - - smtpd\n{services}"
         "cleanup unix n - n - 0 cleanup\nrewrite unix - - n - - trivial-rewrite\nanvil unix - - n - 1 anvil\n"
         "tlsmgr unix - - n 1000? 1 tlsmgr\npostlog unix-dgram n - n - 1 postlogd\n"
         "qmgr unix n - n 300 1 qmgr\npickup unix n - n 60 1 pickup\nproxymap unix - - n - - proxymap\n"
