@@ -12,6 +12,8 @@ from ansible_collections.mailsec.dane.plugins.module_utils import _findings
 from ansible_collections.mailsec.dane.plugins.module_utils._findings import Finding, Severity, finding
 
 if t.TYPE_CHECKING:
+    import collections.abc as c
+
     from ansible_collections.mailsec.dane.plugins.module_utils._smtp import Probe
 
 _OLD_VERSIONS: t.Final = frozenset({"SSLv3", "TLSv1", "TLSv1.1"})
@@ -33,3 +35,26 @@ def probe_findings(probe: Probe, tlsa_usable: bool = False) -> tuple[Finding, ..
     elif probe.tls_version in _OLD_VERSIONS:
         found.append(finding("tls-version-too-old", subject, f"negotiated {probe.tls_version}", "TLSv1.2 or newer"))
     return _findings.sort(found)
+
+
+def mismatch_code(probe: Probe, reason: str, probes: c.Iterable[Probe], fitting: c.Collection[Probe]) -> str:
+    """Return the code for a chain that does not satisfy the records, or '' where another probe says it already.
+
+    ``probes`` are all of the host, ``fitting`` those whose chain does; ``reason`` is the code of the mismatch itself.
+    """
+    fits = [one for one in fitting if one.endpoint == probe.endpoint]
+    if probe.server_name is None and any(one.key_type == probe.key_type and one.server_name for one in fits):
+        return "sni-divergence"
+    if probe.key_type is not None and fits:
+        return "algorithm-uncovered"
+    plainer = (
+        one
+        for one in probes
+        if one.endpoint == probe.endpoint and one.chain == probe.chain and _insists(one) < _insists(probe)
+    )
+    return "" if any(plainer) else reason
+
+
+def _insists(probe: Probe) -> int:
+    """How much a probe asks for what senders do not ask for."""
+    return (probe.key_type is not None) + (probe.server_name is None)

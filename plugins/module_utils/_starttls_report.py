@@ -15,7 +15,7 @@ from ansible_collections.mailsec.dane.plugins.module_utils._findings import Find
 from ansible_collections.mailsec.dane.plugins.module_utils._injection import Injection
 from ansible_collections.mailsec.dane.plugins.module_utils._matching import MatchResult, diagnose, match
 from ansible_collections.mailsec.dane.plugins.module_utils._printable import printable
-from ansible_collections.mailsec.dane.plugins.module_utils._probe_findings import probe_findings
+from ansible_collections.mailsec.dane.plugins.module_utils._probe_findings import mismatch_code, probe_findings
 from ansible_collections.mailsec.dane.plugins.module_utils._survey import NotProbed
 from ansible_collections.mailsec.dane.plugins.module_utils._tlsa import DANE_TA, TlsaRecord
 from ansible_collections.mailsec.dane.plugins.module_utils._x509 import Certificate, CertificateError, load_der
@@ -68,9 +68,9 @@ def report(
             comparison = _Compared(entry.probe, records, reference_name or entry.host, now)
             shown["tlsa"] = comparison.as_dict()
             compared.append(comparison)
-    named = {one.asked for one in compared if one.authenticated and one.probe.server_name is not None}
+    fitting = [one.probe for one in compared if one.authenticated]
     for one in compared:
-        findings += one.findings(named)
+        findings += one.findings([other.probe for other in compared], fitting)
     return {"endpoints": endpoints, "findings": [found.as_dict() for found in _findings.sort(findings)]}
 
 
@@ -129,7 +129,6 @@ class _Compared:
 
     def __init__(self, probe: Probe, records: tuple[TlsaRecord, ...], name: str, now: datetime.datetime) -> None:
         self.probe = probe
-        self.asked = (probe.endpoint, probe.key_type)
         self._chain: list[Certificate] = []
         self._result: MatchResult | None = None
         self._records, self._now = records, now
@@ -165,16 +164,14 @@ class _Compared:
             ],
         }
 
-    def findings(self, named: t.Collection[tuple[Endpoint, str | None]]) -> list[Finding]:
-        """What follows from a mismatch; ``named`` has endpoint and key type of the chains that match with a name."""
+    def findings(self, probes: t.Sequence[Probe], fitting: t.Sequence[Probe]) -> list[Finding]:
+        """What follows from a mismatch, beside all ``probes`` and those whose chains satisfy the records."""
         if self._result is None or self.authenticated is not False:
             return []
         probe = self.probe
-        code = self.reason
-        if probe.server_name is None and self.asked in named:
-            code = "sni-divergence"
-        elif probe.key_type is not None:
-            code = "algorithm-uncovered"
+        code = mismatch_code(probe, self.reason, probes, fitting)
+        if not code:
+            return []
         asked = f"server name {probe.server_name or 'none'}, key type {probe.key_type or 'any'}"
         evidence = f"the chain presented ({asked}) does not satisfy the records: {self.reason}"
         missed = [entry.record for entry in self._result.records if entry.usable and not entry.matched]

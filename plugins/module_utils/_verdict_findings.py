@@ -27,7 +27,7 @@ from ansible_collections.mailsec.dane.plugins.module_utils._policy_findings impo
     tlsrpt_findings,
 )
 from ansible_collections.mailsec.dane.plugins.module_utils._printable import printable
-from ansible_collections.mailsec.dane.plugins.module_utils._probe_findings import probe_findings
+from ansible_collections.mailsec.dane.plugins.module_utils._probe_findings import mismatch_code, probe_findings
 from ansible_collections.mailsec.dane.plugins.module_utils._public_cas import PUBLIC_CAS
 from ansible_collections.mailsec.dane.plugins.module_utils._smtp import TLS
 from ansible_collections.mailsec.dane.plugins.module_utils._tlsa import DANE_TA, TlsaRrset, lint, owner_name
@@ -68,14 +68,9 @@ def host_findings(host: HostVerdict, now: datetime.datetime, table: CaTable = PU
         found += zone_findings(observation.zone, now, here)
     found += [finding(code, f"{host.host} [{address}]", "not probed") for address, code in host.observation.not_probed]
     obliged = host.usable and host.observation.dns.policy is Policy.DANE
-    named = {
-        (endpoint.probe.endpoint, endpoint.probe.key_type)
-        for endpoint in host.endpoints
-        if endpoint.state is HostState.AUTHENTICATED and endpoint.probe.server_name is not None
-    }
     for endpoint in host.endpoints:
         found += probe_findings(endpoint.probe, obliged)
-        mismatch = _mismatch_findings(endpoint, named)
+        mismatch = _mismatch_findings(endpoint, host.endpoints)
         # There is another way out than to send the CA that the records name.
         found += [entry for entry in mismatch if entry.code != "ta-not-in-chain" or entry.subject not in explained]
         found += _record_findings(host, endpoint, table)
@@ -250,7 +245,7 @@ def _ca_findings(host: HostVerdict, now: datetime.datetime, table: CaTable) -> l
     return ca_findings(tlsa.name, host.records, served, now, table)
 
 
-def _mismatch_findings(endpoint: EndpointVerdict, named: t.Collection[tuple[object, str | None]]) -> list[Finding]:
+def _mismatch_findings(endpoint: EndpointVerdict, endpoints: t.Collection[EndpointVerdict]) -> list[Finding]:
     """Why senders refuse an endpoint that does speak TLS, or why that cannot be told."""
     probe = endpoint.probe
     if probe.outcome != TLS or endpoint.state not in (HostState.REFUSED, HostState.UNKNOWN):
@@ -259,11 +254,10 @@ def _mismatch_findings(endpoint: EndpointVerdict, named: t.Collection[tuple[obje
         return [finding(endpoint.reason, str(probe.endpoint), f"{len(probe.chain)} certificates in the message")]
     if endpoint.state is HostState.UNKNOWN:
         return []
-    code = endpoint.reason
-    if probe.server_name is None and (probe.endpoint, probe.key_type) in named:
-        code = "sni-divergence"
-    elif probe.key_type is not None:
-        code = "algorithm-uncovered"
+    fitting = [one.probe for one in endpoints if one.state is HostState.AUTHENTICATED]
+    code = mismatch_code(probe, endpoint.reason, (one.probe for one in endpoints), fitting)
+    if not code:
+        return []
     asked = [] if probe.server_name is not None else ["without server name"]
     asked += [f"key type {probe.key_type}"] if probe.key_type else []
     shown = f" ({', '.join(asked)})" if asked else ""

@@ -238,7 +238,7 @@ def postfix(
         "queue_directory": str(queue),
         "data_directory": str(data),
         "myhostname": "mx.example.nl",
-        "inet_interfaces": f"{HOST}, {address}",
+        "inet_interfaces": HOST if address.startswith("127.") else f"{HOST}, {address}",
         "inet_protocols": "ipv4",
         "mydestination": "",
         "alias_maps": "",

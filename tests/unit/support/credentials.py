@@ -69,6 +69,7 @@ def rsa_self_signed(host: str, bits: int = 2048) -> Credentials:
         .serial_number(1)
         .not_valid_before(pki.NOW - pki.DAY)
         .not_valid_after(pki.NOW + datetime.timedelta(days=365))
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName(host)]), critical=False)
         .sign(key, hashes.SHA256())
     )
     return Credentials((certificate.public_bytes(serialization.Encoding.DER),), _key_pem(key))
