@@ -134,6 +134,40 @@ def test_f14_the_next_record_is_deleted_in_the_moment_before_the_deployment(stea
     is_steady(steady)
 
 
+def test_f14_a_ttl_that_somebody_raises_is_named_and_put_back(steady: Lab) -> None:
+    there, wanted = records(steady), ttl(steady)
+    update(steady, f"update delete {OWNER} TLSA", *(f"update add {OWNER} {wanted + 15} TLSA {one}" for one in there))
+    run = keep(steady)
+    assert codes(run)["ttl-changed-mid-roll"] == "warning", run.output
+    assert ttl(steady) == wanted
+    is_steady(steady)
+
+
+def ttl(lab: Lab) -> int:
+    return int(lab.inside("dig", "+noall", "+answer", OWNER, "TLSA", "@198.51.100.2").split()[1])
+
+
+def test_f14_a_key_that_somebody_deploys_before_all_name_servers_have_its_record(steady: Lab) -> None:
+    current, ca, secondary = key(steady, "live"), issuer(steady), "198.51.100.3"
+    coming = key(steady, "next")
+    update(steady, *(f"update delete {OWNER} TLSA {one}" for one in (coming, ca)))
+    wait_for(lambda: records(steady, secondary) == [current], 20)
+    on(steady, "ns2", "knotc zone-freeze example.nl")
+    try:
+        update(steady, f"update add {OWNER} 5 TLSA {coming}")
+        deploy = "cat next/key.pem next/chain.pem >live/keychain.pem && postfix reload"
+        on(steady, "mx1", f"cd /etc/mailsec-dane && cp -a live /root/live && {deploy}")
+        wait_for(lambda: served(steady) == coming, 20)
+        run = play(steady, KEEP, check=False)
+        assert codes(run)["tlsa-published-too-late"] == "critical", run.output
+        assert f"has not reached {secondary} yet" in run.text
+    finally:
+        on(steady, "ns2", "knotc zone-thaw example.nl; knotc zone-refresh example.nl")
+    on(steady, "mx1", "cp /root/live/keychain.pem /etc/mailsec-dane/live/ && rm -r /root/live && postfix reload")
+    finish(steady)
+    is_steady(steady)
+
+
 def test_f16_a_next_key_that_is_gone_is_named(steady: Lab) -> None:
     promised = key(steady, "next")
     on(steady, "mx1", "rm -r /etc/mailsec-dane/next")

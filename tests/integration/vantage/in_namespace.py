@@ -7,8 +7,10 @@ from __future__ import annotations
 import asyncio
 import json
 import signal
+import socket
 import sys
 import tempfile
+import time
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -19,13 +21,28 @@ import tls_servers as servers  # noqa: E402 - found through the path above
 from ansible_collections.mailsec.dane.plugins.modules import starttls_info  # noqa: E402
 
 
-def serve(address: str) -> None:
-    """Postfix, until interrupted."""
+def listens(address: str) -> bool:
+    """A connection from the router would reach the server behind it instead."""
+    local = f"{int.from_bytes(socket.inet_aton(address), sys.byteorder):08X}:0019"
+    rows = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
+    return any(row[1] == local and row[3] == "0A" for row in rows)
+
+
+def serve(address: str, keys: str, settings: str) -> None:
+    """Postfix, until interrupted; ``keys`` is a directory, its key is made when first asked for."""
     with tempfile.TemporaryDirectory() as name:
         directory = Path(name)
-        who = servers.identity(directory, "ecdsa", "EC", "ec_paramgen_curve:P-256", "sha256")
+        chain = Path(keys) / "ecdsa-chain.pem"
+        who = servers.Identity(Path(keys) / "ecdsa-key.pem", chain)
+        if not chain.exists():
+            who = servers.identity(Path(keys), "ecdsa", "EC", "ec_paramgen_curve:P-256", "sha256")
         signal.signal(signal.SIGTERM, lambda *_: sys.exit())
-        with servers.postfix(directory / "postfix", [who], {}, address, 25):
+        # No nameserver can be reached from here, and smtpd would wait for one before it greets.
+        # All, because Postfix takes no address that is on no interface, as that of a middlebox.
+        main = {"inet_interfaces": "all", "smtpd_peername_lookup": "no", **json.loads(settings)}
+        with servers.postfix(directory / "postfix", [who], main, address, 25):
+            while not listens(address):
+                time.sleep(0.05)
             print("ready", flush=True)
             signal.pause()
 
@@ -76,7 +93,7 @@ def probe(address: str) -> None:
 
 if __name__ == "__main__":
     if sys.argv[1] == "serve":
-        serve(sys.argv[2])
+        serve(*sys.argv[2:])
     elif sys.argv[1] == "proxy":
         asyncio.run(proxy(sys.argv[2], sys.argv[3]))
     else:
