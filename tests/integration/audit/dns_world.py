@@ -52,8 +52,9 @@ class Zone:
     """A zone as text of a zone file without SOA and NS of its apex.
 
     ``signed``: it has keys; ``listed``: its DS stands in the parent. ``days`` is the end of its signatures from
-    now. ``also`` names a second name server, in both NS sets. ``nsec3`` is the number of extra iterations for NSEC3 in
-    place of NSEC. ``spoil`` is called with the signed zone.
+    now. ``also`` names a second name server, in both NS sets. ``elsewhere``: only the zone itself has the first among
+    its name servers, which does not serve it. ``nsec3`` is the number of extra iterations for NSEC3 in place of NSEC.
+    ``spoil`` is called with the signed zone.
     """
 
     name: str
@@ -63,6 +64,7 @@ class Zone:
     days: float = 14
     serial: int = 1
     also: str = ""
+    elsewhere: bool = False
     nsec3: int | None = None
     spoil: Callable[[dns.zone.Zone], None] | None = None
     key: ec.EllipticCurvePrivateKey = dataclasses.field(
@@ -86,7 +88,7 @@ class Zone:
         text = _HEAD.format(serial=self.serial) + self.text + "\n"
         text += f"@ 300 IN NS {self.also}\n" if self.also else ""
         for child in children:
-            text += f"{child.name} 300 IN NS ns.nic.nl.\n"
+            text += "" if child.elsewhere else f"{child.name} 300 IN NS ns.nic.nl.\n"
             text += f"{child.name} 300 IN NS {child.also}\n" if child.also else ""
             if child.signed and child.listed:
                 text += f"{child.name} 300 IN DS {child.ds}\n"
@@ -183,7 +185,7 @@ class World:
 
     def __enter__(self) -> World:
         try:
-            self._start_knot("first", HERE, list(self._zones.values()))
+            self._start_knot("first", HERE, [zone for zone in self._zones.values() if not zone.elsewhere])
             self._await(self.authority, ".", "SOA", dns.message.Message.rcode)
             if self._second:
                 self._start_knot("second", SECOND, self._second)
@@ -226,8 +228,9 @@ class World:
 
     def _start_unbound(self) -> None:
         stubs = "".join(
-            f'stub-zone:\n  name: "{zone}"\n  stub-addr: {HERE}@{self._answering.get(zone, self.authority)}\n'
+            f'stub-zone:\n  name: "{zone}"\n  stub-addr: {address}@{self._answering.get(zone, self.authority)}\n'
             for zone in {*self._zones, *self._answering}
+            for address in [SECOND if zone in self._zones and self._zones[zone].elsewhere else HERE]
         )
         anchor = self.directory / "anchor"
         anchor.write_text(f". IN DS {self._zones['.'].ds}\n", encoding="ascii")

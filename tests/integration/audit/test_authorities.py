@@ -51,6 +51,7 @@ EXPECTED = {
     "dead.nl": {("dns-unreachable", "error")},
     "hashed.nl": set(),
     "often.nl": {("nsec3-iterations-high", "error")},
+    "grown.nl": {("ns-set-differs", "warning"), ("ns-lame", "error")},
 }
 CHAIN = ecdsa("mx.same.nl", also=tuple(f"mx.{domain}" for domain in EXPECTED))
 EE = compute(load_der(CHAIN.chain[0]), 3, 1, 1).to_text()
@@ -73,6 +74,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[World, int
         names = ("same", "stale", "behind", "lost", "wrong", "old", "mxmore")
         both = {name: zone(name, port, EE, TA) for name in names}
         both["soon"] = zone("soon", port, EE, TA, days=0.03)
+        both["grown"] = zone("grown", port, EE, TA, elsewhere=True)
         alone = [zone(name, port, EE, TA, also=f"{name}.nic.nl.") for name in ("dead", *PROXIES)]
         changes: dict[str, dict[str, object]] = {
             "stale": {"text": zone("stale", port, OTHER, TA).text, "serial": 7},

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import asyncio
 
+import dns_proxy
 import pytest
 from dns_world import HERE, World, free_port
 
@@ -13,8 +14,10 @@ from ansible_collections.mailsec.dane.plugins.module_utils._answer import Answer
 from ansible_collections.mailsec.dane.plugins.module_utils._discovery import HostDns, Policy, locate
 from ansible_collections.mailsec.dane.plugins.module_utils._dns_client import Server
 from ansible_collections.mailsec.dane.plugins.module_utils._resolver import Limits, TrustedResolver
+from ansible_collections.mailsec.dane.plugins.module_utils._resolver_path import Names, prove_resolver
 
 SECURE, INSECURE = Security.SECURE, Security.INSECURE
+FORGER = "127.0.0.40"
 
 
 def resolver(world: World, **limits: float) -> TrustedResolver:
@@ -183,3 +186,15 @@ def test_an_authoritative_server_is_no_validating_resolver(world: World) -> None
 def test_what_follows_for_a_sender(world: World, host: str, policy: Policy, reason: str) -> None:
     found = find(world, host)
     assert (found.policy, found.reason) == (policy, reason)
+
+
+@pytest.mark.parametrize(
+    ("twist", "codes"),
+    [(dns_proxy.unchanged, set()), (dns_proxy.as_if_validated, {"resolver-ad-forged"})],
+)
+def test_f20_a_resolver_that_vouches_for_unsigned_zones(world: World, twist: dns_proxy.Twist, codes: set[str]) -> None:
+    names = Names("good.nl", "expired.nl", "plain.nl")
+    with dns_proxy.proxy(FORGER, world.resolver, HERE, twist):
+        proof = prove_resolver(FORGER, names, port=world.resolver)
+    assert {entry.code for entry in proof.findings} == codes
+    assert proof.unproven == ()
