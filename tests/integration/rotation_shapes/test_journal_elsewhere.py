@@ -10,6 +10,20 @@ from shape_site import JOURNALS, Recorder, Shape, Traffic, example
 
 OWNER = "_25._tcp.mx1.example.nl"
 JOURNAL = f"{JOURNALS}/mx1--mx1.example.nl.journal"
+#: Takes the lease away in the moment between what is written ahead and the deployment.
+THIEF = """
+import json, os, time
+
+def is_begun():
+    with open("{journal}") as file:
+        chains = json.load(file)["content"]["journal"]["chains"]
+    return any(one["intended"] and one["chain"]["key"] == "{key}" for one in chains)
+
+while not is_begun():
+    time.sleep(0.1)
+time.sleep(0.5)
+os.remove("{journal}.lease")
+"""
 
 
 @pytest.fixture(scope="module")
@@ -33,9 +47,8 @@ def test_b02_a_rotation_with_its_journal_elsewhere(shape: Shape) -> None:
 @pytest.mark.long
 def test_b03_a_lease_that_is_lost_before_the_deployment_stops_it(shape: Shape) -> None:
     before = shape.key("mx1")
-    # Somebody takes the lease over in the moment between what is written ahead and the deployment.
-    steal = f"""'until grep -q "intended.:.\\"198" {JOURNAL}; do sleep 0.1; done; sleep 0.5; rm -f {JOURNAL}.lease'"""
-    shape.on("mx2", f"systemd-run --quiet --collect sh -c {steal}")
+    thief = THIEF.format(journal=JOURNAL, key=shape.key("mx1", "next"))
+    shape.on("mx2", f"cat >/root/thief.py <<'END'\n{thief}END\nsystemd-run --quiet --collect python3 /root/thief.py")
     run = shape.rotate(check=False)
     assert run.status != 0 and "the lease of" in run.text and "is lost" in run.text
     assert shape.served("mx1") == shape.key("mx1") == before

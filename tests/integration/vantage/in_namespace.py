@@ -82,11 +82,11 @@ async def proxy(address: str, how: str) -> None:
     await server.serve_forever()
 
 
-def probe(address: str) -> None:
+def probe(address: str, injection: str) -> None:
     options = {
         "host": ["mx.example.nl"], "address": [address], "port": 25, "server_name": None, "sni": ["with"],
         "key_type": ["any"], "ehlo_name": "probe.example", "timeout": 20, "concurrency": 1, "tlsa": None,
-        "injection": True,
+        "injection": injection == "injection",
     }  # fmt: skip
     print(json.dumps(starttls_info.gather(options)))
 
@@ -97,4 +97,4 @@ if __name__ == "__main__":
     elif sys.argv[1] == "proxy":
         asyncio.run(proxy(sys.argv[2], sys.argv[3]))
     else:
-        probe(sys.argv[2])
+        probe(*sys.argv[2:])

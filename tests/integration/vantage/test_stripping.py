@@ -20,7 +20,7 @@ def mail_server(network: None, keys: Path) -> Iterator[None]:
 def seen(how: str) -> tuple[list[str], list[str], str]:
     """The codes from outside alone, those of the comparison with the mail server's own view, and the evidence."""
     with site.running(site.ROUTER, "proxy", site.MAIL, how):
-        found = site.Seen("inside", "outside")
+        found = site.Seen("inside", "outside", injection=True)
     assert found.alone["inside"] == []
     return found.alone["outside"], found.codes, found.evidence
 
