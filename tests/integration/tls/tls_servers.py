@@ -263,7 +263,10 @@ def postfix(
         wait_for(port, process, address)
         yield port
     finally:
-        # The group is gone when Postfix did not come up.
+        # The master makes a group of its own, which outlives that of the program that started it, with its sockets.
+        # Neither is there when Postfix did not come up.
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+            os.killpg(int((queue / "pid" / "master.pid").read_text()), signal.SIGTERM)
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGTERM)
         process.wait()
