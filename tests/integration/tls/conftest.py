@@ -40,6 +40,7 @@ class Identities:
             "rsa1024": ("RSA", "rsa_keygen_bits:1024", "sha256"),
             "rsa2048": ("RSA", "rsa_keygen_bits:2048", "sha256"),
             "rsa3072": ("RSA", "rsa_keygen_bits:3072", "sha256"),
+            "sha224": ("EC", "ec_paramgen_curve:P-256", "sha224"),
             "sha1": ("EC", "ec_paramgen_curve:P-256", "sha1"),
         }
         if name not in self._made:
@@ -55,11 +56,18 @@ def identities(tmp_path_factory: pytest.TempPathFactory) -> Identities:
 class Result:
     """What the module returns for one endpoint, easier to ask."""
 
-    def __init__(self, both: dict[str, t.Any], newest: dict[str, t.Any]) -> None:
+    def __init__(self, both: dict[str, t.Any], alone: dict[str, dict[str, t.Any]]) -> None:
         (self.endpoint,) = both["endpoints"]
-        # openssl s_server speaks no SMTP inside TLS; what is tested here is TLS.
-        self.findings = [one for one in newest["findings"] if one["code"] != "ehlo-after-tls-rejected"]
+        self._alone = alone
+        self.findings = self.findings_of(NEWEST)
         self.codes = {entry["code"] for entry in self.findings}
+
+    def findings_of(self, edition: str) -> list[dict[str, t.Any]]:
+        """Without what tells that openssl s_server speaks no SMTP inside TLS; what is tested here is TLS."""
+        return [one for one in self._alone[edition]["findings"] if one["code"] != "ehlo-after-tls-rejected"]
+
+    def codes_of(self, edition: str) -> set[str]:
+        return {entry["code"] for entry in self.findings_of(edition)}
 
     def level(self, edition: str = NEWEST) -> str:
         return next(one["level"] for one in self.endpoint["levels"] if one["edition"] == edition)
@@ -86,6 +94,6 @@ def examine() -> t.Callable[..., Result]:
             scan(Endpoint("127.0.0.1", port), NAME, "probe.example.org", lambda c: -suite_level(c, NEWEST).rank, bounds)
         )
         scanned = [Scanned(NAME, seen)]
-        return Result(report(scanned, port, EDITIONS), report(scanned, port, [NEWEST]))
+        return Result(report(scanned, port, EDITIONS), {one: report(scanned, port, [one]) for one in EDITIONS})
 
     return ask

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
 import tls_servers as servers
 
 SCHEMES = (
@@ -140,6 +141,69 @@ def test_a_certificate_signed_with_sha1(identities, examine):
         found = examine(front.port)
     assert found.item("certificate_signature_hash", "SHA-1") == "insufficient"
     assert found.codes == {"certificate-signature-insufficient"}
+
+
+def test_a_certificate_signed_with_sha224(identities, examine):
+    with servers.openssl_server([identities("sha224")], *SUITES, *MODERN) as front:
+        found = examine(front.port)
+    assert found.item("certificate_signature_hash", "SHA-224") == "phase-out"
+    # A hint at insufficient in the older edition, which counts as phase-out.
+    assert found.item("certificate_signature_hash", "SHA-224", "2.1") == "insufficient"
+    assert found.codes == {"certificate-signature-phase-out"}
+    assert found.codes_of("2.1") == {"certificate-signature-phase-out", "kex-group-phase-out"}
+    (signed,) = [one for one in found.findings_of("2.1") if one["code"] == "certificate-signature-phase-out"]
+    assert "not all of this is confirmed" in signed["evidence"]
+
+
+def test_tls_11_beside_what_is_sufficient(identities, examine):
+    suites = ("-serverpref", "-cipher", "ECDHE+AESGCM:ECDHE-ECDSA-AES256-SHA:@SECLEVEL=0")
+    old = ("-no_tls1", "-sigalgs", SCHEMES, "-groups", "X25519:P-256")
+    with servers.openssl_server([identities("ecdsa")], *suites, *old) as front:
+        found = examine(front.port)
+    assert found.endpoint["protocols"] == ["TLSv1.3", "TLSv1.2", "TLSv1.1"]
+    assert found.codes_of("2.1") == {"tls-version-phase-out"}
+    assert found.codes == {"tls-version-insufficient", "cipher-insufficient"}
+
+
+def test_a_short_curve(identities, examine):
+    groups = ("-no_tls1", "-no_tls1_1", "-sigalgs", SCHEMES, "-groups", "X25519:P-224")
+    with servers.openssl_server([identities("ecdsa")], *SUITES, *groups) as front:
+        found = examine(front.port)
+    # TLS 1.3 has no such curve.
+    groups_of = {protocol: {*names} for protocol, names in found.endpoint["key_exchange_groups"].items()}
+    assert groups_of == {"TLSv1.3": {"x25519"}, "TLSv1.2": {"x25519", "secp224r1"}}
+    for edition in ("2.1", "2025-05"):
+        assert found.item("key_exchange_groups", "secp224r1", edition) == "phase-out"
+        assert found.codes_of(edition) == {"kex-group-phase-out"}
+
+
+@pytest.mark.parametrize(
+    ("group", "old", "new"),
+    [
+        ("ffdhe2048", {"kex-group-phase-out"}, {"kex-group-insufficient", "cipher-phase-out"}),
+        ("ffdhe3072", set(), {"kex-group-phase-out", "cipher-phase-out"}),
+    ],
+)
+def test_a_finite_field_before_tls_13(identities, examine, tmp_path: Path, group, old, new):
+    parameters = tmp_path / "dh.pem"
+    servers.openssl("genpkey", "-genparam", "-algorithm", "DH", "-pkeyopt", f"group:{group}", "-out", str(parameters))
+    strict = ("-cipher", "ECDHE+AESGCM:DHE-RSA-AES256-GCM-SHA384", "-serverpref", "-sigalgs", SCHEMES)
+    only = ("-no_tls1", "-no_tls1_1", "-groups", "X25519:P-256", "-dhparam", str(parameters))
+    with servers.openssl_server([identities("rsa3072")], *strict, *only) as front:
+        found = examine(front.port)
+    assert [item["name"] for item in found.table("ffdhe_groups")["seen"]] == [group]
+    assert (found.codes_of("2.1"), found.codes) == (old, new)
+
+
+def test_renegotiation_for_clients(identities, examine):
+    groups = ("-no_tls1", "-no_tls1_1", "-sigalgs", SCHEMES, "-groups", "X25519:P-256", "-client_renegotiation")
+    with servers.openssl_server([identities("ecdsa")], *SUITES, *groups) as front:
+        found = examine(front.port)
+    # The older edition knows no number of them.
+    assert found.item("client_initiated_renegotiation", "on", "2.1") == "sufficient"
+    assert found.codes_of("2.1") == {"client-renegotiation-allowed"}
+    assert found.item("client_initiated_renegotiation", "unlimited") == "phase-out"
+    assert found.codes == {"client-renegotiation-unlimited"}
 
 
 def test_eddsa(identities, examine):
