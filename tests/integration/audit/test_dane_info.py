@@ -120,6 +120,12 @@ def test_everything_that_is_returned_is_documented(place: tuple[World, int]) -> 
     assert set(domain["findings"][0]) == set(described["findings"]["contains"])
 
 
+def test_b06_addresses_that_are_not_asked_are_named(place: tuple[World, int]) -> None:
+    (host,) = dane_info.gather(options(place, hosts=["mx.sound.nl"], domains=[], ip_version=[6]))["hosts"]
+    assert {entry["code"] for entry in host["findings"]} == {"address-not-asked"}
+    assert host["verdict"] == "unknown"
+
+
 def test_the_results_are_the_same_the_next_time(place: tuple[World, int]) -> None:
     wanted = options(place, domains=["sound.nl", "half.nl", "wrongtlsa.nl"], hosts=["mx.sound.nl"])
     assert dane_info.gather(wanted) == dane_info.gather(wanted)

@@ -32,7 +32,7 @@ ISSUER = make(Spec("Issuer", "Root", "issuer", "root", path_length=0, cert_sign=
 NAMED = (
     "sound", "nullbeside", "many", "half", "bare", "shared", "cert", "ta-cert", "full", "sets", "crowd", "huge",
     "short", "empty", "pkix", "unusable", "typo", "object", "usage", "wild", "long", "single", "loose", "agile",
-    "divergent", "deaf", "byname", "rsa", "retired", "incomplete",
+    "divergent", "deaf", "swarm", "byname", "rsa", "retired", "incomplete",
 )  # fmt: skip
 
 
@@ -130,6 +130,7 @@ def zones(port: int) -> Iterator[Zone]:
     yield zone("divergent", EE, WRONG, more=f"mx 300 IN A {ADDRESS['other']}\n")
     yield zone("byname", OTHER, WRONG)
     yield zone("rsa", EE, WRONG, server="two keys")
+    yield zone("swarm", EE, TA, more="".join(f"mx 300 IN A 127.0.5.{number}\n" for number in range(40)))
     yield zone("deaf", EE, TA, more=f"mx 300 IN A {DEAD}\n")
 
 
@@ -183,6 +184,7 @@ EXPECTED: dict[str, dict[str, str]] = {
     "byname": {"sni-divergence": "critical"},
     "rsa": {"algorithm-uncovered": "critical"},
     "deaf": {"connect-failed": "error"},
+    "swarm": {"connect-failed": "error", "address-too-many": "warning"},
 }  # fmt: skip
 #: The table of public CAs gets old by itself.
 BY_THE_CLOCK = "ca-table-old"

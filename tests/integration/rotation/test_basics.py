@@ -9,12 +9,13 @@ import time
 from pathlib import Path
 from xml.etree import ElementTree
 
-from lab_driver import Lab
+from lab_driver import CHECKOUT, Lab
 from rotation_site import (
     JOURNALS,
     KEEP,
     Recorder,
     finish,
+    forget_next,
     is_steady,
     on,
     play,
@@ -24,6 +25,7 @@ from rotation_site import (
     served,
 )
 from senders import Traffic
+from support.examples import examples
 
 STEADY_TASKS = 12
 
@@ -47,6 +49,16 @@ def test_b01_f13_a_rotation_loses_and_defers_nothing(mail: Lab) -> None:
     is_steady(mail)
     recorder.is_sound()
     traffic.is_unharmed()
+
+
+def test_b02_while_caches_learn_check_mode_says_until_when(steady: Lab) -> None:
+    page = examples(CHECKOUT / "docs" / "rotating.md")
+    (example,) = [one for one in page if {"mailsec.dane.rotate", "--check"} <= {*one.command}]
+    forget_next(steady)
+    assert play(steady, "mailsec.dane.rotate", rotation_effect=30).phases[-1] == "spreading"
+    run = play(steady, "mailsec.dane.rotate", "--check", rotation_effect=30)
+    assert example.not_in(run.output) == [], run.output
+    finish(steady, rotation_effect=30)
 
 
 def test_f20_a_run_that_finds_nothing_to_do_is_short_and_changes_nothing(steady: Lab) -> None:

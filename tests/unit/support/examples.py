@@ -17,12 +17,15 @@ _VARYING = (
     (re.compile(r"\b\d{1,2} [A-Z][a-z]{2} \d{4}\b"), "<date>"),
     (re.compile(r"\b\d+\.\d+\.\d+\b(?!\.)"), "<version>"),
     (re.compile(r"\bserial: \d+"), "serial: <number>"),
+    (re.compile(r"\b[\d.]+ s (ago|passed since)"), r"<number> s \1"),
+    (re.compile(r"\bpublished for [\d.]+ s"), "published for <number> s"),
+    (re.compile(r"\b[0-9a-f]{8}…"), "<digest>"),
 )
 
 
 @dataclasses.dataclass(frozen=True)
 class Example:
-    """``command`` as words; ``pieces`` of the output, between the marks for what was left out."""
+    """``command`` as words; ``pieces`` of the output, between the marks for what was left out, without what varies."""
 
     command: tuple[str, ...]
     pieces: tuple[str, ...]
@@ -31,7 +34,7 @@ class Example:
         """The pieces that were not printed, in this order."""
         rest, missing = _normal(printed), []
         for piece in self.pieces:
-            _before, found, after = rest.partition(_normal(piece))
+            _before, found, after = rest.partition(piece)
             if found:
                 rest = after
             else:
@@ -49,8 +52,8 @@ def examples(page: Path) -> list[Example]:
             while (words := _words(command)) is None:
                 command += "\n" + lines.pop(0)
             end = next((number for number, line in enumerate(lines) if line.startswith("$ ")), len(lines))
-            output, lines = "\n".join(lines[:end]), lines[end:]
-            found.append(Example(words, tuple(piece for piece in output.split("…") if piece.strip())))
+            output, lines = _normal("\n".join(lines[:end])), lines[end:]
+            found.append(Example(words, tuple(filter(None, (piece.strip() for piece in output.split("…"))))))
     return found
 
 
