@@ -106,10 +106,21 @@ class _Planner:
     def __init__(self, journal: Journal, observation: Observation, target: Target, now: Moment) -> None:
         self.journal, self.observation, self.target, self.now = journal, observation, target, now
         self.policy = target.policy
-        self.emergency = bool(target.revoked)
+        self.emergency = any(self._counts(chain) for chain in target.revoked)
         self.notes: list[str] = []
         if not self.policy.strict:
             self.notes.append("compatibility mode: any matching record is enough; RFC 7671 section 8 is not kept")
+
+    def _counts(self, stolen: Chain) -> bool:
+        """Say whether some endpoint may serve a stolen key, or records that nobody else needs let it through.
+
+        Later its chain is kept in mind until it expires, but whatever is rotated then is no emergency.
+        """
+        served = (entry for entry in self.journal.chains if entry.chain is not None and entry.chain.key == stolen.key)
+        published = {record for view in self.observation.authorities for record in view.records - self.target.kept}
+        return any(guards.may_be_served(entry, self.policy.worker) for entry in served) or bool(
+            published & stolen.satisfies
+        )
 
     def step(self) -> Step:
         """Return the first step that some stage needs."""

@@ -162,3 +162,19 @@ def test_b02_of_reasons_that_time_removes_the_report_has_the_last_one_of_each_ki
     shown = [line for line in result["report"] if line.startswith("Not yet")]
     assert len(kinds) > len(shown) == len(set(kinds))
     assert any(line.endswith("more of this kind end earlier") for line in shown)
+
+
+def test_f15_an_emergency_ends_with_the_last_trace_of_the_stolen_key(world: World) -> None:
+    policy = dataclasses.replace(WANTED.policy, soak=1000)
+    assert world.run(ask(request="compromise", policy=policy))[-1] == "done"
+    world.now += 100
+    # Another rotation, to a key that caches do not know, by somebody whose inventory still has the choice of then.
+    world.published.remove(record(world.slots["next"]))
+    later = ask(request="new_key", exposure=Exposure.DEFER, policy=policy)
+    actions, times = [], []
+    while not actions or actions[-1] != "done":
+        actions.append(world.step(later)["step"]["action"])
+        times.append(world.now)
+    deployed, retired = actions.index("deploy"), actions.index("retire")
+    assert actions.index("publish") < actions.index("wait") < deployed
+    assert times[retired] - times[deployed] > policy.soak
