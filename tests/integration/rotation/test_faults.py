@@ -18,6 +18,7 @@ from rotation_site import (
     Recorder,
     finish,
     forget_next,
+    install_rogue,
     is_steady,
     key,
     on,
@@ -215,9 +216,7 @@ def test_f14_an_address_that_does_not_follow_brings_the_former_certificate_back(
 @pytest.mark.long
 def test_f16_a_key_that_another_program_installed_is_replaced_and_named(steady: Lab) -> None:
     before, names = served(steady), records(steady)
-    make = "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 9 -subj /CN=rogue"
-    install = "cat rogue.key rogue.pem > live/keychain.pem && cp rogue.pem live/chain.pem && rm rogue.*"
-    on(steady, "mx1", f"cd /etc/mailsec-dane && {make} -keyout rogue.key -out rogue.pem && {install} && postfix reload")
+    install_rogue(steady)
     wait_for(lambda: served(steady) not in names, 20)
     run = play(steady, KEEP, check=False, rotation_wait=True)
     assert "serves an unplanned key that no published record matches" in run.text
