@@ -13,6 +13,7 @@ import time
 import typing as t
 from pathlib import Path
 
+import name_server_logs
 import yaml
 from lab_driver import CHECKOUT, Lab
 from lab_driver import run as run_command
@@ -103,12 +104,42 @@ class Recorder:
         output, _errors = self._process.communicate(timeout=60)
         assert self._process.returncode == 0
         self.events = [json.loads(line) for line in output.splitlines()]
+        self.ended = time.time()
 
     def is_sound(self, chains: int = 2, strict: bool = True) -> None:
-        """Assert that no RRset a cache may have held missed a chain that was served, at any moment."""
-        record = _timeline.timeline(self.events, Policy(application_cache=1), time.time())
-        assert len(record.chains) >= chains, self.events
-        assert _timeline.gaps(record, strict) == ()
+        """Assert that no RRset a cache may have held missed a chain that was served, at any moment.
+
+        Once as seen from outside, several times a second, and once with what the name servers wrote into their logs.
+        """
+        for events in (self.events, self.logged()):
+            record = _timeline.timeline(events, Policy(application_cache=1), self.ended)
+            assert len(record.chains) >= chains, events
+            assert _timeline.gaps(record, strict) == ()
+
+    def logged(self) -> list[dict[str, t.Any]]:
+        """The events with those of the name servers' logs in the place of what was seen of them."""
+        lines = f"journalctl --no-pager -o short-unix --since @{self.begun:.0f} -u"
+        bind, knot = on(self.lab, "ns1", f"{lines} named"), on(self.lab, "ns2", f"{lines} knot")
+        found = [event for event in self.events if event["event"] != "rrset"]
+        for owner, zone in self.what["owners"]:
+            begin, ttl = self._there(owner)
+            changes = name_server_logs.changes(bind, knot, owner, zone, begin)
+            # Whatever was seen is in the logs, or they were not understood.
+            told = {*begin.values(), *(records for _at, _server, records in changes)}
+            assert {frozenset(records) for records in self.published(owner)} <= told, (changes, self.events)
+            found += name_server_logs.events(changes, owner, ttl, begin, self.begun)
+        return found
+
+    def _there(self, owner: str) -> tuple[dict[str, frozenset[str]], int]:
+        """What each name server had when the record began, and the TTL."""
+        there: dict[str, frozenset[str]] = {}
+        ttl = 0
+        for event in self.events:
+            if event["event"] == "rrset" and event["owner"] == owner and event["at"] < self.begun:
+                there.update(dict.fromkeys(event["servers"], frozenset(event["records"])))
+                ttl = event["ttl"] or ttl
+        assert set(there) == {name_server_logs.PRIMARY, name_server_logs.SECONDARY}, self.events
+        return there, ttl
 
     def published(self, owner: str) -> list[set[str]]:
         """Every RRset that some name server had at ``owner``, in order."""
