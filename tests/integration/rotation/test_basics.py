@@ -55,8 +55,10 @@ def test_b02_while_caches_learn_check_mode_says_until_when(steady: Lab) -> None:
     page = examples(CHECKOUT / "docs" / "rotating.md")
     (example,) = [one for one in page if {"mailsec.dane.rotate", "--check"} <= {*one.command}]
     forget_next(steady)
-    assert play(steady, "mailsec.dane.rotate", rotation_effect=30).phases[-1] == "spreading"
-    run = play(steady, "mailsec.dane.rotate", "--check", rotation_effect=30)
+    # Longer than it takes to look again.
+    slow = {"rotation_effect": 30, "rotation_application_cache": 60}
+    assert play(steady, "mailsec.dane.rotate", **slow).phases[-1] == "spreading"
+    run = play(steady, "mailsec.dane.rotate", "--check", **slow)
     assert example.not_in(run.output) == [], run.output
     finish(steady, rotation_effect=30)
 
