@@ -160,8 +160,10 @@ def test_f14_a_key_published_and_deployed_in_one_breath_is_named_and_replaced(st
         assert "has not reached ns2.lab-dns.nl (198.51.100.3) yet" in run.text
     finally:
         on(steady, "ns2", "knotc zone-thaw example.nl; knotc zone-refresh example.nl")
-    finish(steady, rotation_release=[rogue])
+    # It puts the planned key back, and fails all the same, because no certificate could be made for the rogue one.
+    finish(steady, check=False)
     assert served(steady) == before
+    finish(steady, rotation_release=[rogue])
     is_steady(steady)
 
 
