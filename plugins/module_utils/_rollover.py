@@ -106,7 +106,7 @@ class _Planner:
     def __init__(self, journal: Journal, observation: Observation, target: Target, now: Moment) -> None:
         self.journal, self.observation, self.target, self.now = journal, observation, target, now
         self.policy = target.policy
-        self.emergency = any(self._counts(chain) for chain in target.revoked)
+        self.emergency = any(self._counts(chain) for chain in target.revoked) or self._is_down()
         self.notes: list[str] = []
         if not self.policy.strict:
             self.notes.append("compatibility mode: any matching record is enough; RFC 7671 section 8 is not kept")
@@ -121,6 +121,11 @@ class _Planner:
         return any(guards.may_be_served(entry, self.policy.worker) for entry in served) or bool(
             published & stolen.satisfies
         )
+
+    def _is_down(self) -> bool:
+        """Say whether protection was given up for a stolen key, and is still to be put back."""
+        removed = any(not view.records and not view.failure for view in self.observation.authorities)
+        return bool(self.target.revoked and self.target.scheme) and removed
 
     def step(self) -> Step:
         """Return the first step that some stage needs."""
@@ -481,12 +486,13 @@ class _Planner:
         return guards.change_obstacles(self.journal, before, after, self.policy, hold)
 
     def _publish(self, owner: str, records: Records, why: str, ttl: int | None = None) -> Step:
+        delays = self.emergency and self.target.exposure is Exposure.DEFER
         base = self._base(owner)
         if base is None:
             return self._wait([self._unknown_primary(owner)])
         if ttl is None or (not base.records and self.target.ttl is not None):
             ttl = self.target.ttl or base.ttl
-        return Publish(owner, records, ttl, base.records, base.ttl, why)
+        return Publish(owner, records, ttl, base.records, base.ttl, why, delays)
 
     def _deploy(self, why: str, returnable: bool = True) -> Deploy:
         return Deploy(self.target.chains, self._lagging, returnable, why)

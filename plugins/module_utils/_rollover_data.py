@@ -372,7 +372,7 @@ def step_data(step: Step) -> dict[str, t.Any]:
         data |= {
             "owner": step.owner, "ttl": step.ttl, "records": _plain(step.records),
             "expected": _plain(step.expected), "expected_ttl": step.expected_ttl,
-            "added": _plain(step.added), "removed": _plain(step.removed),
+            "added": _plain(step.added), "removed": _plain(step.removed), "delays": step.delays,
         }
     elif isinstance(step, Deploy):
         data |= {

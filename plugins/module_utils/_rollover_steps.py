@@ -23,6 +23,7 @@ class Publish:
     """Make ``records`` the whole RRset at ``owner`` with ``ttl``, if it still is ``expected`` with ``expected_ttl``.
 
     Compare-and-swap. An adapter that cannot replace RRsets adds ``added`` first and then removes ``removed``.
+    ``delays``: the operator chose that mail waits, so that ``records`` need not match what is served.
     """
 
     owner: str
@@ -31,6 +32,7 @@ class Publish:
     expected: frozenset[TlsaRecord]
     expected_ttl: int
     why: str
+    delays: bool = False
 
     @property
     def added(self) -> frozenset[TlsaRecord]:

@@ -302,6 +302,10 @@ step:
       returned: when RV(step.action) is V(publish) or V(retire)
       type: list
       elements: str
+    delays:
+      description: Whether the operator chose that mail waits, so that the records need not match what is served.
+      returned: when RV(step.action) is V(publish) or V(retire)
+      type: bool
     chains:
       description: Identities of the chains to deploy.
       returned: when RV(step.action) is V(deploy)

@@ -178,3 +178,21 @@ def test_f15_an_emergency_ends_with_the_last_trace_of_the_stolen_key(world: Worl
     deployed, retired = actions.index("deploy"), actions.index("retire")
     assert actions.index("publish") < actions.index("wait") < deployed
     assert times[retired] - times[deployed] > policy.soak
+
+
+def test_f15_protection_that_was_given_up_comes_back_before_anything_else(world: World) -> None:
+    theft = ask(request="compromise", stolen=("current", "next"), exposure=Exposure.DOWNGRADE)
+    actions = [one for one in world.run(theft) if one != "wait"]
+    assert actions[:5] == ["discard", "retire", "deploy", "publish", "generate"]
+
+
+def test_f15_only_a_theft_lets_records_differ_from_what_is_served(world: World) -> None:
+    theft = ask(request="compromise", stolen=("current", "next"), exposure=Exposure.DEFER)
+    steps = [world.step(theft)["step"] for _turn in range(3)]
+    assert [step["action"] for step in steps] == ["discard", "publish", "deploy"]
+    assert steps[1]["delays"] is True
+    world.run(theft)
+    world.now += 100
+    world.published.remove(record(world.slots["next"]))
+    step = world.step(ask(request="new_key", exposure=Exposure.DEFER))["step"]
+    assert (step["action"], step["delays"]) == ("publish", False)
