@@ -47,8 +47,8 @@ options:
   port:
     description:
       - Port of the service. SMTP with STARTTLS is spoken there to look at the certificates.
-      - The default is the one in O(owner), or else 25. Give both where the service of O(owner) has no STARTTLS and the same
-        certificates as another one.
+      - The default is the one in O(owner), or else 25. Give both where the service of O(owner) has no STARTTLS, and the
+        same certificates as another one.
     type: int
   protocol:
     description:
