@@ -67,7 +67,8 @@ def test_b01_the_senders_notice_a_key_that_is_deployed_too_early(steady: Lab) ->
         undo = "cp /root/live/keychain.pem /etc/mailsec-dane/live/ && postfix reload"
         on(steady, "mx1", f"sleep 9; {undo} && rm -r /root/live")
     counts = traffic.lost_nothing()
-    assert counts["exim"].deferred > 0 and counts["exim"].unverified > 0, counts
+    # Which of them it hits depends on what its resolver held at that moment.
+    assert any(found.deferred > 0 and found.unverified > 0 for found in counts.values()), counts
     assert served(steady) == before
     finish(steady)
     is_steady(steady)
