@@ -215,7 +215,7 @@ def found(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, dict[s
     who.chain.write_bytes(SERVERS["sound"].pem.removeprefix(SERVERS["sound"].key_pem))
     settings = {"tls_server_sni_maps": by_name}
     postfix = servers.postfix(directory / "postfix", [who], settings, ADDRESS["sound"], port, beside)
-    with World(tmp_path_factory.mktemp("dns"), listed) as world, postfix:
+    with postfix, World(tmp_path_factory.mktemp("dns"), listed) as world:
         given = {
             **{name: described.get("default") for name, described in documented.items()},
             "port": port, "special_use": True, "ehlo_name": "probe.example",
