@@ -100,12 +100,23 @@ class _Base:
     ttl: int
 
 
+def _base(observation: Observation, owner: str) -> _Base | None:
+    views = [view for view in observation.authorities if view.owner == owner]
+    primaries = [view for view in views if view.primary] or views
+    values = {(view.records, view.ttl) for view in primaries if not view.failure}
+    if len(values) != 1 or any(view.failure for view in primaries):
+        return None
+    return _Base(*values.pop())
+
+
 class _Planner:
     """One decision. Each ``_…_step`` returns a step when its stage is not over, else None."""
 
     def __init__(self, journal: Journal, observation: Observation, target: Target, now: Moment) -> None:
         self.journal, self.observation, self.target, self.now = journal, observation, target, now
         self.policy = target.policy
+        owners = {*target.owners, *(view.owner for view in observation.authorities)}
+        self._bases = {owner: _base(observation, owner) for owner in owners}
         self.emergency = any(self._counts(chain) for chain in target.revoked) or self._is_down()
         self.notes: list[str] = []
         if not self.policy.strict:
@@ -132,9 +143,10 @@ class _Planner:
         if self.observation.lock:
             text = f"{self.observation.lock} holds the lease of this rotation"
             return self._wait([Obstacle("one controller at a time", self.observation.lock, text)])
-        unread = [owner for owner in self.target.owners if self._base(owner) is None]
+        unread = [owner for owner in self.target.owners if self._bases[owner] is None]
         if unread:
-            return self._wait(self._failures or [self._unknown_primary(owner) for owner in unread])
+            blocked = self._failures or [self._unknown_primary(owner) for owner in unread]
+            return self._return_step() or self._wait(blocked)
         if not self.target.scheme:
             return self._repair_step() or self._withdraw_step()
         stages: tuple[c.Callable[[], Step | None], ...] = (
@@ -155,17 +167,8 @@ class _Planner:
 
     # What was seen.
 
-    @functools.cache  # noqa: B019  # pylint: disable=method-cache-max-size-none  # lives as long as one decision
-    def _base(self, owner: str) -> _Base | None:
-        views = [view for view in self.observation.authorities if view.owner == owner]
-        primaries = [view for view in views if view.primary] or views
-        values = {(view.records, view.ttl) for view in primaries if not view.failure}
-        if len(values) != 1 or any(view.failure for view in primaries):
-            return None
-        return _Base(*values.pop())
-
     def _records(self, owner: str) -> Records:
-        base = self._base(owner)
+        base = self._bases[owner]
         return base.records if base else frozenset()
 
     @functools.cached_property
@@ -241,11 +244,11 @@ class _Planner:
         return self._return_step()
 
     def _return_step(self) -> Step | None:
-        """Somebody deployed too early: copies of an old RRset do not match. Back to what they all match."""
-        if self.target.exposure is Exposure.DEFER:
+        """Somebody deployed too early, or anything: copies of an RRset do not match. Back to what they all match."""
+        if self.emergency and self.target.exposure is Exposure.DEFER:
             return None
-        past = [entry for entry in self.journal.rrsets if entry.records and not entry.is_served]
-        cached = [one for one in past if guards.may_be_cached(one, self.policy, self.journal.outage)]
+        known = [entry for entry in self.journal.rrsets if entry.records]
+        cached = [one for one in known if guards.may_be_cached(one, self.policy, self.journal.outage)]
         own = [view for view in self.observation.endpoints if view.endpoint in self.target.endpoints]
         for view in own if cached else ():
             for chain in sorted(view.chains, key=lambda chain: chain.identity):
@@ -267,10 +270,10 @@ class _Planner:
         return self._go_back(endpoint, f"{endpoint} serves an unplanned key that no published record matches")
 
     def _go_back(self, endpoint: str, why: str) -> Step | None:
-        """Deploy what every copy matches, on all managed endpoints that serve anything else: they have it in common."""
+        """Deploy what every known copy matches, on all managed endpoints that serve anything else."""
         unstolen = [(one,) for one in self.target.fallback if one.key not in self._revoked]
         for chains in (self.target.chains, *unstolen):
-            if chains and not guards.deploy_obstacles(self.journal, chains, self.policy, True):
+            if chains and guards.may_return(self.journal, chains, self.policy):
                 shown = {view.endpoint: view.chains for view in self.observation.endpoints}
                 others = [one for one in self.target.endpoints if shown.get(one, frozenset()) != frozenset(chains)]
                 return Deploy(chains, tuple(dict.fromkeys((endpoint, *others))), False, why)
@@ -295,7 +298,7 @@ class _Planner:
     def _interim_step(self) -> Step | None:
         """Publish what the wanted chains need beside what stands there: guard G1."""
         for owner in self.target.owners:
-            base = self._base(owner)
+            base = self._bases[owner]
             if base is None:
                 return self._wait([self._unknown_primary(owner)])
             wanted = self._interim_records(base.records)
@@ -416,7 +419,7 @@ class _Planner:
     def _retire_step(self) -> Step | None:
         """Remove what neither the wanted state nor anybody else needs: guard G5."""
         for owner in self.target.owners:
-            base = self._base(owner)
+            base = self._bases[owner]
             if base is None:
                 return self._wait([self._unknown_primary(owner)])
             final = self._final_records(base.records)
@@ -441,7 +444,7 @@ class _Planner:
     def _spread_step(self) -> Step | None:
         found = []
         for view in self.observation.authorities:
-            base = self._base(view.owner)
+            base = self._bases[view.owner]
             if view.failure or base is None or (view.records, view.ttl) == (base.records, base.ttl):
                 continue
             text = f"{view.address} still has {describe(view.records)} for {view.owner}, not {describe(base.records)}"
@@ -452,7 +455,7 @@ class _Planner:
     def _withdraw_step(self) -> Step:
         """Remove the records, wait until no copy is left, only then let TLS go (rollover-safety section 4)."""
         for owner in self.target.owners:
-            base = self._base(owner)
+            base = self._bases[owner]
             if base is None:
                 return self._wait([self._unknown_primary(owner)])
             rest = base.records - self.journal.owned
@@ -487,7 +490,7 @@ class _Planner:
 
     def _publish(self, owner: str, records: Records, why: str, ttl: int | None = None) -> Step:
         delays = self.emergency and self.target.exposure is Exposure.DEFER
-        base = self._base(owner)
+        base = self._bases[owner]
         if base is None:
             return self._wait([self._unknown_primary(owner)])
         if ttl is None or (not base.records and self.target.ttl is not None):

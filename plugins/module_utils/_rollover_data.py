@@ -232,6 +232,7 @@ def read_target(data: t.Any, chain: ChainReader = read_chain) -> Target:
         fallback=tuple(chain(item) for item in node.field("fallback").items()),
         known=tuple(chain(item) for item in node.field("known").items()),
         release=node.field("release").seen_records(),
+        kept=node.field("kept").records(),
         policy=read_policy(node.field("policy")),
     )
 
@@ -239,11 +240,12 @@ def read_target(data: t.Any, chain: ChainReader = read_chain) -> Target:
 def read_observation(data: t.Any, chain: ChainReader = read_chain) -> Observation:
     """Read an observation. Raises DataError."""
     node = Node(data, "observation")
-    node.only("authorities", "endpoints", "lock")
+    node.only(*(field.name for field in dataclasses.fields(Observation)))
     return Observation(
         tuple(_read_authority(item) for item in node.field("authorities").items()),
         tuple(_read_endpoint(item, chain) for item in node.field("endpoints").items()),
         node.field("lock").text(""),
+        tuple(item.name() for item in node.field("unaccounted").items()),
     )
 
 

@@ -277,7 +277,7 @@ class _Decision:
         if choice.slot != "next" and following and following.key not in {live.key, *stolen}:
             next_keys = (following.key,)
         # What another program put into these places is nothing to return to.
-        planned = {choice.goal.from_key, choice.goal.to_key} if choice.goal else {live.key.to_text()}
+        planned = self._planned(choice)
         rest = {slot: chain for slot in ("live", "previous") if (chain := self.chains.get(slot))}
         rest = {
             slot: chain for slot, chain in rest.items() if chain.key not in stolen and chain.key.to_text() in planned
@@ -301,6 +301,12 @@ class _Decision:
             kept=wanted.kept,
             policy=wanted.policy,
         )
+
+    def _planned(self, choice: Choice) -> set[str]:
+        """Return the keys that a rotation, or what came before the first one, made live."""
+        if choice.goal is not None:
+            return {choice.goal.from_key, choice.goal.to_key}
+        return {self.stored.field("key").text("") or self._key("staged") or self._key("live")}
 
     def _of_host(self, plan: Plan, target: Target) -> dict[str, t.Any]:
         """Return what others behind the same name have to know of this host, and whom of them it waits for."""

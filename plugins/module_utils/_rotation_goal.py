@@ -86,7 +86,10 @@ def choose(
     if goal is not None and goal.finished is not None and not news and now - goal.finished < minimum_age:
         age = f"{now - goal.finished:.0f} s"
         note = f"the key in use is the outcome of a rotation that was finished {age} ago; none is begun within"
-        return Choice(STAGED, goal, f"{note} {minimum_age:.0f} s of that")
+        note += f" {minimum_age:.0f} s of that (rotation_minimum_age)"
+        if request == COMPROMISE:
+            note += "; if this key was stolen, too, set it to 0 for this run"
+        return Choice(STAGED, goal, note)
     if not held.next or held.next == held.live:
         return Choice(STAGED, goal, missing=True)
     return Choice(NEXT, Goal(held.live, held.next, now, request), begins=True)

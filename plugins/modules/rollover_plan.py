@@ -132,6 +132,13 @@ options:
         description: Who else holds the lease of the journal. Empty when nobody does.
         type: str
         default: ''
+      unaccounted:
+        description:
+          - Hosts behind the same name of which nobody knows what they serve, such as a backup server that is switched
+            off. While there is one, no record is removed.
+        type: list
+        elements: str
+        default: []
   target:
     description:
       - What is wanted.
@@ -188,8 +195,20 @@ options:
         type: list
         elements: dict
         default: []
+      known:
+        description:
+          - Chains that were planned once, as in O(target.chains). When one of them is served without its record, the
+            record is put back.
+        type: list
+        elements: dict
+        default: []
       release:
         description: Records of others that may be removed.
+        type: list
+        elements: str
+        default: []
+      kept:
+        description: Records that other hosts behind the same name need, which are published with those of this one.
         type: list
         elements: str
         default: []
@@ -488,7 +507,9 @@ _TARGET: t.Final = {
     "revoked": {"type": "list", "elements": "dict", "default": []},
     "exposure": {"type": "str", "choices": ["serve", "defer", "downgrade"]},
     "fallback": {"type": "list", "elements": "dict", "default": []},
+    "known": {"type": "list", "elements": "dict", "default": []},
     "release": {"type": "list", "elements": "str", "default": []},
+    "kept": {"type": "list", "elements": "str", "default": []},
     "policy": {"type": "dict"},
 }
 
@@ -505,6 +526,7 @@ def main() -> None:
                     "authorities": {"type": "list", "elements": "dict", "required": True, "options": _AUTHORITY},
                     "endpoints": {"type": "list", "elements": "dict", "required": True, "options": _ENDPOINT},
                     "lock": {"type": "str", "default": ""},
+                    "unaccounted": {"type": "list", "elements": "str", "default": []},
                 },
             },
             "target": {"type": "dict", "required": True, "options": _TARGET},

@@ -284,6 +284,45 @@ def test_an_unplanned_key_on_an_endpoint_is_rolled_back_and_never_published() ->
     assert isinstance(step, Deploy) and step.chains == (K1,) and not step.returnable
 
 
+def test_mail_that_fails_already_waits_for_no_lead_and_for_no_unknown_copy() -> None:
+    """An hour after the first rollout, or with the journal lost as well, another program installs a key of its own."""
+    rogue, target = chain("rogue", "other CA"), _target(K1, "K2")
+    journal = _plan(first_journal(), _seen(), target, 0).journal
+    journal = _plan(journal, _seen(*BOTH), target, 10).journal
+    for known, seconds in ((journal, 1800), (lost_journal((SMTP,), POLICY), 0)):
+        step = _plan(known, _seen(*BOTH, served=rogue), target, seconds).step
+        assert isinstance(step, Deploy) and step.chains == (K1,) and not step.returnable
+
+
+def test_a_key_that_a_name_server_has_not_heard_of_goes_back_at_once() -> None:
+    journal = _steady(_target(K1), _seen(K1.key))
+    late = _seen(*BOTH, served=K2)
+    late = dataclasses.replace(
+        late, authorities=(late.authorities[0], dataclasses.replace(late.authorities[1], records=frozenset({K1.key})))
+    )
+    for left_over in (None, Exposure.DEFER):
+        step = _plan(journal, late, _target(K2, fallback=(K1,), exposure=left_over)).step
+        assert isinstance(step, Deploy) and step.chains == (K1,)
+
+
+def test_an_unplanned_key_goes_back_while_name_servers_are_away() -> None:
+    journal = _steady(_target(K1, "K2"), _seen(*BOTH))
+    dark = tuple(dataclasses.replace(view, failure="no answer") for view in _seen(*BOTH).authorities)
+    away = dataclasses.replace(_seen(served=chain("rogue", "other CA")), authorities=dark)
+    step = _plan(journal, away, _target(K1, "K2")).step
+    assert isinstance(step, Deploy) and step.chains == (K1,)
+    quiet = dataclasses.replace(away, endpoints=_seen(served=K1).endpoints)
+    assert isinstance(_plan(journal, quiet, _target(K1, "K2")).step, Wait)
+
+
+def test_no_key_comes_back_that_a_known_copy_refuses() -> None:
+    journal = _steady(_target(K2), _seen(K2.key, served=K2))
+    seen = _seen(K1.key, served=chain("rogue", "other CA"))
+    assert isinstance(_plan(journal, seen, _target(K1), 2000).step, Wait), "copies of {K2} refuse K1"
+    step = _plan(journal, seen, _target(K1, fallback=(K2,)), 2000).step
+    assert isinstance(step, Wait), "what is published now refuses K2"
+
+
 def test_two_owner_names_wait_for_each_other() -> None:
     owners = (SMTP, SUBMISSION)
     target = _target(K2, "K3", owners=owners)

@@ -72,6 +72,18 @@ def test_f16_a_key_of_another_program_is_not_published_but_replaced(world: World
     assert world.decide()["step"]["action"] == "deploy"
 
 
+@pytest.mark.parametrize("is_lost", [False, True])
+def test_f16_a_key_of_another_program_is_replaced_although_nothing_was_rotated_yet(is_lost: bool) -> None:
+    keys = ask(scheme=frozenset({Scheme.CURRENT, Scheme.NEXT}))
+    world = steady(keys)
+    assert world.content["goal"] is None
+    world.served = world.slots["live"] = "leaf-8"
+    world.content = {} if is_lost else world.content
+    before = list(world.published)
+    result = world.step(keys)
+    assert result["step"]["action"] == "deploy" and world.served == "leaf" and world.published == before
+
+
 def test_f16_the_key_in_use_is_put_back_while_the_next_one_is_young(world: World) -> None:
     keys = ask(request="new_key", scheme=frozenset({Scheme.CURRENT, Scheme.NEXT}))
     world.published = [record("leaf")]

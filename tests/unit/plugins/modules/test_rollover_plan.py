@@ -90,6 +90,45 @@ def test_a_lost_journal_waits_and_says_why() -> None:
     assert step["summary"].startswith(f"Wait until {end:%Y-%m-%dT%H:%M:%SZ}:")
 
 
+OTHER: t.Final = "3 1 1 " + "ab" * 32
+
+
+def _with_other(**more: t.Any) -> dict[str, t.Any]:
+    """Everything in order, and one more record, which the planner published itself."""
+    params = _params()
+    records = [*rollover_plan.decide(params)["step"]["records"], OTHER]
+    journal = {**rollover_plan.decide(_params(*records))["journal"], "owned": records}
+    params = _params(*records, journal=journal)
+    params["target"]["policy"] = {"soak": 0, "worker": 0}
+    for part, values in more.items():
+        params[part].update(values)
+    return params
+
+
+def test_records_that_other_hosts_need_stay() -> None:
+    step = rollover_plan.decide(_with_other())["step"]
+    assert step["action"] == "retire" and step["removed"] == [OTHER]
+    assert rollover_plan.decide(_with_other(target={"kept": [OTHER]}))["step"]["action"] == "done"
+
+
+def test_nothing_is_removed_while_a_host_is_unaccounted_for() -> None:
+    step = rollover_plan.decide(_with_other(observation={"unaccounted": ["mx2"]}))["step"]
+    assert step["action"] == "wait" and step["obstacles"][0]["subject"] == "mx2"
+
+
+def test_the_record_of_a_known_chain_that_is_served_is_put_back() -> None:
+    other = {"certificates": [_pem(pki.Spec(NAME, "root", "other leaf", "root", ca=False, san=(NAME,)), ROOT)]}
+    shown = {"endpoint": "192.0.2.25:25", "chains": [other], "repeats": 5}
+    params = _with_other(observation={"endpoints": [shown]}, target={"known": [other], "scheme": ["current"]})
+    for view in params["observation"]["authorities"]:
+        view["records"] = [one for one in view["records"] if one.startswith("3")]
+    step = rollover_plan.decide(params)["step"]
+    assert step["action"] == "publish" and len(step["added"]) == 1
+    params["target"]["known"] = []
+    step = rollover_plan.decide(params)["step"]
+    assert step["action"] == "deploy", "nobody planned it, so that the planned chain comes back"
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
@@ -123,7 +162,8 @@ def test_a_private_key_is_refused_and_never_shown() -> None:
 
 def test_the_module_itself_takes_arguments_and_exits(tmp_path: pathlib.Path) -> None:
     params = {name: value for name, value in _params().items() if value is not None}
-    params["target"].pop("policy")
+    params["target"] |= {"policy": {}, "kept": [OTHER], "known": [CHAIN]}
+    params["observation"]["unaccounted"] = ["mx2"]
     arguments = tmp_path / "args.json"
     arguments.write_text(json.dumps({"ANSIBLE_MODULE_ARGS": {**params, "_ansible_check_mode": True}}), encoding="utf-8")
     done = subprocess.run(
@@ -131,4 +171,4 @@ def test_the_module_itself_takes_arguments_and_exits(tmp_path: pathlib.Path) -> 
         env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}, capture_output=True, text=True, check=False,
     )
     found = json.loads(done.stdout)
-    assert found["changed"] is False and found["step"]["action"] == "publish"
+    assert found["changed"] is False and found["step"]["action"] == "publish" and OTHER in found["step"]["records"]
