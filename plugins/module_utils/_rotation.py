@@ -261,7 +261,10 @@ class _Decision:
             if chain and (chain.not_after is None or self.now.wall <= chain.not_after):
                 found[item.text()] = chain
         if self.wanted.request == _rotation_goal.COMPROMISE and (choice.begins or choice.missing):
-            found[self.slots["live"]] = self.chains["live"]
+            # Renewals go on with the key in use; where somebody replaced it, theirs is the one that was published.
+            for slot in ("live", "staged"):
+                if slot in self.chains:
+                    found[self.slots[slot]] = self.chains[slot]
             # Only the next key of the moment of the report was stolen, not the one made to replace it.
             if discard and "next" in self.chains:
                 found[self.slots["next"]] = self.chains["next"]
@@ -271,13 +274,15 @@ class _Decision:
         wanted, live = self.wanted, self.chains["live"]
         stolen = {chain.key for chain in revoked}
         withdrawing = wanted.request == _rotation_goal.WITHDRAW
+        # What another program put into these places is nothing to deploy, and nothing to return to.
+        planned = self._planned(choice)
         served = self.chains.get(choice.slot, live)
+        if choice.slot == _rotation_goal.STAGED and live.key.to_text() in planned and served.key != live.key:
+            served = live
         following = self.chains.get("next")
         next_keys: tuple[TlsaRecord, ...] = ()
         if choice.slot != "next" and following and following.key not in {live.key, *stolen}:
             next_keys = (following.key,)
-        # What another program put into these places is nothing to return to.
-        planned = self._planned(choice)
         rest = {slot: chain for slot in ("live", "previous") if (chain := self.chains.get(slot))}
         rest = {
             slot: chain for slot, chain in rest.items() if chain.key not in stolen and chain.key.to_text() in planned
@@ -306,7 +311,12 @@ class _Decision:
         """Return the keys that a rotation, or what came before the first one, made live."""
         if choice.goal is not None:
             return {choice.goal.from_key, choice.goal.to_key}
-        return {self.stored.field("key").text("") or self._key("staged") or self._key("live")}
+        if key := self.stored.field("key").text(""):
+            return {key}
+        # Nobody remembers: whose record is published, that of what was staged here before that of what is read.
+        held = [chain for slot in ("staged", "live") if (chain := self.chains.get(slot))]
+        published = [chain for chain in held if chain.key in self.look.published]
+        return {(published or held)[0].key.to_text()}
 
     def _of_host(self, plan: Plan, target: Target) -> dict[str, t.Any]:
         """Return what others behind the same name have to know of this host, and whom of them it waits for."""

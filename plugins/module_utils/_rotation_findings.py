@@ -329,8 +329,9 @@ class _Judge:
             return
         published = until == float("inf")
         when = "as long as it is published" if published else f"until {moment_text(until)}"
-        keys = " and ".join(sorted(chain.key.to_text() for chain in revoked))
-        evidence = f"{keys} {'were' if len(revoked) > 1 else 'was'} reported stolen, and may be accepted {when}"
+        keys = sorted({chain.key.to_text() for chain in revoked})
+        verb = "were" if len(keys) > 1 else "was"
+        evidence = f"{' and '.join(keys)} {verb} reported stolen, and may be accepted {when}"
         severity = None if published else Severity.ERROR
         self._say("key-compromised", self.target.owners[0], evidence, "", severity)
 

@@ -97,6 +97,19 @@ def test_f16_a_rogue_key_is_replaced_although_the_journal_is_lost(steady: Lab) -
     is_steady(steady)
 
 
+def test_f16_a_key_that_somebody_put_where_renewals_go_is_never_deployed(steady: Lab) -> None:
+    before, names = served(steady), records(steady)
+    make = "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 9 -subj /CN=mx1.example.nl"
+    on(steady, "mx1", f"cd /etc/mailsec-dane/staged && {make} -keyout key.pem -out chain.pem")
+    run = keep(steady, check=False)
+    assert run.status != 0 and "is not the key in use" in run.text, run.output
+    assert codes(run)["key-reuse-lost"] == "error", run.output
+    assert served(steady) == before and records(steady) == names
+    on(steady, "mx1", "rm /etc/mailsec-dane/staged/*")
+    keep(steady)
+    is_steady(steady)
+
+
 @contextlib.contextmanager
 def delegation(lab: Lab, *lines: str) -> Iterator[None]:
     """The DS of the zone as somebody broke it."""

@@ -84,6 +84,21 @@ def test_f16_a_key_of_another_program_is_replaced_although_nothing_was_rotated_y
     assert result["step"]["action"] == "deploy" and world.served == "leaf" and world.published == before
 
 
+@pytest.mark.parametrize("is_lost", [False, True])
+@pytest.mark.parametrize("is_rotated", [False, True])
+def test_f16_a_key_that_somebody_put_where_renewals_go_is_neither_published_nor_deployed(
+    is_lost: bool, is_rotated: bool
+) -> None:
+    world = steady()
+    if is_rotated:
+        world.run(ask(request="new_key"))
+    world.slots["staged"] = "leaf-8"
+    world.content = {} if is_lost else world.content
+    served, before = world.served, list(world.published)
+    world.settle()
+    assert world.served == served and world.published == before
+
+
 def test_f16_the_key_in_use_is_put_back_while_the_next_one_is_young(world: World) -> None:
     keys = ask(request="new_key", scheme=frozenset({Scheme.CURRENT, Scheme.NEXT}))
     world.published = [record("leaf")]
@@ -102,6 +117,19 @@ def test_f15_an_aged_key_takes_over_and_the_ca_is_not_believed_any_more(world: W
     world.now += 1000
     assert world.run(WANTED) == ["done"] and CA not in world.published
     assert world.run(ask(request="new_key"))[-1] == "done"
+
+
+def test_f15_what_renewals_go_on_with_is_stolen_too(world: World) -> None:
+    """Who was on the host put a key of its own there, and read that of the mail server."""
+    world.served = world.slots["live"] = "leaf-8"
+    world.run(ask(request="compromise"))
+    assert world.served == "leaf-0" and set(world.content["revoked"]) == {pem("leaf"), pem("leaf-8")}
+
+
+def test_f13_a_run_cut_off_in_a_deployment_does_not_go_back(world: World) -> None:
+    assert world.step(ask(request="new_key"))["step"]["action"] == "deploy"
+    world.slots["staged"] = "leaf"
+    assert "deploy" not in world.run(WANTED) and world.served == "leaf-0"
 
 
 def test_f15_both_keys_stolen_is_a_choice(world: World) -> None:
