@@ -1,6 +1,9 @@
 # Copyright: (c) 2026, mailsec.dane contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What was published when, to the moment, as the logs of the name servers have it: BIND's updates, Knot's transfers."""
+"""What was published when, to the moment, as the logs of the name servers have it: BIND's updates, Knot's transfers.
+
+Of an update that deletes a single record BIND does not say which one, so that those are not understood.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +14,7 @@ import typing as t
 PRIMARY, SECONDARY = "198.51.100.2", "198.51.100.3"
 _UPDATE = re.compile(
     r"^(?P<at>\d+\.\d+) .* client (?P<client>\S+ \S+)/key \S+ updating zone '(?P<zone>[^']+)/IN': "
-    r"(?P<verb>adding an RR|deleting an RR|deleting rrset) at '(?P<owner>[^']+)' TLSA ?(?P<data>.*)$"
+    r"(?P<verb>adding an RR|deleting rrset) at '(?P<owner>[^']+)' TLSA ?(?P<data>.*)$"
 )
 _TRANSFER = re.compile(
     r"^(?P<at>\d+\.\d+) .*\[(?P<zone>\S+)\.\] (?:[AI]XFR, incoming.* started|refresh.* zone updated)"
@@ -51,12 +54,7 @@ def _updates(log: str, owner: str, zone: str, records: Records) -> t.Iterator[tu
             at = float(entry["at"])
             if entry["owner"] != owner:
                 continue
-            if entry["verb"] == "deleting rrset":
-                records = frozenset()
-            elif entry["verb"] == "deleting an RR":
-                records -= {_record(entry["data"])}
-            else:
-                records |= {_record(entry["data"])}
+            records = frozenset() if entry["verb"] == "deleting rrset" else records | {_record(entry["data"])}
         if records != before:
             yield at, records
 
