@@ -14,9 +14,10 @@ import asyncio
 import dataclasses
 import datetime
 import enum
-import ipaddress
+import socket
 import typing as t
 
+from ansible_collections.mailsec.dane.plugins.module_utils._address import is_address, split_port
 from ansible_collections.mailsec.dane.plugins.module_utils._dns_question import NameServer, Unanswered, ask
 from ansible_collections.mailsec.dane.plugins.module_utils._printable import printable
 from ansible_collections.mailsec.dane.plugins.module_utils._resolv_conf import system_servers
@@ -288,6 +289,21 @@ async def _look_up(
     return [], why
 
 
+def named(text: str, option: str, port: int = 53) -> tuple[NameServer, ...]:
+    """Return the name servers that an option names, as an address or a host name, with a port or without.
+
+    Asks the system for the addresses of a name. Raises ValueError, which names the ``option``.
+    """
+    host, number = split_port(text, port)
+    if is_address(host):
+        return (NameServer(host, number),)
+    try:
+        found = socket.getaddrinfo(host, number, type=socket.SOCK_STREAM)
+    except (OSError, UnicodeError) as error:
+        raise ValueError(f"{option} has {text[:80]!r}, whose address cannot be found: {error}") from error
+    return tuple(NameServer(address, number, host) for address in dict.fromkeys(str(entry[4][0]) for entry in found))
+
+
 async def observe(owner: str, zone: str, servers: c.Iterable[NameServer], timeout: float) -> tuple[View, ...]:
     """Ask every server at once what it serves as TLSA RRset at ``owner``; the order is that of ``servers``.
 
@@ -363,10 +379,3 @@ def _moment(seconds: int) -> datetime.datetime:
     return datetime.datetime.fromtimestamp(seconds, datetime.UTC)
 
 
-def is_address(text: str) -> bool:
-    """Say whether ``text`` is a literal IP address."""
-    try:
-        ipaddress.ip_address(text)
-    except ValueError:
-        return False
-    return True

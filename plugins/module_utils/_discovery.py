@@ -12,9 +12,9 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import enum
-import ipaddress
 import typing as t
 
+from ansible_collections.mailsec.dane.plugins.module_utils._address import is_address
 from ansible_collections.mailsec.dane.plugins.module_utils._answer import Answer, Outcome, Security
 from ansible_collections.mailsec.dane.plugins.module_utils._tlsa import TlsaError, host_name, owner_name
 
@@ -109,15 +109,6 @@ class HostDns:
     def failed_at_tlsa(self) -> bool:
         """Whether the lookup error came when asking for TLSA, which senders without DANE never do."""
         return any(answer.is_error for _candidate, answer in self.tlsa_answers)
-
-
-def is_address(name: str) -> bool:
-    """Tell whether ``name`` is an IPv4 or IPv6 literal."""
-    try:
-        ipaddress.ip_address(name)
-    except ValueError:
-        return False
-    return True
 
 
 async def find_mx(resolver: Resolver, domain: str) -> MxSet:

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import dataclasses
 import enum
-import re
 import typing as t
 
 from ansible_collections.mailsec.dane.plugins.module_utils import _dns_client
@@ -31,7 +30,6 @@ else:
 #: How the seconds for a question are shared among its attempts: a datagram may get lost.
 _SHARES: t.Final = (0.2, 0.3, 0.5)
 _UDP_PAYLOAD: t.Final = 1232
-_WITH_PORT: t.Final = re.compile(r"\[([0-9A-Fa-f:.%a-z]+)\]:(\d{1,5})|([^:\[\]]+):(\d{1,5})")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -46,15 +44,6 @@ class NameServer:
         host = f"[{self.address}]" if ":" in self.address and self.port != 53 else self.address
         where = host if self.port == 53 else f"{host}:{self.port}"
         return f"{self.name} ({where})" if self.name else where
-
-
-def split_port(text: str, port: int) -> tuple[str, int]:
-    """Read ``host``, ``host:port`` or ``[IPv6]:port``; ``port`` is that of a text without one. Raises ValueError."""
-    found = _WITH_PORT.fullmatch(text)
-    host, number = (found[1] or found[3], int(found[2] or found[4])) if found else (text, port)
-    if not 0 < number < 65536:
-        raise ValueError(f"'{printable(text, 80)}' has the port {number}: it is 1 to 65535")
-    return host, number
 
 
 class Failure(enum.Enum):

@@ -21,6 +21,7 @@ import ssl
 import typing as t
 
 from ansible_collections.mailsec.dane.plugins.module_utils import _tls
+from ansible_collections.mailsec.dane.plugins.module_utils._address import is_address, split_port
 from ansible_collections.mailsec.dane.plugins.module_utils._channel import Channel, Flooded, TcpChannel
 from ansible_collections.mailsec.dane.plugins.module_utils._printable import printable
 from ansible_collections.mailsec.dane.plugins.module_utils._smtp_reply import Closed, Reply, ReplyError, ReplyReader
@@ -48,6 +49,14 @@ class Endpoint:
 
     address: str
     port: int = 25
+
+    @classmethod
+    def from_text(cls, text: str, option: str, port: int = 25) -> Endpoint:
+        """Read an address, with a port or without. Raises ValueError, which names the ``option`` that has it."""
+        address, number = split_port(text, port)
+        if not is_address(address):
+            raise ValueError(f"{option} has {text[:80]!r}, which is no IP address")
+        return cls(address, number)
 
     def __str__(self) -> str:
         return f"[{self.address}]:{self.port}" if ":" in self.address else f"{self.address}:{self.port}"

@@ -743,11 +743,10 @@ import typing as t
 from ansible.module_utils.basic import AnsibleModule, missing_required_lib
 
 from ansible_collections.mailsec.dane.plugins.module_utils import _report
-from ansible_collections.mailsec.dane.plugins.module_utils._address import is_special_use
+from ansible_collections.mailsec.dane.plugins.module_utils._address import is_address, is_special_use
 from ansible_collections.mailsec.dane.plugins.module_utils._audit import Audit, Settings, why_not
 from ansible_collections.mailsec.dane.plugins.module_utils._both_ways import BothWays
 from ansible_collections.mailsec.dane.plugins.module_utils._deps import missing
-from ansible_collections.mailsec.dane.plugins.module_utils._discovery import is_address
 from ansible_collections.mailsec.dane.plugins.module_utils._dns_client import Server
 from ansible_collections.mailsec.dane.plugins.module_utils._dns_question import NameServer
 from ansible_collections.mailsec.dane.plugins.module_utils._mta_sts_look import StsLook

@@ -299,31 +299,12 @@ from ansible_collections.mailsec.dane.plugins.module_utils import (
 )
 from ansible_collections.mailsec.dane.plugins.module_utils._deps import missing
 from ansible_collections.mailsec.dane.plugins.module_utils._dns_client import Server
-from ansible_collections.mailsec.dane.plugins.module_utils._dns_question import NameServer, split_port
 from ansible_collections.mailsec.dane.plugins.module_utils._moment import read_clocks
 from ansible_collections.mailsec.dane.plugins.module_utils._resolv_conf import system_servers
 from ansible_collections.mailsec.dane.plugins.module_utils._rollover_data import Node
 from ansible_collections.mailsec.dane.plugins.module_utils._rollover_state import Exposure, Scheme
 from ansible_collections.mailsec.dane.plugins.module_utils._rotation_members import Members
 from ansible_collections.mailsec.dane.plugins.module_utils._smtp import Endpoint
-
-
-def _name_servers(text: str, option: str, port: int = 53) -> tuple[NameServer, ...]:
-    host, number = split_port(text, port)
-    if _authority.is_address(host):
-        return (NameServer(host, number),)
-    try:
-        found = socket.getaddrinfo(host, number, type=socket.SOCK_STREAM)
-    except (OSError, UnicodeError) as error:
-        raise ValueError(f"{option} has {text[:80]!r}, whose address cannot be found: {error}") from error
-    return tuple(NameServer(address, number, host) for address in dict.fromkeys(str(entry[4][0]) for entry in found))
-
-
-def _endpoint(text: str) -> Endpoint:
-    address, number = split_port(text, 25)
-    if not _authority.is_address(address):
-        raise ValueError(f"endpoints has {text[:80]!r}, which is no IP address")
-    return Endpoint(address, number)
 
 
 def _wanted(params: dict[str, t.Any], members: Members) -> _rotation.Wanted:
@@ -366,10 +347,12 @@ def _means(params: dict[str, t.Any], repeats: int) -> _rotation_look.Means:
         Server(one["address"], one["port"], one["trusted"]) for one in params["nameservers"]
     )
     return _rotation_look.Means(
-        primary=_name_servers(params["server"], "server", params["server_port"])[0],
+        primary=_authority.named(params["server"], "server", params["server_port"])[0],
         resolvers=resolvers,
-        authorities=tuple(one for text in servers for one in _name_servers(text, "name_servers")) if servers else None,
-        endpoints=tuple(map(_endpoint, endpoints)) if endpoints else None,
+        authorities=(
+            tuple(one for text in servers for one in _authority.named(text, "name_servers")) if servers else None
+        ),
+        endpoints=tuple(Endpoint.from_text(one, "endpoints") for one in endpoints) if endpoints else None,
         ports=tuple(params["ports"]),
         zone=_tlsa.host_name(params["zone"]) if params["zone"] else None,
         timeout=params["timeout"],

@@ -312,12 +312,12 @@ findings:
 
 import asyncio
 import datetime
-import ipaddress
 import socket
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule, missing_required_lib
 
+from ansible_collections.mailsec.dane.plugins.module_utils._address import is_address
 from ansible_collections.mailsec.dane.plugins.module_utils._deps import missing
 from ansible_collections.mailsec.dane.plugins.module_utils._injection import Injection, try_all
 from ansible_collections.mailsec.dane.plugins.module_utils._smtp import Endpoint, Limits
@@ -326,16 +326,8 @@ from ansible_collections.mailsec.dane.plugins.module_utils._survey import Seen, 
 from ansible_collections.mailsec.dane.plugins.module_utils._tlsa import TlsaRecord, host_name
 
 
-def _is_address(text: str) -> bool:
-    try:
-        ipaddress.ip_address(text)
-    except ValueError:
-        return False
-    return True
-
-
 def _wish(params: dict[str, t.Any], host: str) -> Wish:
-    literal = _is_address(host)
+    literal = is_address(host)
     name = host if literal else host_name(host)
     server_name = host_name(params["server_name"]) if params["server_name"] else None if literal else name
     # Both values come to the same where there is no name to send.
@@ -352,11 +344,11 @@ def _wishes(params: dict[str, t.Any]) -> list[Wish]:
         if not params[option]:
             raise ValueError(f"{option} is empty: leave it out or give at least one value")
     if params["address"] is not None:
-        if len(params["host"]) != 1 or _is_address(params["host"][0]):
+        if len(params["host"]) != 1 or is_address(params["host"][0]):
             raise ValueError("address can be given for a single host name only")
         if not params["address"]:
             raise ValueError("address is empty: leave it out, or give at least one IP address")
-        wrong = [address for address in params["address"] if not _is_address(address)]
+        wrong = [address for address in params["address"] if not is_address(address)]
         if wrong:
             raise ValueError(f"address has {wrong[0]!r}, which is no IP address")
     if not 0 < params["timeout"] <= 3600:

@@ -305,13 +305,13 @@ findings:
 """
 
 import asyncio
-import ipaddress
 import re
 import socket
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule, missing_required_lib
 
+from ansible_collections.mailsec.dane.plugins.module_utils._address import is_address
 from ansible_collections.mailsec.dane.plugins.module_utils._deps import missing
 from ansible_collections.mailsec.dane.plugins.module_utils._guideline import EDITIONS, NEWEST, suite_level
 from ansible_collections.mailsec.dane.plugins.module_utils._smtp import Endpoint
@@ -324,23 +324,15 @@ _MAX_ADDRESSES: t.Final = 64
 _EHLO_NAME: t.Final = re.compile(r"[A-Za-z0-9\[][!-~]{0,254}")
 
 
-def _is_address(text: str) -> bool:
-    try:
-        ipaddress.ip_address(text)
-    except ValueError:
-        return False
-    return True
-
-
 def _check(params: dict[str, t.Any]) -> None:
     """Raise ValueError with a message for people unless the options can be used."""
     for option in ("host", "edition"):
         if not params[option]:
             raise ValueError(f"{option} is empty: give at least one")
     if params["address"] is not None:
-        if len(params["host"]) != 1 or _is_address(params["host"][0]):
+        if len(params["host"]) != 1 or is_address(params["host"][0]):
             raise ValueError("address can be given for a single host name only")
-        wrong = [address for address in params["address"] if not _is_address(address)]
+        wrong = [address for address in params["address"] if not is_address(address)]
         if wrong or not params["address"]:
             raise ValueError(f"address has {wrong[0]!r}, which is no IP address" if wrong else "address is empty")
     for option, least, most in (
@@ -366,7 +358,7 @@ async def _scan_all(params: dict[str, t.Any]) -> list[Scanned | NotProbed]:
     asked = host_name(params["server_name"]) if params["server_name"] else None
 
     async def one(host: str) -> list[Scanned | NotProbed]:
-        literal = _is_address(host)
+        literal = is_address(host)
         name = host if literal else host_name(host)
         given = (host,) if literal else tuple(dict.fromkeys(params["address"] or ()))
         addresses = given or await addresses_of(name, room)

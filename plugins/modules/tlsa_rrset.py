@@ -343,7 +343,6 @@ from ansible.module_utils.basic import AnsibleModule, missing_required_lib
 
 from ansible_collections.mailsec.dane.plugins.module_utils import _authority, _publication, _tlsa, _tsig_key
 from ansible_collections.mailsec.dane.plugins.module_utils._deps import missing
-from ansible_collections.mailsec.dane.plugins.module_utils._dns_question import NameServer, split_port
 from ansible_collections.mailsec.dane.plugins.module_utils._publication import Course, Means, PublicationError, Wish
 from ansible_collections.mailsec.dane.plugins.module_utils._smtp import Endpoint
 from ansible_collections.mailsec.dane.plugins.module_utils._tlsa import TlsaRecord, TlsaRrset
@@ -376,31 +375,13 @@ def _wish(params: dict[str, t.Any]) -> Wish:
         None if params["expected"] is None else _records(params["expected"]),
         params["exclusive"],
         params["force"],
-        None if endpoints is None else tuple(_endpoint(text, port) for text in endpoints),
+        None if endpoints is None else tuple(Endpoint.from_text(text, "endpoints", port) for text in endpoints),
         params["expected_ttl"],
     )
 
 
 def _records(texts: t.Sequence[str]) -> tuple[TlsaRecord, ...]:
     return tuple(dict.fromkeys(TlsaRecord.from_text(text) for text in texts))
-
-
-def _endpoint(text: str, port: int) -> Endpoint:
-    address, number = split_port(text, port)
-    if not _authority.is_address(address):
-        raise ValueError(f"endpoints has {text[:80]!r}, which is no IP address")
-    return Endpoint(address, number)
-
-
-def _name_servers(text: str, option: str, port: int = 53) -> tuple[NameServer, ...]:
-    host, number = split_port(text, port)
-    if _authority.is_address(host):
-        return (NameServer(host, number),)
-    try:
-        found = socket.getaddrinfo(host, number, type=socket.SOCK_STREAM)
-    except (OSError, UnicodeError) as error:
-        raise ValueError(f"{option} has {text[:80]!r}, whose address cannot be found: {error}") from error
-    return tuple(NameServer(address, number, host) for address in dict.fromkeys(str(entry[4][0]) for entry in found))
 
 
 def _key(params: dict[str, t.Any]) -> _tsig_key.TsigKey | None:
@@ -433,13 +414,13 @@ def _means(params: dict[str, t.Any]) -> Means:
     if servers is not None and not servers:
         raise ValueError("name_servers is empty: leave it out, or give at least one")
     return Means(
-        _name_servers(params["server"], "server", params["server_port"])[0],
+        _authority.named(params["server"], "server", params["server_port"])[0],
         _key(params),
         params["timeout"],
         params["wait_timeout"] if params["wait"] else None,
         socket.gethostname(),
         None if params["zone"] is None else _zone(params["zone"]),
-        None if servers is None else tuple(each for text in servers for each in _name_servers(text, "name_servers")),
+        None if servers is None else tuple(each for text in servers for each in _authority.named(text, "name_servers")),
         _authority.system_resolvers(),
         not_after=params["not_after"],
     )

@@ -20,6 +20,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from ansible_collections.mailsec.dane.plugins.module_utils._address import split_port
 from ansible_collections.mailsec.dane.plugins.module_utils._authority import (
     AuthorityError,
     Delegation,
@@ -29,7 +30,7 @@ from ansible_collections.mailsec.dane.plugins.module_utils._authority import (
     find_zone,
     observe,
 )
-from ansible_collections.mailsec.dane.plugins.module_utils._dns_question import NameServer, split_port
+from ansible_collections.mailsec.dane.plugins.module_utils._dns_question import NameServer
 from ansible_collections.mailsec.dane.plugins.module_utils._tlsa import TlsaRecord, TlsaRrset
 
 OWNER, ZONE = "_25._tcp.mx.example.nl", "example.nl"
