@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import itertools
 import typing as t
 
 from ansible_collections.mailsec.dane.plugins.module_utils import _rollover_guards as guards
@@ -272,12 +273,20 @@ class _Planner:
     def _go_back(self, endpoint: str, why: str) -> Step | None:
         """Deploy what every known copy matches, on all managed endpoints that serve anything else."""
         unstolen = [(one,) for one in self.target.fallback if one.key not in self._revoked]
-        for chains in (self.target.chains, *unstolen):
-            if chains and guards.may_return(self.journal, chains, self.policy):
+        # Copies that nobody knows are old ones, and the keys of old are likelier there than one to come.
+        ordered = (*unstolen, self.target.chains) if self._is_forgotten() else (self.target.chains, *unstolen)
+        candidates = [chains for chains in ordered if chains]
+        # What every combination matches, if there is anything; mail flows with any match, too.
+        for strict, chains in itertools.product(sorted({self.policy.strict, False}, reverse=True), candidates):
+            if guards.may_return(self.journal, chains, self.policy, strict):
                 shown = {view.endpoint: view.chains for view in self.observation.endpoints}
                 others = [one for one in self.target.endpoints if shown.get(one, frozenset()) != frozenset(chains)]
                 return Deploy(chains, tuple(dict.fromkeys((endpoint, *others))), False, why)
         return None
+
+    def _is_forgotten(self) -> bool:
+        unknown = [entry for entry in self.journal.rrsets if entry.records is None]
+        return any(guards.may_be_cached(entry, self.policy, self.journal.outage) for entry in unknown)
 
     def _short_cut_step(self) -> Step | None:
         """Compatibility mode, same CA: the record of the CA alone already carries the new chain everywhere."""

@@ -10,10 +10,10 @@ import pathlib
 import shutil
 
 import pytest
-from support.mail_site import OURS_ALONE, OWNER, POLICY, Site, record
+from support.mail_site import OURS_ALONE, OWNER, POLICY, Site, chain, record
 
 from ansible_collections.mailsec.dane.plugins.module_utils import _journal, _journal_file, _timeline
-from ansible_collections.mailsec.dane.plugins.module_utils._rollover_steps import Done, Publish
+from ansible_collections.mailsec.dane.plugins.module_utils._rollover_steps import Done, Publish, Wait
 
 
 @pytest.fixture(autouse=True)
@@ -129,6 +129,42 @@ def test_killed_again_and_again_with_all_sorts_of_trouble(tmp_path: pathlib.Path
         site.settle()
         assert not site.broken
     assert _steady(site) <= site.servers[0][0] <= _steady(site) | {record("stranger")}
+
+
+@pytest.mark.parametrize("is_lost", [False, True])
+def test_an_unplanned_key_is_gone_after_one_run_whenever_it_comes(tmp_path: pathlib.Path, is_lost: bool) -> None:
+    """Once before each run of a whole rotation, with the journal or without it."""
+    ready = tmp_path / "ready"
+    ready.mkdir()
+    prepared = Site(str(ready), seed=6, policy=OURS_ALONE)
+    _first_key(prepared)
+    prepared.begin_rotation()
+    runs = 0
+    while True:
+        site = _copy(prepared, tmp_path / str(runs))
+        if _goes_on(site, runs):
+            break
+        site.served[1] = chain("rogue", "other CA")
+        if is_lost and os.path.exists(site.path):
+            os.unlink(site.path)
+        site.run()
+        assert chain("rogue", "other CA") not in site.served, runs
+        site.broken.clear()
+        site.settle()
+        assert site.servers == [(_steady(site), 60)] * 3
+        assert not site.broken, runs
+        runs += 1
+    assert runs > 8
+
+
+def _goes_on(site: Site, runs: int) -> bool:
+    """Let a rotation go on for some runs; whether it is over before."""
+    for _run in range(runs):
+        step = site.run()
+        if isinstance(step, Done):
+            return True
+        site.pass_time(max(step.look_again - site.now, 1) if isinstance(step, Wait) else 2)
+    return False
 
 
 def test_a_change_of_ca_goes_through_four_records(tmp_path: pathlib.Path) -> None:
