@@ -261,9 +261,10 @@ class _Decision:
             if chain and (chain.not_after is None or self.now.wall <= chain.not_after):
                 found[item.text()] = chain
         if self.wanted.request == _rotation_goal.COMPROMISE and (choice.begins or choice.missing):
-            # Renewals go on with the key in use; where somebody replaced it, theirs is the one that was published.
-            for slot in ("live", "staged"):
-                if slot in self.chains:
+            # These lie beside each other. Renewals go on with what is staged, which is the key that was published where
+            # somebody replaced the live one; and the certificate of the former key may outlast that of the live one.
+            for slot in ("live", "staged", "previous"):
+                if slot in self.chains and (slot == "live" or self._key(slot) != self._key("next")):
                     found[self.slots[slot]] = self.chains[slot]
             # Only the next key of the moment of the report was stolen, not the one made to replace it.
             if discard and "next" in self.chains:

@@ -126,6 +126,15 @@ def test_f15_what_renewals_go_on_with_is_stolen_too(world: World) -> None:
     assert world.served == "leaf-0" and set(world.content["revoked"]) == {pem("leaf"), pem("leaf-8")}
 
 
+def test_f15_what_was_live_before_lies_beside_it_and_its_certificate_may_last_longer(world: World) -> None:
+    world.run(ask(request="new_key"))
+    assert world.slots["previous"] == "leaf"
+    world.now += 100
+    world.settle()
+    world.run(ask(request="compromise"))
+    assert world.served == "leaf-1" and set(world.content["revoked"]) == {pem("leaf"), pem("leaf-0")}
+
+
 def test_f13_a_run_cut_off_in_a_deployment_does_not_go_back(world: World) -> None:
     assert world.step(ask(request="new_key"))["step"]["action"] == "deploy"
     world.slots["staged"] = "leaf"
