@@ -55,6 +55,8 @@ SLOTS: t.Final = ("live", "staged", "next", "previous")
 #: Those that a deployment takes.
 DEPLOYABLE: t.Final = ("staged", "next")
 STOLEN: t.Final = ("current", "next")
+#: Takes the place of an endpoint while another program's key is in it.
+LIVE_FILE: t.Final = "live/keychain.pem"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -153,11 +155,11 @@ class _Decision:
             return self._aside("discard", f"Discard the next key: {why}.", why, past, revoked, live)
         target = self._target(choice, tuple(revoked.values()))
         observation, journal = self.observation, self._journal()
-        plan = _rollover.plan(journal, observation, target, self.now)
+        plan = _rollover.plan(journal, self._with_file(target), target, self.now)
         reached, key = choice.goal, self.stored.field("key").text("")
         if isinstance(plan.step, Done):
             reached = _rotation_goal.finish(choice.goal, live, self.now.wall)
-            key = live
+            key = target.chains[0].key.to_text()
         findings, missed = self._findings(journal, plan.journal, target)
         return {
             **self._plan_result(plan, choice, reached, live, findings),
@@ -185,6 +187,13 @@ class _Decision:
         return Observation(
             self.look.authorities, (*views, *wanted.others), self.lock, wanted.unaccounted
         )
+
+    def _with_file(self, target: Target) -> Observation:
+        """Return what was seen, and the file that the next process of the mail server reads, where it counts."""
+        if LIVE_FILE not in target.endpoints:
+            return self.observation
+        file = EndpointView(LIVE_FILE, frozenset({self.chains["live"]}), self.wanted.policy.repeats)
+        return dataclasses.replace(self.observation, endpoints=(*self.observation.endpoints, file))
 
     def _journal(self) -> Journal:
         if self.stored.field("journal").given:
@@ -284,7 +293,7 @@ class _Decision:
         next_keys: tuple[TlsaRecord, ...] = ()
         if choice.slot != "next" and following and following.key not in {live.key, *stolen}:
             next_keys = (following.key,)
-        rest = {slot: chain for slot in ("live", "previous") if (chain := self.chains.get(slot))}
+        rest = {slot: chain for slot in ("live", "previous", "staged") if (chain := self.chains.get(slot))}
         rest = {
             slot: chain for slot, chain in rest.items() if chain.key not in stolen and chain.key.to_text() in planned
         }
@@ -292,9 +301,13 @@ class _Decision:
         if revoked and exposure is None and live.key not in stolen:
             # The stolen key is served no more: from here on there is nothing to choose, only to wait.
             exposure = Exposure.SERVE
+        endpoints = self._endpoints()
+        if live.key.to_text() not in planned and served.key != live.key:
+            # It is not seen yet, but the next process of the mail server would present it.
+            endpoints += (LIVE_FILE,)
         return Target(
             owners=wanted.owners,
-            endpoints=self._endpoints(),
+            endpoints=endpoints,
             chains=(served,),
             next_keys=next_keys,
             scheme=frozenset() if withdrawing else wanted.scheme,

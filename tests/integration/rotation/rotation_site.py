@@ -121,11 +121,13 @@ def forget_next(lab: Lab) -> str:
     return coming
 
 
-def install_rogue(lab: Lab) -> None:
+def install_rogue(lab: Lab, reload: bool = True) -> None:
     """Put a key of its own in the place of the live one, as another program would."""
     make = "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 9 -subj /CN=rogue"
     install = "cat rogue.key rogue.pem > live/keychain.pem && cp rogue.pem live/chain.pem && rm rogue.*"
-    on(lab, "mx1", f"cd /etc/mailsec-dane && {make} -keyout rogue.key -out rogue.pem && {install} && postfix reload")
+    on(lab, "mx1", f"cd /etc/mailsec-dane && {make} -keyout rogue.key -out rogue.pem && {install}")
+    if reload:
+        on(lab, "mx1", "postfix reload")
 
 
 def files(lab: Lab) -> list[str]:

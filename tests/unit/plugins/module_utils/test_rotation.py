@@ -109,6 +109,29 @@ def test_f16_the_key_in_use_is_put_back_while_the_next_one_is_young(world: World
     assert (result["slot"], result["key"]) == ("staged", record("leaf"))
 
 
+def test_f16_the_key_in_use_is_put_back_from_where_renewals_go_when_the_live_one_was_replaced(world: World) -> None:
+    keys = ask(request="new_key", scheme=frozenset({Scheme.CURRENT, Scheme.NEXT}))
+    world.published = [record("leaf")]
+    assert world.step(keys)["step"]["action"] == "publish"
+    world.served = world.slots["live"] = "leaf-8"
+    result = world.step(keys)
+    assert result["step"]["action"] == "deploy" and result["slot"] == "staged" and world.served == "leaf"
+
+
+@pytest.mark.parametrize("scheme", [frozenset({Scheme.CURRENT, Scheme.NEXT}), frozenset(Scheme)])
+def test_f16_a_key_of_another_program_is_replaced_before_the_mail_server_reads_it(scheme: frozenset[Scheme]) -> None:
+    keys = ask(scheme=scheme)
+    world = steady(keys)
+    before = list(world.published)
+    world.slots["live"] = "leaf-8"
+    result = world.step(keys)
+    assert result["step"]["action"] == "deploy" and world.slots["live"] == "leaf" and world.published == before
+    assert "live/keychain.pem" in result["step"]["summary"]
+    assert [one["endpoint"] for one in result["observation"]["endpoints"]] == [str(ENDPOINT)]
+    world.settle(keys)
+    assert world.published == before and world.content["key"] == record("leaf")
+
+
 def test_f15_an_aged_key_takes_over_and_the_ca_is_not_believed_any_more(world: World) -> None:
     actions = [one for one in world.run(ask(request="compromise")) if one != "wait"]
     assert actions[0] == "deploy" and world.slots["live"] == "leaf-0"
