@@ -287,7 +287,8 @@ class _Decision:
         # What another program put into these places is nothing to deploy, and nothing to return to.
         planned = self._planned(choice)
         served = self.chains.get(choice.slot, live)
-        if choice.slot == _rotation_goal.STAGED and live.key.to_text() in planned and served.key != live.key:
+        is_staged = choice.slot == _rotation_goal.STAGED
+        if is_staged and live.key.to_text() == planned[0] and served.key != live.key:
             served = live
         following = self.chains.get("next")
         next_keys: tuple[TlsaRecord, ...] = ()
@@ -302,8 +303,8 @@ class _Decision:
             # The stolen key is served no more: from here on there is nothing to choose, only to wait.
             exposure = Exposure.SERVE
         endpoints = self._endpoints()
-        if live.key.to_text() not in planned and served.key != live.key:
-            # It is not seen yet, but the next process of the mail server would present it.
+        if served.key != live.key and (is_staged or live.key.to_text() not in planned):
+            # It may not be seen yet, but the next process of the mail server would present it.
             endpoints += (LIVE_FILE,)
         return Target(
             owners=wanted.owners,
@@ -321,16 +322,16 @@ class _Decision:
             policy=wanted.policy,
         )
 
-    def _planned(self, choice: Choice) -> set[str]:
-        """Return the keys that a rotation, or what came before the first one, made live."""
+    def _planned(self, choice: Choice) -> tuple[str, ...]:
+        """Return the keys that a rotation, or what came before the first one, made live, the last one first."""
         if choice.goal is not None:
-            return {choice.goal.from_key, choice.goal.to_key}
+            return choice.goal.to_key, choice.goal.from_key
         if key := self.stored.field("key").text(""):
-            return {key}
+            return (key,)
         # Nobody remembers: whose record is published, that of what was staged here before that of what is read.
         held = [chain for slot in ("staged", "live") if (chain := self.chains.get(slot))]
         published = [chain for chain in held if chain.key in self.look.published]
-        return {(published or held)[0].key.to_text()}
+        return ((published or held)[0].key.to_text(),)
 
     def _of_host(self, plan: Plan, target: Target) -> dict[str, t.Any]:
         """Return what others behind the same name have to know of this host, and whom of them it waits for."""

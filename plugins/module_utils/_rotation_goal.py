@@ -96,7 +96,8 @@ def choose(
 
 
 def _continue(goal: Goal, held: Held) -> Choice:
-    if held.live == goal.to_key:
+    # What was deployed is what renewals go on with, whatever another program made of the live one since.
+    if goal.to_key in (held.live, held.staged):
         return Choice(STAGED, goal)
     if held.next != goal.to_key:
         there = f"has {held.next}" if held.next else "is empty"
@@ -139,6 +140,8 @@ def phase(goal: Goal | None, live: str, action: str, withdrawing: bool) -> str:
         return {"done": "withdrawn", "hand_over": "withdrawn"}.get(action, "withdrawing")
     if goal is None or goal.finished is not None:
         return "steady" if action == "done" else "adjusting"
+    if live not in (goal.from_key, goal.to_key):
+        return "adjusting"
     if live == goal.from_key:
         return "deploying" if action == "deploy" else "spreading"
     return "steady" if action == "done" else "soaking"

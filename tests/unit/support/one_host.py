@@ -27,7 +27,9 @@ BEGIN = pki.NOW.timestamp()
 
 
 def _spec(key: str) -> pki.Spec:
-    return pki.Spec(NAME, "root", key, "root", ca=False, san=(NAME,))
+    """``leaf`` is the key, ``leaf/2`` the same in another certificate."""
+    name, _slash, number = key.partition("/")
+    return pki.Spec(NAME, "root", name, "root", ca=False, san=(NAME,), serial=int(number or 1))
 
 
 def _der(key: str) -> tuple[bytes, ...]:

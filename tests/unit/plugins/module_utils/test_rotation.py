@@ -45,6 +45,17 @@ def test_f13_no_next_key_yet(world: World) -> None:
     assert world.run(ask(request="new_key"))[-1] == "done" and world.slots["live"] == "leaf-1"
 
 
+def test_b03_a_renewed_certificate_is_deployed_and_touches_no_dns(world: World) -> None:
+    before = list(world.published)
+    for rotated in (False, True):
+        if rotated:
+            world.run(ask(request="new_key"))
+            before = list(world.published)
+        world.slots["staged"] = f"{world.slots['live']}/2"
+        assert world.run(WANTED)[0] == "deploy"
+        assert world.served.endswith("/2") and world.published == before
+
+
 def test_b03_a_held_lease_stops_every_step(world: World) -> None:
     for slot in ("", "leaf-0"):
         world.slots["next"] = slot
@@ -130,6 +141,30 @@ def test_f16_a_key_of_another_program_is_replaced_before_the_mail_server_reads_i
     assert [one["endpoint"] for one in result["observation"]["endpoints"]] == [str(ENDPOINT)]
     world.settle(keys)
     assert world.published == before and world.content["key"] == record("leaf")
+
+
+@pytest.mark.parametrize("served", ["leaf-0", "leaf-8"])
+def test_f16_a_key_of_another_program_is_replaced_during_the_soak(world: World, served: str) -> None:
+    keys = ask(request="new_key", scheme=frozenset({Scheme.CURRENT, Scheme.NEXT}))
+    assert [world.step(keys)["step"]["action"] for _turn in range(3)] == ["deploy", "generate", "publish"]
+    before = list(world.published)
+    world.slots["live"], world.served = "leaf-8", served
+    result = world.step(keys)
+    assert result["step"]["action"] == "deploy"
+    assert world.served == world.slots["live"] == "leaf-0" and world.published == before
+    world.settle(keys)
+    assert world.content["goal"]["finished"] and world.content["key"] == record("leaf-0")
+
+
+@pytest.mark.parametrize("served", ["leaf", "leaf-0"])
+def test_f16_a_file_restored_with_a_retired_key_is_replaced(world: World, served: str) -> None:
+    world.run(ask(request="new_key"))
+    world.now += 100
+    world.settle()
+    before = list(world.published)
+    world.slots["live"], world.served = "leaf", served
+    assert "deploy" in world.run(WANTED)
+    assert world.served == world.slots["live"] == "leaf-0" and world.published == before
 
 
 def test_f15_an_aged_key_takes_over_and_the_ca_is_not_believed_any_more(world: World) -> None:

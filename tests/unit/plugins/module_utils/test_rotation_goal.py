@@ -90,6 +90,7 @@ def test_goals_survive_storage_and_damage_is_named() -> None:
         (OPEN, A, "deploy", False, "deploying"),
         (OPEN, B, "wait", False, "soaking"),
         (OPEN, B, "done", False, "steady"),
+        (OPEN, "3 1 1 " + "cc" * 32, "deploy", False, "adjusting"),
         (None, A, "wait", True, "withdrawing"),
         (None, A, "hand_over", True, "withdrawn"),
     ],
