@@ -11,16 +11,24 @@ from __future__ import annotations
 
 import dataclasses
 import time
+import typing as t
 import uuid
+
+#: Clocks that tell the same but for these seconds are taken to be right.
+_AGREEMENT: t.Final = 5
 
 
 @dataclasses.dataclass(frozen=True)
 class Moment:
-    """One reading of two clocks: ``wall`` is Unix time, ``monotonic`` counts only within one ``boot``. Seconds."""
+    """One reading of two clocks: ``wall`` is Unix time, ``monotonic`` counts only within one ``boot``. Seconds.
+
+    ``behind``: how far the wall clock lies behind an earlier reading. When it catches up, no time has passed.
+    """
 
     wall: float
     monotonic: float
     boot: str
+    behind: float = 0
 
 
 def read_clocks() -> Moment:
@@ -39,12 +47,27 @@ def _boot() -> str:
 
 def proven_elapsed(before: Moment | None, now: Moment) -> float:
     """Return the seconds that surely passed: the smaller of both clocks within one boot, else the wall clock."""
+    return _progress(before, now)[0]
+
+
+def remembered(before: Moment | None, now: Moment) -> Moment:
+    """Return ``now`` as it is to be compared with the reading after it, ``before`` being the one before it."""
+    return dataclasses.replace(now, behind=_progress(before, now)[1])
+
+
+def _progress(before: Moment | None, now: Moment) -> tuple[float, float]:
+    """Return what surely passed, and how far the wall clock lies behind an earlier reading now."""
     if before is None:
-        return 0
+        return 0, 0
     wall = now.wall - before.wall
-    if before.boot == now.boot:
-        wall = min(wall, now.monotonic - before.monotonic)
-    return max(wall, 0)
+    if wall < 0:
+        return 0, before.behind - wall
+    steady = now.monotonic - before.monotonic if before.boot == now.boot else None
+    if steady is not None and abs(wall - steady) <= _AGREEMENT:
+        return max(min(wall, steady), 0), before.behind
+    caught_up = min(before.behind, wall)
+    proven = wall - caught_up if steady is None else min(wall - caught_up, steady)
+    return max(proven, 0), before.behind - caught_up
 
 
 def possibly_elapsed(before: Moment | None, now: Moment) -> float:

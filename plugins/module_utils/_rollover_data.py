@@ -278,8 +278,9 @@ def _read_endpoint(node: Node, chain: ChainReader) -> EndpointView:
 
 def read_moment(node: Node) -> Moment:
     """Read a reading of the clocks."""
-    node.only("wall", "monotonic", "boot")
-    return Moment(node.field("wall").number(), node.field("monotonic").number(), node.field("boot").name())
+    node.only(*(field.name for field in dataclasses.fields(Moment)))
+    wall, monotonic, behind = (node.field(name) for name in ("wall", "monotonic", "behind"))
+    return Moment(wall.number(), monotonic.number(), node.field("boot").name(), behind.number(0))
 
 
 def read_journal(data: t.Any) -> Journal:

@@ -13,7 +13,7 @@ import dataclasses
 import typing as t
 
 from ansible_collections.mailsec.dane.plugins.module_utils import _rollover_guards as guards
-from ansible_collections.mailsec.dane.plugins.module_utils._moment import possibly_elapsed, proven_elapsed
+from ansible_collections.mailsec.dane.plugins.module_utils._moment import possibly_elapsed, proven_elapsed, remembered
 from ansible_collections.mailsec.dane.plugins.module_utils._rollover_state import (
     CachedRrset,
     Journal,
@@ -63,6 +63,7 @@ def learn(journal: Journal, observation: Observation, target: Target, now: Momen
     policy = target.policy
     gap = possibly_elapsed(journal.clock, now)
     first = journal.clock is None
+    clock = remembered(journal.clock, now)
     journal = elapse(journal, proven_elapsed(journal.clock, now))
     settled = journal.effect_age >= policy.effect
     rrsets = _rrsets(journal, observation, policy, gap, first, settled)
@@ -71,7 +72,7 @@ def learn(journal: Journal, observation: Observation, target: Target, now: Momen
     kept = _bounded([entry for entry in rrsets if _worth_keeping(entry, policy, outage, now.wall)])
     visible = _visible(journal, observation)
     return Journal(
-        clock=now,
+        clock=clock,
         rrsets=kept,
         chains=tuple(entry for entry in chains if guards.may_be_served(entry, guards.removal_hold(policy, False))),
         visible=visible,

@@ -15,7 +15,7 @@ import dataclasses
 import typing as t
 
 from ansible_collections.mailsec.dane.plugins.module_utils import _rollover_data
-from ansible_collections.mailsec.dane.plugins.module_utils._moment import Moment, proven_elapsed
+from ansible_collections.mailsec.dane.plugins.module_utils._moment import Moment, proven_elapsed, remembered
 from ansible_collections.mailsec.dane.plugins.module_utils._rollover_data import DataError, Node
 from ansible_collections.mailsec.dane.plugins.module_utils._rollover_state import AuthorityView
 
@@ -81,7 +81,7 @@ def learn(paths: Paths, views: c.Iterable[AliasView], policy: Policy, now: Momen
         age = 0 if seen[key] or entry.served_by else entry.age + passed
         if seen[key] or age < entry.ttl + policy.application_cache + policy.clock_margin + policy.serve_stale:
             found.append(dataclasses.replace(entry, served_by=frozenset(seen[key]), age=age))
-    return Paths(now, tuple(found))
+    return Paths(remembered(paths.clock, now), tuple(found))
 
 
 def failures(paths: Paths, views: c.Iterable[AliasView], owners: c.Sequence[str]) -> tuple[AuthorityView, ...]:

@@ -13,11 +13,18 @@ import sys
 import typing as t
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from ansible_collections.mailsec.dane.plugins.module_utils import _journal, _journal_file
 from ansible_collections.mailsec.dane.plugins.module_utils._journal import Document, JournalError
 from ansible_collections.mailsec.dane.plugins.module_utils._journal_file import LeaseHeld
-from ansible_collections.mailsec.dane.plugins.module_utils._moment import Moment, possibly_elapsed, proven_elapsed
+from ansible_collections.mailsec.dane.plugins.module_utils._moment import (
+    Moment,
+    possibly_elapsed,
+    proven_elapsed,
+    remembered,
+)
 
 SUBJECT, HOST = "mx.example.nl", "0123456789abcdef"
 NOW = Moment(1_000_000.0, 500.0, "boot")
@@ -277,6 +284,35 @@ def test_the_smaller_clock_wins() -> None:
     assert possibly_elapsed(NOW, Moment(NOW.wall + 100, NOW.monotonic + 10, "boot")) == 100
     assert possibly_elapsed(NOW, Moment(NOW.wall - 100, 3.0, "other boot")) == float("inf")
     assert possibly_elapsed(None, NOW) == float("inf")
+
+
+def _proven(readings: list[Moment]) -> float:
+    total, last = 0.0, None
+    for reading in readings:
+        total += proven_elapsed(last, reading)
+        last = remembered(last, reading)
+    return total
+
+
+def test_a_clock_that_catches_up_proves_nothing() -> None:
+    readings = [Moment(1000, 50, "boot"), Moment(1207, 57, "boot"), Moment(814, 64, "boot"), Moment(1021, 3671, "boot")]
+    assert _proven(readings) == 7 <= 21
+    # Two controllers, one of them 90 seconds behind, take turns; which of them is right nobody knows.
+    turns = [Moment(1000 + 30 * turn - 90 * (turn % 2), turn, f"boot {turn % 2}") for turn in range(101)]
+    assert _proven(turns) == 3000
+
+
+def test_a_clock_that_was_ahead_once_costs_one_interval() -> None:
+    readings = [Moment(wall, 100 * turn, "boot") for turn, wall in enumerate((1000, 9_001_000, 1200, 1300, 1400))]
+    assert _proven(readings) == 300
+
+
+@given(st.lists(st.tuples(st.integers(0, 300), st.integers(-200, 200)), min_size=1, max_size=30))
+def test_errors_of_the_wall_clock_do_not_add_up(looks: list[tuple[int, int]]) -> None:
+    true = [sum(gap for gap, _error in looks[: number + 1]) for number in range(len(looks))]
+    walls = [at + error for at, (_gap, error) in zip(true, looks, strict=True)]
+    readings = [Moment(wall, 0, f"boot {number}") for number, wall in enumerate(walls)]
+    assert _proven(readings) <= true[-1] - true[0] + 400
 
 
 def test_only_the_standard_library_is_imported_on_a_mail_host() -> None:

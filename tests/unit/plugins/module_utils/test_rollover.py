@@ -229,6 +229,16 @@ def test_a_clock_that_jumps_ahead_does_not_shorten_the_wait() -> None:
     assert isinstance(back.step, Wait)
 
 
+def test_clocks_that_are_wrong_one_after_the_other_do_not_shorten_the_wait() -> None:
+    target, wide = _target(K2, "K3"), _seen(K1.key, K2.key, K3.key)
+    journal = _plan(_steady(_target(K1), _seen(K1.key)), _seen(K1.key), target).journal
+    for seconds, wall, monotonic in ((100, 0, 0), (110, -9000, 0), (120, 0, 90_000), (130, 0, 0)):
+        now = Moment(BEGIN + seconds + wall, seconds + monotonic, "a")
+        plan = _rollover.plan(journal, wide, target, now)
+        assert isinstance(plan.step, Wait)
+        journal = _rollover_data.read_journal(_rollover_data.journal_data(plan.journal))
+
+
 def test_an_edit_that_may_have_hidden_restarts_the_clock() -> None:
     journal = _steady(_target(K1, "K2"), _seen(*BOTH, signature="1"))
     seen = _seen(*BOTH, signature="2")
