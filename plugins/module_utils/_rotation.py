@@ -324,10 +324,12 @@ class _Decision:
 
     def _planned(self, choice: Choice) -> tuple[str, ...]:
         """Return the keys that a rotation, or what came before the first one, made live, the last one first."""
-        if choice.goal is not None:
-            return choice.goal.to_key, choice.goal.from_key
-        if key := self.stored.field("key").text(""):
-            return (key,)
+        goal, key = choice.goal, self.stored.field("key").text("")
+        rotated = (goal.to_key, goal.from_key) if goal else ()
+        if goal and goal.finished is None:
+            return rotated
+        if key:
+            return tuple(dict.fromkeys((key, *rotated)))
         # Nobody remembers: whose record is published, that of what was staged here before that of what is read.
         held = [chain for slot in ("staged", "live") if (chain := self.chains.get(slot))]
         published = [chain for chain in held if chain.key in self.look.published]

@@ -110,6 +110,17 @@ def test_f16_a_key_that_somebody_put_where_renewals_go_is_neither_published_nor_
     assert world.served == served and world.published == before
 
 
+def test_f16_what_was_in_order_last_counts_more_than_the_rotation_before_it(world: World) -> None:
+    """A host set up anew has keys that no rotation brought."""
+    world.run(ask(request="new_key"))
+    world.served = world.slots["live"] = world.slots["staged"] = "leaf-7"
+    world.settle()
+    assert record("leaf-7") in world.published and world.content["key"] == record("leaf-7")
+    world.slots["staged"] = "leaf-8"
+    world.settle()
+    assert world.served == "leaf-7" and record("leaf-8") not in world.published
+
+
 def test_f16_the_key_in_use_is_put_back_while_the_next_one_is_young(world: World) -> None:
     keys = ask(request="new_key", scheme=frozenset({Scheme.CURRENT, Scheme.NEXT}))
     world.published = [record("leaf")]
