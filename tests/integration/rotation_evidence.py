@@ -9,6 +9,7 @@ import os
 import re
 import shlex
 import subprocess
+import tempfile
 import time
 import typing as t
 from pathlib import Path
@@ -91,9 +92,11 @@ class Recorder:
     def __enter__(self) -> t.Self:
         script = Path(__file__).with_name("recorder.py")
         environment = {**os.environ, "PYTHONPATH": str(CHECKOUT / ".cache" / "collections")}
+        # Not a pipe, which nobody reads before the end: a full one would stop the recorder.
+        self._output = tempfile.TemporaryFile("w+", encoding="utf-8")  # pylint: disable=consider-using-with
         self._process = subprocess.Popen(
             [str(self.lab.directory / "bin" / "python"), str(script), json.dumps(self.what)],
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment,
+            stdin=subprocess.PIPE, stdout=self._output, text=True, env=environment,
         )  # fmt: skip
         # By then it has seen what there is; what comes later is a change.
         time.sleep(4)
@@ -101,9 +104,12 @@ class Recorder:
         return self
 
     def __exit__(self, *_: object) -> None:
-        output, _errors = self._process.communicate(timeout=60)
+        self._process.communicate(timeout=60)
+        with self._output as output:
+            output.seek(0)
+            lines = output.read().splitlines()
         assert self._process.returncode == 0
-        self.events = [json.loads(line) for line in output.splitlines()]
+        self.events = [json.loads(line) for line in lines]
         self.ended = time.time()
 
     def is_sound(self, chains: int = 2, strict: bool = True) -> None:
