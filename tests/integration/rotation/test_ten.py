@@ -43,7 +43,8 @@ def test_f14_ten_rotations_in_a_row_leave_nothing_behind(steady: Lab) -> None:
     is_steady(steady)
     assert everything(steady) == before
     assert not set(keys[:-1]) & set(records(steady))
-    assert len(on(steady, "mx1", f"cat {JOURNALS}/*")) < 200_000
+    # The journal has the last 500 events, and the RRsets whose signatures are valid: 200 at most.
+    assert len(on(steady, "mx1", f"cat {JOURNALS}/*")) < 500_000
     recorder.is_sound()
     traffic.is_unharmed()
 
