@@ -377,5 +377,3 @@ def _text(value: t.Any) -> str:
 
 def _moment(seconds: int) -> datetime.datetime:
     return datetime.datetime.fromtimestamp(seconds, datetime.UTC)
-
-
