@@ -117,7 +117,7 @@ class _Planner:
         self.journal, self.observation, self.target, self.now = journal, observation, target, now
         self.policy = target.policy
         owners = {*target.owners, *(view.owner for view in observation.authorities)}
-        self._bases = {owner: _base(observation, owner) for owner in owners}
+        self._bases = {owner: base for owner in owners if (base := _base(observation, owner))}
         self.emergency = any(self._counts(chain) for chain in target.revoked) or self._is_down()
         self.notes: list[str] = []
         if not self.policy.strict:
@@ -144,7 +144,7 @@ class _Planner:
         if self.observation.lock:
             text = f"{self.observation.lock} holds the lease of this rotation"
             return self._wait([Obstacle("one controller at a time", self.observation.lock, text)])
-        unread = [owner for owner in self.target.owners if self._bases[owner] is None]
+        unread = [owner for owner in self.target.owners if owner not in self._bases]
         if unread:
             blocked = self._failures or [self._unknown_primary(owner) for owner in unread]
             return self._return_step() or self._wait(blocked)
@@ -168,9 +168,16 @@ class _Planner:
 
     # What was seen.
 
-    def _records(self, owner: str) -> Records:
-        base = self._bases[owner]
-        return base.records if base else frozenset()
+    @functools.cached_property
+    def _cached(self) -> tuple[CachedRrset, ...]:
+        """Every RRset that some cache may hold."""
+        outage = self.journal.outage
+        return tuple(entry for entry in self.journal.rrsets if guards.may_be_cached(entry, self.policy, outage))
+
+    @functools.cached_property
+    def _delays(self) -> bool:
+        """The operator chose that mail waits for a new key, so that not every copy needs to match."""
+        return self.emergency and self.target.exposure is Exposure.DEFER
 
     @functools.cached_property
     def _failures(self) -> list[Obstacle]:
@@ -235,7 +242,7 @@ class _Planner:
     def _repair_step(self) -> Step | None:
         """Mail fails now: a served chain and a published RRset do not match. Undo it, whatever else is unknown."""
         for owner in self.target.owners:
-            records = self._records(owner)
+            records = self._bases[owner].records
             for view in self.observation.endpoints:
                 for chain in sorted(view.chains, key=lambda chain: chain.identity):
                     if not guards.matches(records, chain, False):
@@ -245,11 +252,10 @@ class _Planner:
         return self._return_step()
 
     def _return_step(self) -> Step | None:
-        """Somebody deployed too early, or anything: copies of an RRset do not match. Back to what they all match."""
-        if self.emergency and self.target.exposure is Exposure.DEFER:
+        """Copies of an RRset do not match what is served, deployed too early perhaps. Back to what they all match."""
+        if self._delays:
             return None
-        known = [entry for entry in self.journal.rrsets if entry.records]
-        cached = [one for one in known if guards.may_be_cached(one, self.policy, self.journal.outage)]
+        cached = [entry for entry in self._cached if entry.records]
         own = [view for view in self.observation.endpoints if view.endpoint in self.target.endpoints]
         for view in own if cached else ():
             for chain in sorted(view.chains, key=lambda chain: chain.identity):
@@ -274,19 +280,16 @@ class _Planner:
         """Deploy what every known copy matches, on all managed endpoints that serve anything else."""
         unstolen = [(one,) for one in self.target.fallback if one.key not in self._revoked]
         # Copies that nobody knows are old ones, and the keys of old are likelier there than one to come.
-        ordered = (*unstolen, self.target.chains) if self._is_forgotten() else (self.target.chains, *unstolen)
+        is_forgotten = any(entry.records is None for entry in self._cached)
+        ordered = (*unstolen, self.target.chains) if is_forgotten else (self.target.chains, *unstolen)
         candidates = [chains for chains in ordered if chains]
         # What every combination matches, if there is anything; mail flows with any match, too.
-        for strict, chains in itertools.product(sorted({self.policy.strict, False}, reverse=True), candidates):
-            if guards.may_return(self.journal, chains, self.policy, strict):
+        for strict, chains in itertools.product((True, False) if self.policy.strict else (False,), candidates):
+            if guards.may_return(self._cached, chains, strict):
                 shown = {view.endpoint: view.chains for view in self.observation.endpoints}
                 others = [one for one in self.target.endpoints if shown.get(one, frozenset()) != frozenset(chains)]
                 return Deploy(chains, tuple(dict.fromkeys((endpoint, *others))), False, why)
         return None
-
-    def _is_forgotten(self) -> bool:
-        unknown = [entry for entry in self.journal.rrsets if entry.records is None]
-        return any(guards.may_be_cached(entry, self.policy, self.journal.outage) for entry in unknown)
 
     def _short_cut_step(self) -> Step | None:
         """Compatibility mode, same CA: the record of the CA alone already carries the new chain everywhere."""
@@ -308,8 +311,6 @@ class _Planner:
         """Publish what the wanted chains need beside what stands there: guard G1."""
         for owner in self.target.owners:
             base = self._bases[owner]
-            if base is None:
-                return self._wait([self._unknown_primary(owner)])
             wanted = self._interim_records(base.records)
             ttl = base.ttl if self.target.ttl is None or not wanted else self.target.ttl
             if wanted == base.records and (ttl == base.ttl or not wanted):
@@ -369,8 +370,8 @@ class _Planner:
         """Until every cached RRset has the key that is served, the record of the CA must not move (section 9)."""
         found = []
         served = [entry.chain for entry in self.journal.chains if entry.chain and entry.is_served]
-        for entry in self.journal.rrsets:
-            if entry.records is None or not guards.may_be_cached(entry, self.policy, self.journal.outage):
+        for entry in self._cached:
+            if entry.records is None:
                 continue
             leaf = frozenset(record for record in entry.records if record.usage == DANE_EE)
             if entry.records and not all(leaf & chain.satisfies for chain in served):
@@ -401,11 +402,7 @@ class _Planner:
         times = [one.seconds for one in obstacles if one.seconds is not None]
         known = len(times) == len(obstacles)
         wait = f"{max(times):.0f} s" if known else "an unknown time (" + obstacles[0].sentence + ")"
-        copies = [
-            guards.cache_seconds(entry, self.policy, self.journal.outage)
-            for entry in self.journal.rrsets
-            if guards.may_be_cached(entry, self.policy, self.journal.outage)
-        ]
+        copies = [guards.cache_seconds(entry, self.policy, self.journal.outage) for entry in self._cached]
         longest = max(copies, default=0)
         return Choose(
             (
@@ -429,8 +426,6 @@ class _Planner:
         """Remove what neither the wanted state nor anybody else needs: guard G5."""
         for owner in self.target.owners:
             base = self._bases[owner]
-            if base is None:
-                return self._wait([self._unknown_primary(owner)])
             final = self._final_records(base.records)
             ttl = base.ttl if self.target.ttl is None or not final else self.target.ttl
             if final == base.records:
@@ -453,7 +448,7 @@ class _Planner:
     def _spread_step(self) -> Step | None:
         found = []
         for view in self.observation.authorities:
-            base = self._bases[view.owner]
+            base = self._bases.get(view.owner)
             if view.failure or base is None or (view.records, view.ttl) == (base.records, base.ttl):
                 continue
             text = f"{view.address} still has {describe(view.records)} for {view.owner}, not {describe(base.records)}"
@@ -465,8 +460,6 @@ class _Planner:
         """Remove the records, wait until no copy is left, only then let TLS go (rollover-safety section 4)."""
         for owner in self.target.owners:
             base = self._bases[owner]
-            if base is None:
-                return self._wait([self._unknown_primary(owner)])
             rest = base.records - self.journal.owned
             if rest:
                 text = f"{describe(rest)} at {owner} was not published here; release it to have it removed"
@@ -479,8 +472,8 @@ class _Planner:
         if spread is not None:
             return spread
         copies = []
-        for entry in self.journal.rrsets:
-            if entry.records != frozenset() and guards.may_be_cached(entry, self.policy, self.journal.outage):
+        for entry in self._cached:
+            if entry.records != frozenset():
                 left = guards.cache_seconds(entry, self.policy, self.journal.outage) - entry.age
                 text = f"caches may hold {describe(entry.records)} for {left:.0f} s; until then TLS must stay as it is"
                 copies.append(Obstacle("t >= T_omni + W", entry.owner, text, left))
@@ -493,18 +486,15 @@ class _Planner:
     # Making steps.
 
     def _change_obstacles(self, before: Records, after: Records, hold: float) -> list[Obstacle]:
-        if self.emergency and self.target.exposure is Exposure.DEFER:
+        if self._delays:
             return []
         return guards.change_obstacles(self.journal, before, after, self.policy, hold)
 
     def _publish(self, owner: str, records: Records, why: str, ttl: int | None = None) -> Step:
-        delays = self.emergency and self.target.exposure is Exposure.DEFER
         base = self._bases[owner]
-        if base is None:
-            return self._wait([self._unknown_primary(owner)])
         if ttl is None or (not base.records and self.target.ttl is not None):
             ttl = self.target.ttl or base.ttl
-        return Publish(owner, records, ttl, base.records, base.ttl, why, delays)
+        return Publish(owner, records, ttl, base.records, base.ttl, why, self._delays)
 
     def _deploy(self, why: str, returnable: bool = True) -> Deploy:
         return Deploy(self.target.chains, self._lagging, returnable, why)

@@ -124,14 +124,13 @@ def deploy_obstacles(
     return found
 
 
-def may_return(journal: Journal, chains: c.Iterable[Chain], policy: Policy, strict: bool) -> bool:
+def may_return(cached: c.Iterable[CachedRrset], chains: c.Collection[Chain], strict: bool) -> bool:
     """Say whether ``chains`` are good for mail that fails already: every copy that is known accepts them.
 
     A copy that nobody knows speaks for what fails as little as for these, and the lead can wait.
     """
-    known = [entry for entry in journal.rrsets if entry.records is not None]
-    cached = [entry for entry in known if may_be_cached(entry, policy, journal.outage)]
-    return all(matches_cached(entry, chain, strict) for entry in cached for chain in chains)
+    known = [entry.records for entry in cached if entry.records is not None]
+    return all(matches(records, chain, strict) for records in known for chain in chains)
 
 
 def _cache_obstacle(entry: CachedRrset, journal: Journal, policy: Policy) -> Obstacle:
