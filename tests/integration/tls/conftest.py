@@ -88,7 +88,7 @@ class Result:
 
 @pytest.fixture(scope="session")
 def examine() -> t.Callable[..., Result]:
-    def ask(port: int, seconds: float = 200, connections: int = 400, reply: float = 30) -> Result:
+    def ask(port: int, seconds: float = 200, connections: int = 400, reply: float = 10) -> Result:
         bounds = Bounds(seconds, connections, 2, Limits(reply=reply))
         seen = asyncio.run(
             scan(Endpoint("127.0.0.1", port), NAME, "probe.example.org", lambda c: -suite_level(c, NEWEST).rank, bounds)

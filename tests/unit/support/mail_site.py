@@ -208,6 +208,10 @@ class Site:
         """Want the next key, which is what the operator does."""
         self.keys["staged"], self.keys["next"] = self.keys["next"], ""
 
+    def stay(self, step: Step | None) -> None:
+        """Let time pass until the next run: as long as it was told to wait, or the moment that a step takes."""
+        self.pass_time(max(step.look_again - self.now, 1) if isinstance(step, Wait) else 2)
+
     def settle(self, limit: int = 2000) -> int:
         """Run again and again until nothing is left to do; return how many runs that took."""
         for count in range(limit):
@@ -221,5 +225,5 @@ class Site:
                     self.keys["current"], self.keys["staged"] = self.keys["staged"], ""
                     continue
                 return count
-            self.pass_time(max(step.look_again - self.now, 1) if isinstance(step, Wait) else 2)
+            self.stay(step)
         raise AssertionError(f"not settled after {limit} runs: {self.steps[-1]}")

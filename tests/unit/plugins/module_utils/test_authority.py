@@ -20,7 +20,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ansible_collections.mailsec.dane.plugins.module_utils._address import split_port
 from ansible_collections.mailsec.dane.plugins.module_utils._authority import (
     AuthorityError,
     Delegation,
@@ -273,22 +272,3 @@ def test_a_flood_of_name_servers_is_refused() -> None:
 
     with pytest.raises(AuthorityError, match="40 name servers"):
         asyncio.run(run())
-
-
-@pytest.mark.parametrize(
-    ("text", "host", "port"),
-    [
-        ("192.0.2.1", "192.0.2.1", 53),
-        ("192.0.2.1:5353", "192.0.2.1", 5353),
-        ("2001:db8::1", "2001:db8::1", 53),
-        ("[2001:db8::1]:54", "2001:db8::1", 54),
-        ("ns1.example.nl:54", "ns1.example.nl", 54),
-    ],
-)
-def test_a_server_with_or_without_port(text: str, host: str, port: int) -> None:
-    assert split_port(text, 53) == (host, port)
-
-
-def test_a_port_that_is_none() -> None:
-    with pytest.raises(ValueError, match="port 70000"):
-        split_port("192.0.2.1:70000", 53)

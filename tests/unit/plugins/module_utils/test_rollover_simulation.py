@@ -13,7 +13,7 @@ import pytest
 from support.mail_site import OURS_ALONE, OWNER, POLICY, Site, chain, record
 
 from ansible_collections.mailsec.dane.plugins.module_utils import _journal, _journal_file, _timeline
-from ansible_collections.mailsec.dane.plugins.module_utils._rollover_steps import Done, Publish, Wait
+from ansible_collections.mailsec.dane.plugins.module_utils._rollover_steps import Done, Publish
 
 
 @pytest.fixture(autouse=True)
@@ -163,7 +163,7 @@ def _goes_on(site: Site, runs: int) -> bool:
         step = site.run()
         if isinstance(step, Done):
             return True
-        site.pass_time(max(step.look_again - site.now, 1) if isinstance(step, Wait) else 2)
+        site.stay(step)
     return False
 
 
