@@ -20,6 +20,7 @@ from ansible_collections.mailsec.dane.plugins.module_utils import _rollover_lear
 from ansible_collections.mailsec.dane.plugins.module_utils._moment import Moment
 from ansible_collections.mailsec.dane.plugins.module_utils._rollover_guards import Obstacle, describe
 from ansible_collections.mailsec.dane.plugins.module_utils._rollover_state import (
+    NO_TLS,
     CachedRrset,
     Chain,
     Exposure,
@@ -234,7 +235,15 @@ class _Planner:
         return _rollover_state.revoked_records(self.target, self.now.wall)
 
     @functools.cached_property
+    def _is_bare(self) -> bool:
+        """Nothing managed here serves TLS yet: a copy that matches no chain refuses mail already, one without records none."""
+        bare = {view.endpoint for view in self.observation.endpoints if view.chains == frozenset({NO_TLS})}
+        return self.target.bare and bare.issuperset(self.target.endpoints)
+
+    @functools.cached_property
     def _deploy_obstacles(self) -> list[Obstacle]:
+        if self._is_bare:
+            return []
         return guards.deploy_obstacles(self.journal, self.target.chains, self.policy, self.emergency)
 
     # Stages.
@@ -244,7 +253,7 @@ class _Planner:
         for owner in self.target.owners:
             records = self._bases[owner].records
             for view in self.observation.endpoints:
-                for chain in sorted(view.chains, key=lambda chain: chain.identity):
+                for chain in sorted(view.chains - {NO_TLS}, key=lambda chain: chain.identity):
                     if not guards.matches(records, chain, False):
                         step = self._repair(owner, records, view.endpoint, chain)
                         if step is not None:
@@ -258,7 +267,7 @@ class _Planner:
         cached = [entry for entry in self._cached if entry.records]
         own = [view for view in self.observation.endpoints if view.endpoint in self.target.endpoints]
         for view in own if cached else ():
-            for chain in sorted(view.chains, key=lambda chain: chain.identity):
+            for chain in sorted(view.chains - {NO_TLS}, key=lambda chain: chain.identity):
                 if all(guards.matches_cached(entry, chain, False) for entry in cached):
                     continue
                 step = self._go_back(view.endpoint, f"{view.endpoint} serves a key that not every cache knows yet")
@@ -304,6 +313,9 @@ class _Planner:
 
     def _late_generate_step(self) -> Step | None:
         if Scheme.NEXT not in self.target.scheme or self.target.next_keys:
+            return None
+        if not self.target.generates:
+            self.notes.append("there is no next key to publish: the program that makes the certificates has not made one")
             return None
         return Generate("no next key is held; with one published and aged, an emergency needs no wait")
 
