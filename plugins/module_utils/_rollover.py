@@ -17,7 +17,7 @@ import typing as t
 
 from ansible_collections.mailsec.dane.plugins.module_utils import _rollover_guards as guards
 from ansible_collections.mailsec.dane.plugins.module_utils import _rollover_learn, _rollover_state
-from ansible_collections.mailsec.dane.plugins.module_utils._moment import Moment
+from ansible_collections.mailsec.dane.plugins.module_utils._moment import Moment, moment_text
 from ansible_collections.mailsec.dane.plugins.module_utils._rollover_guards import Obstacle, describe
 from ansible_collections.mailsec.dane.plugins.module_utils._rollover_state import (
     NO_TLS,
@@ -524,7 +524,8 @@ class _Planner:
         exposed = exposed_until(self.journal, self.target, self.now)
         text = "published, served and wanted are the same"
         if exposed is not None:
-            text += "; signed copies of the old RRset make the stolen key acceptable for some time yet"
+            until = moment_text(exposed)
+            text += "; the stolen key may still be accepted " + (f"until {until}" if until else "while it is published")
         return Done(text, exposed)
 
 
@@ -539,9 +540,12 @@ def exposed_until(journal: Journal, target: Target, now: Moment) -> float | None
     for entry in journal.rrsets:
         if entry.records is not None and not entry.records & stolen:
             continue
-        if entry.is_served:
+        if entry.served_by:
             return float("inf")
         left = guards.cache_seconds(entry, target.policy, journal.outage) - entry.age
+        if entry.intended:
+            # An update that was begun may still come, but only for so long.
+            left += max(target.policy.effect - journal.effect_age, 0)
         times.append(max(now.wall + left, entry.signed_until or 0))
     late = [moment for moment in times if moment > now.wall]
     return max(late) if stolen and late else None

@@ -26,6 +26,7 @@ from ansible_collections.mailsec.dane.plugins.module_utils import (
     _rollover_state,
     _rotation_findings,
     _rotation_goal,
+    _rotation_outcome,
     _timeline,
     _x509,
 )
@@ -310,6 +311,7 @@ class _Decision:
         return {
             "step": step, "phase": phase, "notes": [], "findings": [one.as_dict() for one in findings],
             "report": [f"Phase: {phase}", step["summary"], *map(_sentence, findings)],
+            "outcome": {"state": "blocked" if self.lock else "pending", "sentence": step["summary"]},
             "content": content, "events": [], "chains": [_rollover_data.chain_data(self.chains["live"])],
             "wants": None, "waits_for": [], "slot": "next", "key": self.chains["live"].key.to_text(), "lagging": [],
             "observation": self._shown(self.observation), "decided": self.now.wall,
@@ -455,7 +457,8 @@ class _Decision:
         notes = [*filter(None, [choice.note]), *plan.notes, *self.look.notes]
         report = _report(phase, step, notes, plan) + [_sentence(one) for one in findings]
         shown = [one.as_dict() for one in findings]
-        return {"step": step, "phase": phase, "notes": notes, "findings": shown, "report": report}
+        result = _rotation_outcome.outcome(plan.step, step["summary"])
+        return {"step": step, "phase": phase, "notes": notes, "findings": shown, "report": report, "outcome": result}
 
     def _shown(self, observation: Observation) -> dict[str, t.Any]:
         return {

@@ -92,7 +92,8 @@ options:
     type: path
   renew_adopted:
     description:
-      - With O(state=staged), stage the certificate that is now in the files an adopted key came from.
+      - With O(state=staged), stage the certificate that is now in the files an adopted key came from. Nothing is done when the
+        key in use was not adopted.
       - A warning is given, and nothing is staged, when these files have another key or are gone. The key in use stays.
     type: bool
     default: false
@@ -258,7 +259,7 @@ def _renew_adopted(files: core.Files, names: tuple[str, ...], slot: str) -> list
     """Stage what the files of an adopted key have now; returns warnings."""
     source = files.adopted()
     if source is None:
-        raise core.FilesError(f"the key in use in {files.directory} was not adopted, so renew_adopted does not apply")
+        return []
     kept = f"the mail server keeps the key and certificate it has ({files.directory}/live)"
     try:
         chain, key = _given(files, {"certificate": None, "key_file": source.key_file, "chain_file": source.chain_file})

@@ -294,6 +294,21 @@ waits_for:
   returned: success
   type: list
   elements: str
+outcome:
+  description: The same for a schedule.
+  returned: success
+  type: dict
+  contains:
+    state:
+      description:
+        - V(ok) means that nothing is left to do, V(waiting) that a later run goes on after a known time.
+        - V(pending) means that RV(step) can be taken now.
+        - V(blocked) means that something is in the way which may pass by itself, V(choose) that a person must act.
+      type: str
+      sample: waiting
+    sentence:
+      description: Until when, by what, or what to do.
+      type: str
 observation:
   description: What was seen, C(authorities) and C(endpoints).
   returned: success

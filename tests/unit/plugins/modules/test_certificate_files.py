@@ -191,7 +191,8 @@ def test_r01_a_file_that_the_mail_server_does_not_present_is_not_taken_over(
     other.mkdir()
     refused = call("adopted", **{**Former(other).options, "key_file": str(former.key)})
     assert refused["failed"] and "nothing was taken over" in refused["msg"]
-    assert "was not adopted" in call("staged", renew_adopted=True)["msg"]
+    nothing = call("staged", renew_adopted=True)
+    assert nothing["adopted"] is None and not (tmp_path / "dane/staged/key.pem").exists()
 
 
 def test_r01_after_a_rotation_the_key_is_one_like_any_other(
