@@ -75,6 +75,17 @@ find_python() {
   return 1
 }
 
+# Prints apt sources of Debian $1, from the archives of Debian that the apt of this machine uses.
+debian_sources() {
+  local release=$1 own
+  own=$(. /etc/os-release && echo "$VERSION_CODENAME")
+  # shellcheck disable=SC2016  # apt fills these in
+  set -- indextargets --format '$(ORIGIN) $(REPO_URI) $(CODENAME) $(COMPONENT)' 'Created-By: Packages'
+  apt-get "$@" | grep -q '^Debian ' || apt-get -qq update
+  apt-get "$@" | awk -v own="$own" -v release="$release" \
+    '$1 == "Debian" && index($3, own) == 1 { print "deb", $2, release substr($3, length(own) + 1), $4 }' | sort -u
+}
+
 # Installs the Debian packages among "$@" that are missing; none of them gets to start a service.
 install_packages() {
   local package missing=() policy=/usr/sbin/policy-rc.d
