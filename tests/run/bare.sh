@@ -49,6 +49,8 @@ prove() {
   trap clean_up EXIT
   trap 'exit 130' INT
   trap 'exit 143' TERM HUP
+  # Apt's own user reads below it.
+  chmod 755 "$root"
   make_root "$release"
   start_inside "$@" > >(tee "$logs/console.log") 2>&1 || status=$?
   cp -r "$root/root/checkout/.cache/logs/." "$logs/" 2>/dev/null || say "Nothing was logged in .cache/logs."
@@ -132,9 +134,9 @@ for line in listed.splitlines():
         found[option] = max(found.get(option, (0, "")), ({"global": 1, ":env:": 3}.get(section, 2), value.strip("'\"")))
 print("[global]")
 for option, (_rank, value) in sorted(found.items()):
-    value = value.replace("\\n", "\n")
-    print(f"{option} =", *value.split(), sep="\n  ")
-    for word in value.split():
+    words = value.replace("\\n", "\n").split()
+    print(f"{option} =", "\n  ".join(words))
+    for word in words:
         path = pathlib.Path(word.removeprefix("file://"))
         if not path.is_absolute() or not path.exists():
             continue
@@ -230,7 +232,7 @@ clean_up() {
 name_missing() {
   local found
   found=$(
-    grep -rhoE "[a-zA-Z0-9_.+-]+: (command )?not found|FileNotFoundError: .*: '[^'/]+'|[a-zA-Z0-9_.+-]+ is not installed.*|not run: this machine has no .*|lacks programs.*" "$1" | sort | uniq -c
+    grep -rhoE "[a-zA-Z0-9_.+-]+: (command )?not found|FileNotFoundError: .*: '[^'/]+'|[a-zA-Z0-9_.+-]+ is not installed: .*|not run: this machine has no .*|lacks programs.*" "$1" | sort | uniq -c
   ) || true
   [ -z "$found" ] || say "Programs that were missing, and how often that was said:" "$found"
 }
@@ -280,7 +282,7 @@ inside() {
       apt-get -qq update
       apt-get -qq -y install git make sudo >/tmp/apt.log 2>&1 || { tail -n 20 /tmp/apt.log; exit 1; }
       unset DEBIAN_FRONTEND
-      git clone -q checkout.bundle checkout 2>&1 | { grep -v "^Note:" || true; }
+      git -c advice.detachedHead=false clone -q checkout.bundle checkout
       cd checkout
       status=0
       for command; do
