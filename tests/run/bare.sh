@@ -70,7 +70,8 @@ make_root() {
     mirror=$(debian_sources "$release" | awk -v release="$release" '$3 == release { print $2; exit }')
     [ -n "$mirror" ] || die "apt knows no archive of Debian on this machine: run apt-get update, and look at /etc/apt."
     say "Building bare Debian $release from $mirror"
-    http_proxy=$(apt_proxy http "$mirror") https_proxy=$(apt_proxy https "$mirror") \
+    # shellcheck disable=SC2046  # one word for each proxy
+    env $(apt_proxies | sed -n 's/^Acquire::\(https\?\)::Proxy "\([^"]*\)";$/\1_proxy=\2/Ip') \
       debootstrap --variant=minbase "$release" "$root" "$mirror" >"$WORK/$release-debootstrap.log" 2>&1 ||
       { tail -n 20 "$WORK/$release-debootstrap.log" >&2; die "debootstrap could not build Debian $release."; }
     tar -C "$root" -cf "$archive.partial" .
@@ -79,14 +80,10 @@ make_root() {
     tar -C "$root" -xpf "$archive"
   fi
   debian_sources "$release" >"$root/etc/apt/sources.list"
-  apt-config dump | grep -E '^Acquire::(Check-|Retries|https?::)' | grep -viE 'auto-?detect' \
-    >"$root/etc/apt/apt.conf.d/90registries" || true
-  local found
-  for found in http https; do
-    found=$(apt_proxy "$found" "$found://deb.debian.org/") && [ -n "$found" ] || continue
-    printf 'Acquire::http::Proxy "%s";\nAcquire::https::Proxy "%s";\n' "$found" "$found" >>"$root/etc/apt/apt.conf.d/90registries"
-    break
-  done
+  {
+    apt-config dump | grep -E '^Acquire::(Check-|Retries|https?::)' | grep -viE 'proxy' || true
+    apt_proxies
+  } >"$root/etc/apt/apt.conf.d/90registries"
   cp -a /etc/apt/auth.conf* "$root/etc/apt/" 2>/dev/null || true
   copy_authorities
   copy_pip
@@ -94,10 +91,6 @@ make_root() {
   echo bare >"$root/etc/hostname"
   printf '127.0.0.1 localhost\n127.0.1.1 bare\n::1 localhost\n' >"$root/etc/hosts"
   git_here bundle create -q "$root/root/checkout.bundle" HEAD
-}
-
-apt_proxy() {
-  /usr/lib/apt/apt-helper auto-detect-proxy "$2" 2>/dev/null | sed -n "s/^Using proxy '\([^']*\)'.*/\1/p"
 }
 
 # The package ca-certificates takes these up when it is installed.
@@ -162,7 +155,7 @@ start_inside() {
   (
     enter_groups
     exec unshare --mount --propagation private --pid --fork --kill-child=KILL --uts --ipc --cgroup "${network[@]}" \
-      bash "$ROOT/tests/run/bare.sh" --inside "$root" "$GROUP" "$@"
+      bash "$PWD/tests/run/bare.sh" --inside "$root" "$GROUP" "$@"
   ) </dev/null &
   inside=$!
   if [ ${#network[@]} -gt 0 ]; then
@@ -318,4 +311,4 @@ if [ "${1:-}" = --inside ]; then
   shift
   inside "$@"
 fi
-main "$@"
+{ main "$@"; exit; }

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""TLS servers on loopback: OpenSSL, GnuTLS and Postfix from their packages, behind SMTP where they lack it."""
+"""TLS servers on loopback: OpenSSL, GnuTLS and Postfix as Debian ships them, behind SMTP where they lack it."""
 
 from __future__ import annotations
 
@@ -18,6 +18,8 @@ import subprocess
 import threading
 import time
 import typing as t
+
+import postfix_root
 
 HOST = "127.0.0.1"
 
@@ -222,7 +224,7 @@ def postfix(
     config, queue, data = (directory / name for name in ("config", "queue", "data"))
     for path in (config, queue, data):
         path.mkdir(parents=True)
-    shutil.copy("/etc/postfix/postfix-files", config)
+    shutil.copy(postfix_root.root() / "etc/postfix/postfix-files", config)
     chain = _private(directory / "keychain.pem", b"".join(one.key.read_bytes() + one.chain.read_bytes() for one in who))
     services = "".join(
         f"{other}:{port} inet n - n - - smtpd\n  -o smtpd_tls_chain_files={_private(directory / f'{other}.pem', pem)}\n"
@@ -232,7 +234,7 @@ def postfix(
     for path in (directory, *directory.parents):
         if path.is_relative_to("/tmp") and path != pathlib.Path("/tmp"):
             path.chmod(0o755)
-    shutil.chown(data, "postfix")
+    subprocess.run(postfix_root.command("chown", "postfix", str(data)), check=True, timeout=60)
     main = {
         "compatibility_level": "3.6",
         "queue_directory": str(queue),
@@ -254,10 +256,10 @@ def postfix(
         "tlsmgr unix - - n 1000? 1 tlsmgr\npostlog unix-dgram n - n - 1 postlogd\n"
         "qmgr unix n - n 300 1 qmgr\npickup unix n - n 60 1 pickup\nproxymap unix - - n - - proxymap\n"
     )
-    subprocess.run(["postfix", "-c", str(config), "check"], check=True, timeout=60)
+    subprocess.run(postfix_root.command("postfix", "-c", str(config), "check"), check=True, timeout=60)
     process = subprocess.Popen(
-        ["postfix", "-c", str(config), "start-fg"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-        start_new_session=True,
+        postfix_root.command("postfix", "-c", str(config), "start-fg"), stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL, start_new_session=True,
     )  # fmt: skip
     try:
         wait_for(port, process, address)
