@@ -49,8 +49,6 @@ prove() {
   trap clean_up EXIT
   trap 'exit 130' INT
   trap 'exit 143' TERM HUP
-  # Apt's own user reads below it.
-  chmod 755 "$root"
   make_root "$release"
   start_inside "$@" > >(tee "$logs/console.log") 2>&1 || status=$?
   cp -r "$root/root/checkout/.cache/logs/." "$logs/" 2>/dev/null || say "Nothing was logged in .cache/logs."
@@ -79,6 +77,8 @@ make_root() {
   else
     tar -C "$root" -xpf "$archive"
   fi
+  # Apt's own user reads below it.
+  chmod 755 "$root"
   debian_sources "$release" >"$root/etc/apt/sources.list"
   {
     apt-config dump | grep -E '^Acquire::(Check-|Retries|https?::)' | grep -viE 'proxy' || true
