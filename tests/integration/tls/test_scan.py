@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
 
 import pytest
@@ -314,3 +315,10 @@ def test_postfix_with_the_profile_of_the_collection(identities, examine, tmp_pat
     )  # fmt: skip
     # Under edition 2.1 the curve secp521r1 is a hint at insufficient, which counts as phase-out.
     assert found.levels("2.1")["key_exchange_groups"] == "phase-out"
+
+
+def test_a_front_that_was_closed_takes_no_connection_of_the_next_one():
+    for _turn in range(20):
+        first = servers.Front(1)
+        first.close()
+        assert "_accept" not in " ".join(thread.name for thread in threading.enumerate())

@@ -61,9 +61,14 @@ class Front:
         self._lock = threading.Lock()
         self._listener = socket.create_server((HOST, 0))
         self.port = int(self._listener.getsockname()[1])
-        threading.Thread(target=self._accept, daemon=True).start()
+        self._accepting = threading.Thread(target=self._accept, daemon=True)
+        self._accepting.start()
 
     def close(self) -> None:
+        # A thread about to accept would do so on whatever socket gets the number of a closed one: the next front's.
+        self._listener.shutdown(socket.SHUT_RDWR)
+        self._accepting.join(30)
+        assert not self._accepting.is_alive()
         self._listener.close()
 
     def _accept(self) -> None:
