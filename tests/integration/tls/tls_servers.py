@@ -47,14 +47,20 @@ class Front:
     """Speaks SMTP as far as STARTTLS, then passes bytes to and fro between the client and a TLS server.
 
     ``patch`` may change each chunk that the TLS server sends. ``close_after`` answers 421 from that connection on.
+    ``lose_every`` closes every connection of that number after STARTTLS, as a balancer with a dead server behind it.
     """
 
     def __init__(
-        self, backend: int, patch: t.Callable[[bytes], bytes] | None = None, close_after: int | None = None
+        self,
+        backend: int,
+        patch: t.Callable[[bytes], bytes] | None = None,
+        close_after: int | None = None,
+        lose_every: int | None = None,
     ) -> None:
         self._backend = backend
         self._patch = patch or (lambda data: data)
         self._close_after = close_after
+        self._lose_every = lose_every
         self.connections = 0
         self.at_once = 0
         self.most_at_once = 0
@@ -90,12 +96,12 @@ class Front:
                 if self._close_after is not None and number > self._close_after:
                     client.sendall(b"421 4.7.0 too many connections\r\n")
                     return
-                self._smtp(client)
+                self._smtp(client, lost=bool(self._lose_every) and number % (self._lose_every or 1) == 0)
         finally:
             with self._lock:
                 self.at_once -= 1
 
-    def _smtp(self, client: socket.socket) -> None:
+    def _smtp(self, client: socket.socket, lost: bool) -> None:
         client.settimeout(30)
         client.sendall(b"220 mx.example.nl ESMTP\r\n")
         pending = b""
@@ -115,6 +121,8 @@ class Front:
             else:
                 client.sendall(b"221 bye\r\n")
                 return
+        if lost:
+            return
         with socket.create_connection((HOST, self._backend), 10) as server:
             server.settimeout(30)
             back = threading.Thread(target=self._pass, args=(server, client, self._patch), daemon=True)
