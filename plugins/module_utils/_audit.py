@@ -25,7 +25,7 @@ from ansible_collections.mailsec.dane.plugins.module_utils._observation import (
     DomainObservation,
     HostObservation,
 )
-from ansible_collections.mailsec.dane.plugins.module_utils._smtp import Endpoint, Limits, Probe, probe
+from ansible_collections.mailsec.dane.plugins.module_utils._smtp import Endpoint, Limits, Probe
 from ansible_collections.mailsec.dane.plugins.module_utils._tlsa import TlsaError, owner_name
 from ansible_collections.mailsec.dane.plugins.module_utils._verdict import (
     DomainVerdict,
@@ -33,6 +33,7 @@ from ansible_collections.mailsec.dane.plugins.module_utils._verdict import (
     judge_domain,
     judge_host,
 )
+from ansible_collections.mailsec.dane.plugins.module_utils._ways import ask_all_ways
 
 if t.TYPE_CHECKING:
     import collections.abc as c
@@ -52,7 +53,8 @@ class Settings:
     ``concurrency`` bounds the addresses that are probed at once. ``special_use`` allows probing of addresses that
     the Internet does not route (RFC 6890), as in a laboratory. ``ip_versions`` are those that are probed.
     ``managed`` names the MX hosts the organisation manages (None: not said, F01). Each address is probed once per
-    entry of ``sni`` (True: with the TLSA base domain as server name) and ``key_types`` (None: the server's choice).
+    entry of ``sni`` (True: with the TLSA base domain as server name) and ``key_types`` (None: the server's choice), as
+    far as that can show another chain; where no TLSA records are in force, in the first of these ways only.
     That is done ``repeats`` times, ``pause`` seconds apart. ``tlsrpt``: look who is told of failures. ``dane_required``
     names the domains to which senders are known that insist on DANE. ``now`` is the moment of the verdict, aware; None
     is the present.
@@ -151,7 +153,7 @@ class Audit:
         left_out = {address: code for address in dns.addresses if (code := why_not(address, settings))}
         found = await asyncio.gather(
             *(
-                self._meet(Endpoint(address, settings.port), dns.base_domain or dns.host)
+                self._meet(Endpoint(address, settings.port), dns.base_domain or dns.host, dns.tlsa is not None)
                 for address in dns.addresses
                 if address not in left_out
             )
@@ -181,21 +183,22 @@ class Audit:
         name = f"_{secrets.token_hex(8)}._tcp.{dns.base_domain}"
         return await self._resolver.resolve(name, "TLSA") if len(name) <= _LONGEST_NAME else None
 
-    async def _meet(self, endpoint: Endpoint, server_name: str) -> list[Probe]:
-        """Probe one address; one probe after the other, for a server may count connections."""
+    async def _meet(self, endpoint: Endpoint, server_name: str, every_chain: bool) -> list[Probe]:
+        """Probe one address; in all ways if ``every_chain``, because each chain has to match the TLSA records."""
         settings = self._settings
         literal = server_name == endpoint.address
-        names = dict.fromkeys(server_name if sni and not literal else None for sni in settings.sni)
+        names = list(dict.fromkeys(server_name if sni and not literal else None for sni in settings.sni))
+        key_types = settings.key_types
+        if not every_chain:
+            names, key_types = names[:1], key_types[:1]
         found: list[Probe] = []
         async with self._probing:
             for round_number in range(settings.repeats):
                 if round_number:
                     await asyncio.sleep(settings.pause)
-                for name in names:
-                    for key_type in settings.key_types:
-                        found.append(await probe(endpoint, name, settings.ehlo_name, settings.limits, key_type))
-                        if len(found) == 1 and found[0].outcome == "connect-failed":
-                            return found
+                found += await ask_all_ways(endpoint, names, key_types, settings.ehlo_name, settings.limits)
+                if found[0].outcome == "connect-failed":
+                    return found
         return found
 
 

@@ -174,6 +174,11 @@ CATALOGUE: t.Final[t.Mapping[str, tuple[str, str, str]]] = {
         "critical", "RFC 7671 section 8",
         "Bring the odd node to the published key or take it out of service.",
     ),
+    "endpoint-partly-seen": (
+        "warning", "RFC 7671 section 8.1",
+        "The server answered some connections only, so that further keys of it stay unseen. Exempt the address of the "
+        "machine that audits from limits on connections, and audit again.",
+    ),
     "extended-master-secret-missing": (
         "error", "RFC 7627",
         "Upgrade the TLS library of the mail server, or switch the extended master secret on.",

@@ -206,19 +206,25 @@ options:
   sni:
     description:
       - Whether to send a server name. Senders with DANE always do; V(without) shows what others get.
-      - With both values each address is probed twice, and both have to match.
+      - With both values each address is probed in both ways, and both chains have to match. A server that refuses the
+        handshake without a server name gets a warning only.
     type: list
     elements: str
     choices: [with, without]
-    default: [with]
+    default: [with, without]
   key_type:
     description:
-      - V(any) takes the key that the server prefers. V(rsa) and V(ecdsa) insist on a key of that type, which works
-        up to TLS 1.2 only. Each address is probed once per value, and each has to match.
+      - V(any) takes the key that the server prefers. V(rsa) and V(ecdsa) insist on a key of that type; a server that has
+        none is in order. The chain of each key has to match.
+      - A type that the server showed with V(any) is not asked for again, nor one that it lacks when it presents the same
+        chain without a server name. So a server with one key gets three connections, one with an RSA and an ECDSA key
+        four. An address without TLS, or of a host without DNSSEC-secure TLSA records, gets one, in the first of the
+        ways that O(sni) and O(key_type) name.
+      - Insisting works up to TLS 1.2. Where a server speaks TLS 1.3 only, the program C(openssl) asks.
     type: list
     elements: str
     choices: [any, rsa, ecdsa]
-    default: [any]
+    default: [any, rsa, ecdsa]
 seealso:
   - module: mailsec.dane.starttls_info
   - module: mailsec.dane.tlsa_info
@@ -265,11 +271,11 @@ EXAMPLES = r"""
     validation: own
     iterative: true
 
-- name: Look at one host from inside, with every kind of key, with and without a server name
+- name: Look at one host from inside, with one connection per address
   mailsec.dane.dane_info:
     hosts: [mx.example.nl]
-    sni: [with, without]
-    key_type: [any, rsa, ecdsa]
+    sni: [with]
+    key_type: [any]
     nameservers:
       - address: 127.0.0.1
     special_use: true
@@ -977,12 +983,12 @@ def main() -> None:
             "concurrency": {"type": "int", "default": 32},
             "special_use": {"type": "bool", "default": False},
             "ip_version": {"type": "list", "elements": "int", "choices": [4, 6], "default": [4, 6]},
-            "sni": {"type": "list", "elements": "str", "choices": ["with", "without"], "default": ["with"]},
+            "sni": {"type": "list", "elements": "str", "choices": ["with", "without"], "default": ["with", "without"]},
             "key_type": {
                 "type": "list",
                 "elements": "str",
                 "choices": ["any", "rsa", "ecdsa"],
-                "default": ["any"],
+                "default": ["any", "rsa", "ecdsa"],
                 "no_log": False,
             },
         },
