@@ -19,6 +19,12 @@ import socket
 import typing as t
 
 from ansible_collections.mailsec.dane.plugins.module_utils._address import is_special_use
+from ansible_collections.mailsec.dane.plugins.module_utils._contained import (
+    domain_error,
+    domain_verdict,
+    host_error,
+    host_verdict,
+)
 from ansible_collections.mailsec.dane.plugins.module_utils._discovery import find_mx, locate
 from ansible_collections.mailsec.dane.plugins.module_utils._observation import (
     Beside,
@@ -26,13 +32,7 @@ from ansible_collections.mailsec.dane.plugins.module_utils._observation import (
     HostObservation,
 )
 from ansible_collections.mailsec.dane.plugins.module_utils._smtp import Endpoint, Limits, Probe
-from ansible_collections.mailsec.dane.plugins.module_utils._tlsa import TlsaError, owner_name
-from ansible_collections.mailsec.dane.plugins.module_utils._verdict import (
-    DomainVerdict,
-    HostVerdict,
-    judge_domain,
-    judge_host,
-)
+from ansible_collections.mailsec.dane.plugins.module_utils._tlsa import TlsaError, host_name, owner_name
 from ansible_collections.mailsec.dane.plugins.module_utils._ways import ask_all_ways
 
 if t.TYPE_CHECKING:
@@ -41,6 +41,7 @@ if t.TYPE_CHECKING:
     from ansible_collections.mailsec.dane.plugins.module_utils._answer import Answer, Resolver
     from ansible_collections.mailsec.dane.plugins.module_utils._discovery import HostDns, MxSet
     from ansible_collections.mailsec.dane.plugins.module_utils._mta_sts_look import StsLook
+    from ansible_collections.mailsec.dane.plugins.module_utils._verdict import DomainVerdict, HostVerdict
     from ansible_collections.mailsec.dane.plugins.module_utils._zone_look import ZoneLook, ZoneView
 
 _LONGEST_NAME: t.Final = 253
@@ -98,7 +99,7 @@ class Audit:
         return self._settings.now or datetime.datetime.now(datetime.UTC)
 
     async def domains(self, names: t.Iterable[str]) -> c.AsyncGenerator[DomainVerdict]:
-        """Judge mail domains; yields in order of completion. Raises ValueError for what is no domain name."""
+        """Judge mail domains, A-labels; yields in order of completion. Raises ValueError for what is no domain name."""
         async with contextlib.aclosing(_at_once(self._domain, names, self._width)) as verdicts:
             async for verdict in verdicts:
                 yield verdict
@@ -107,7 +108,7 @@ class Audit:
         """Judge MX hosts, names or address literals, by themselves; yields in order of completion."""
         async with contextlib.aclosing(_at_once(self._observe, names, self._width)) as observations:
             async for observation in observations:
-                yield judge_host(observation, self.now)
+                yield host_verdict(observation, self.now)
 
     @property
     def _width(self) -> int:
@@ -115,11 +116,19 @@ class Audit:
         return self._settings.concurrency * 4
 
     async def _domain(self, name: str) -> DomainVerdict:
+        name = host_name(name)
+        try:
+            observation = await self._observe_domain(name)
+        except Exception as error:  # noqa: BLE001 - becomes the verdict on this domain, and costs no other its own
+            observation = domain_error(name, error)
+        return domain_verdict(observation, self.now)
+
+    async def _observe_domain(self, name: str) -> DomainObservation:
         mx = await find_mx(self._resolver, name)
         hosts = await asyncio.gather(*(self._observe(host.name) for host in mx.hosts))
         zone = await self._look.look(mx.answer.canonical_name or mx.domain, "MX") if self._look else None
         stray, beside = await self._stray(mx, hosts), await self._beside(mx)
-        return judge_domain(DomainObservation(mx, tuple(hosts), stray, zone, beside), self.now)
+        return DomainObservation(mx, tuple(hosts), stray, zone, beside)
 
     async def _beside(self, mx: MxSet) -> Beside:
         required = mx.domain in self._settings.dane_required
@@ -148,6 +157,12 @@ class Audit:
         return await asyncio.shield(self._hosts[host])
 
     async def _observe_host(self, host: str) -> HostObservation:
+        try:
+            return await self._look_at_host(host)
+        except Exception as error:  # noqa: BLE001 - becomes the verdict on this host, and costs no other its own
+            return host_error(host, self._settings.port, error)
+
+    async def _look_at_host(self, host: str) -> HostObservation:
         settings = self._settings
         dns = await locate(self._resolver, host, settings.port)
         left_out = {address: code for address in dns.addresses if (code := why_not(address, settings))}

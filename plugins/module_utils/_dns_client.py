@@ -91,9 +91,12 @@ def sign(message: dns.message.Message, key: TsigKey) -> None:
 def tsig_fault(error: Exception, key: str) -> str | None:
     """Say what a server reported about the signature of a request, to go on after its name; None for other errors."""
     if isinstance(error, dns.tsig.PeerBadKey):
-        return f"does not know the TSIG key {key} with this algorithm (BADKEY)"
+        return (
+            f"does not know the TSIG key {key} with this algorithm (BADKEY): set the key up there, or give its name and "
+            "algorithm as the server has them"
+        )
     if isinstance(error, dns.tsig.PeerBadSignature):
-        return f"has another secret for the TSIG key {key} (BADSIG)"
+        return f"has another secret for the TSIG key {key} (BADSIG): give the secret that stands there"
     if isinstance(error, dns.tsig.PeerBadTime | dns.tsig.BadTime):
         return "has a clock that differs too much from the one of this machine for TSIG (BADTIME): synchronise them"
     return None

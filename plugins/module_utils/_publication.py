@@ -152,15 +152,18 @@ def same(one: TlsaRrset, other: TlsaRrset) -> bool:
 async def publish(wish: Wish, means: Means, course: Course, check_mode: bool = False) -> None:
     """Bring about ``wish`` and record in ``course`` what happened.
 
-    In check mode all is done but the update and the wait. Raises PublicationError, AuthorityError; before the update
+    In check mode all is done but the update and the wait. Raises PublicationError; before the update
     nothing has been changed by then, and ``course.changed`` says whether it was made.
     """
     for warning in check(wish.rrset):
         course.warn(warning)
-    course.zone = means.zone or await _authority.find_zone(means.signed, wish.owner, means.timeout)
-    current = await _current(wish.owner, course.zone, means)
-    course.before = course.after = current
-    servers = await _authorities(course, means)
+    try:
+        course.zone = means.zone or await _authority.find_zone(means.signed, wish.owner, means.timeout)
+        current = await _current(wish.owner, course.zone, means)
+        course.before = course.after = current
+        servers = await _authorities(course, means)
+    except _authority.AuthorityError as error:
+        raise PublicationError(f"Nothing was changed: {error}") from error
     wanted = target(wish, current)
     if not same(current, wanted):
         _expect(wish, current)
@@ -180,7 +183,9 @@ async def _current(owner: str, zone: str, means: Means) -> TlsaRrset:
             f"Name server {means.primary} {view.detail}: publish the records at the end of the alias of {owner}"
         )
     if not view.is_known:
-        raise PublicationError(f"What stands at {owner} is unknown: name server {means.primary} {view.detail}")
+        raise PublicationError(
+            f"Nothing was changed: what stands at {owner} is unknown, because name server {means.primary} {view.detail}"
+        )
     return view.rrset
 
 
