@@ -80,11 +80,22 @@ async def ask(
 ) -> dns.message.QueryMessage | Unanswered:
     """Ask ``server`` for ``rdtype`` at ``name`` (any case, with or without final dot), within ``timeout`` seconds.
 
-    The question is signed with the key of ``server``, if it has one; an answer whose signature is wrong is none.
+    The question is signed with the key of ``server``, if it has one; an answer whose signature is wrong is none. Where
+    the server refuses that it is asked without: Knot takes signed questions only if its ACL has action query.
     Signatures are asked for; a resolver is told not to validate, so that broken zones are found, too. UDP first,
     unless ``over_tcp``. A message that is returned has rcode NOERROR or NXDOMAIN. Raises ValueError
     for what is no domain name.
     """
+    answer = await _ask(server, name, rdtype, timeout, recursive, over_tcp)
+    if server.key and isinstance(answer, Unanswered) and answer.failure is Failure.REFUSED:
+        plain = await _ask(server.public, name, rdtype, timeout, recursive, over_tcp)
+        return answer if isinstance(plain, Unanswered) else plain
+    return answer
+
+
+async def _ask(
+    server: NameServer, name: str, rdtype: str, timeout: float, recursive: bool, over_tcp: bool
+) -> dns.message.QueryMessage | Unanswered:
     try:
         qname = dns.name.from_text(name)
     except dns.exception.DNSException as error:

@@ -6,7 +6,7 @@
 . "$(dirname "$0")/common.sh"
 
 # What tests of any stage need besides what the lab installs by itself.
-PACKAGES=(git openssl shellcheck bind9 bind9-dnsutils iproute2 knot unbound dnsviz pdns-server pdns-backend-bind)
+PACKAGES=(git openssl shellcheck bind9 bind9-dnsutils iproute2 knot unbound dnsviz pdns-server pdns-backend-bind pdns-backend-sqlite3)
 
 results=()
 passed=0
