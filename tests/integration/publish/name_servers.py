@@ -257,7 +257,7 @@ def network() -> Iterator[None]:
     if libc.unshare(_CLONE_NEWNET) != 0:
         pytest.skip(f"not run: this machine forbids namespaces ({os.strerror(ctypes.get_errno())})")
     subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
-    for last in (2, 3, 4, 25, 26, 27, 53):
+    for last in (2, 3, 4, 5, 6, 7, 25, 26, 27, 53):
         subprocess.run(["ip", "addr", "add", f"127.0.0.{last}/32", "dev", "lo"], check=True)
     yield
     libc.setns(before, _CLONE_NEWNET)
