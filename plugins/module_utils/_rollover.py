@@ -297,7 +297,7 @@ class _Planner:
             if guards.may_return(self._cached, chains, strict):
                 shown = {view.endpoint: view.chains for view in self.observation.endpoints}
                 others = [one for one in self.target.endpoints if shown.get(one, frozenset()) != frozenset(chains)]
-                return Deploy(chains, tuple(dict.fromkeys((endpoint, *others))), False, why)
+                return Deploy(chains, tuple(dict.fromkeys((endpoint, *others))), False, why, repairs=True)
         return None
 
     def _short_cut_step(self) -> Step | None:

@@ -380,7 +380,7 @@ def step_data(step: Step) -> dict[str, t.Any]:
         data |= {
             "chains": [chain.identity for chain in step.chains],
             "key_records": [chain.key.to_text() for chain in step.chains],
-            "endpoints": list(step.endpoints), "returnable": step.returnable,
+            "endpoints": list(step.endpoints), "returnable": step.returnable, "repairs": step.repairs,
         }
     elif isinstance(step, Choose):
         data["options"] = [{"exposure": one.exposure.value, "sentence": one.sentence} for one in step.options]

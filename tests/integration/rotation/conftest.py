@@ -46,6 +46,8 @@ def parameters() -> dict[str, object]:
         "rotation_effect": 60,
         "rotation_repeats": 2,
         "rotation_poll": 3,
+        # Long enough for the secondary, and shorter than every wait that the tests want to see.
+        "rotation_patience": 4,
         "rotation_minimum_age": 0,
     }
     names = {**defaults["lab_variables"], **waits, "audit_domains": ["example.nl"], "audit_managed": ["mx1.example.nl"]}
