@@ -41,6 +41,16 @@ for kind in module role; do
   [ "$found" -eq "$expected" ] || die "ansible-doc finds $found ${kind}s in the installed collection, expected $expected."
   say "$found ${kind}s"
 done
+# As the quick start installs it: in any directory, to where ansible-playbook looks by itself.
+mkdir "$work/home" "$work/elsewhere"
+(
+  cd "$work/elsewhere"
+  export HOME=$work/home
+  unset ANSIBLE_COLLECTIONS_PATH
+  ansible-galaxy collection install "$file" --offline >/dev/null
+  ansible-playbook -i localhost, mailsec.dane.audit --list-tasks >/dev/null
+) || die "A playbook is not found after the collection was installed."
+
 # What ansible-builder puts into an execution environment, found in the installed collection.
 ansible-builder introspect "$work/installed" --write-pip "$work/pip" --write-bindep "$work/bindep" >"$work/introspect" 2>&1 ||
   { cat "$work/introspect"; die "ansible-builder cannot introspect the installed collection."; }
