@@ -92,8 +92,8 @@ def tsig_fault(error: Exception, key: str) -> str | None:
     """Say what a server reported about the signature of a request, to go on after its name; None for other errors."""
     if isinstance(error, dns.tsig.PeerBadKey):
         return (
-            f"does not know the TSIG key {key} with this algorithm (BADKEY): set the key up there, or give its name and "
-            "algorithm as the server has them"
+            f"does not know the TSIG key {key} with this algorithm (BADKEY): set the key up there, or give its name "
+            "and algorithm as the server has them"
         )
     if isinstance(error, dns.tsig.PeerBadSignature):
         return f"has another secret for the TSIG key {key} (BADSIG): give the secret that stands there"
@@ -144,7 +144,8 @@ def _parse(query: dns.message.Message, wire: bytes, server: Server) -> dns.messa
 
 
 def _tsig_words(query: dns.message.Message, error: Exception) -> str:
-    key = f"{text_name(query.keyname)} ({text_name(query.keyalgorithm)})" if query.keyname else ""
+    names = (query.keyname, query.keyalgorithm)
+    key = "{} ({})".format(*(text_name(name) if name else "" for name in names))
     return tsig_fault(error, key) or f"gives an answer that does not verify with the TSIG key {key}: {error}"
 
 

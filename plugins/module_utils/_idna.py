@@ -30,8 +30,8 @@ def ascii_name(text: str) -> str:
     """Return a name as lower-case A-labels without final dot; U-labels are converted.
 
     By IDNA 2008 (RFC 5891, with the mapping of UTS 46, as browsers and registries have it) where the Python package
-    idna is installed, else by the IDNA 2003 of Python's own codec, which gives the same result but for a few characters;
-    names with those are refused then. Raises ValueError with a sentence about what is wrong.
+    idna is installed, else by the IDNA 2003 of Python's own codec, which gives the same result but for a few
+    characters; names with those are refused then. Raises ValueError with a sentence about what is wrong.
     """
     name = text.strip()
     _refuse(name)
@@ -66,8 +66,8 @@ def _encode(label: str) -> str:
             return idna.encode(label, uts46=True, std3_rules=True).decode("ascii")
         if _DEVIATIONS.search(label):
             raise ValueError(
-                f"'{label[:63]}' has a character for which IDNA 2003 and 2008 differ, and the Python package idna is not "
-                "installed: install it (pip install idna), or give the name as A-labels (xn--...)"
+                f"'{label[:63]}' has a character for which IDNA 2003 and 2008 differ, and the Python package idna is "
+                "not installed: install it (pip install idna), or give the name as A-labels (xn--...)"
             )
         return label.encode("idna").decode("ascii")
     except UnicodeError as error:

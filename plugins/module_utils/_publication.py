@@ -100,8 +100,8 @@ class Course:
 class Means:
     """By which servers and with which patience: ``timeout`` is for one question, ``wait`` for all servers (seconds).
 
-    ``primary`` takes updates, signed with ``key``, and gives ``key`` its own view of the zone. ``authorities`` None: those that the NS sets name. ``wait`` None:
-    do not wait. ``not_after``: Unix time after which no update is sent.
+    ``primary`` takes updates, signed with ``key``, and may show the key a view of its own. ``authorities`` None: those
+    that the NS sets name. ``wait`` None: do not wait. ``not_after``: Unix time after which no update is sent.
     """
 
     primary: NameServer
@@ -387,7 +387,8 @@ async def _hidden(wanted: TlsaRrset, course: Course, means: Means) -> str:
     return (
         f". {means.primary} does serve it to questions that are signed with the TSIG key {means.key}: it has several "
         "views, and the update went to one that the public does not see, so that senders do not find the records. Use "
-        "a key for the view of the public (BIND: match-clients of the views), or give the servers to ask as name_servers"
+        "a key for the view of the public (BIND: match-clients of the views), or give the servers to ask as "
+        "name_servers"
     )
 
 

@@ -96,9 +96,9 @@ class _Walk:
                 if not self._links:
                     return None
                 raise FilesError(
-                    f"{self._asked} leads to {path}, which does not exist: the symbolic link {self._links[-1]} points to "
-                    f"nothing. Run: ls -l {shlex.quote(self._links[-1])}; then let the program that made it make it again "
-                    "(certbot: certbot renew)"
+                    f"{self._asked} leads to {path}, which does not exist: the symbolic link {self._links[-1]} points "
+                    f"to nothing. Run: ls -l {shlex.quote(self._links[-1])}; then let the program that made it make it "
+                    "again (certbot: certbot renew)"
                 ) from None
             except OSError as error:
                 raise FilesError(f"{self._asked} cannot be read: {path}: {error.strerror}") from error
@@ -137,6 +137,6 @@ class _Walk:
     def _refuse(self, directory: str, why: str, command: str) -> t.NoReturn:
         raise FilesError(
             f"{self._asked} leads over the symbolic link {self._links[0]}, and others could redirect it: directory "
-            f"{directory} {why}; it must belong to root, and nobody else may write it. Run: {command}; or give the file "
-            "itself instead of a link"
+            f"{directory} {why}; it must belong to root, and nobody else may write it. Run: {command}; or give the "
+            "file itself instead of a link"
         )

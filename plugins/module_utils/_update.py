@@ -227,10 +227,10 @@ def _meaning(rcode: int, zone: str, owner: str, key: TsigKey | None) -> tuple[Re
 def _ask_the_server(zone: str) -> str:
     """Return the commands that tell which of several causes it is, and those that help."""
     return (
-        f"On the name server, BIND: 'rndc zonestatus {zone}' shows type and frozen; 'rndc thaw {zone}' ends the freeze; "
-        f"update-policy or allow-update of the zone names the key. Knot: 'knotc zone-status {zone}' shows role and "
-        f"freeze; 'knotc zone-thaw {zone}' ends the freeze; an acl of the zone has the key and action update. PowerDNS: "
-        f"'pdnsutil show-zone {zone}' shows the kind and TSIG-ALLOW-DNSUPDATE; pdns.conf has dnsupdate=yes"
+        f"On the name server, BIND: 'rndc zonestatus {zone}' shows type and frozen; 'rndc thaw {zone}' ends the "
+        f"freeze; update-policy or allow-update of the zone names the key. Knot: 'knotc zone-status {zone}' shows role "
+        f"and freeze; 'knotc zone-thaw {zone}' ends the freeze; an acl of the zone has the key and action update. "
+        f"PowerDNS: 'pdnsutil show-zone {zone}' shows the kind and TSIG-ALLOW-DNSUPDATE; pdns.conf has dnsupdate=yes"
     )
 
 

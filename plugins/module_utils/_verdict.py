@@ -22,8 +22,8 @@ from ansible_collections.mailsec.dane.plugins.module_utils._observation import B
 from ansible_collections.mailsec.dane.plugins.module_utils._probe_findings import mismatch_code
 from ansible_collections.mailsec.dane.plugins.module_utils._smtp import TLS
 from ansible_collections.mailsec.dane.plugins.module_utils._tlsa import DANE_TA, TlsaError, TlsaRecord
-from ansible_collections.mailsec.dane.plugins.module_utils._x509 import Certificate, CertificateError, load_der
 from ansible_collections.mailsec.dane.plugins.module_utils._ways import PARTLY_SEEN, refuses_variant
+from ansible_collections.mailsec.dane.plugins.module_utils._x509 import Certificate, CertificateError, load_der
 
 if t.TYPE_CHECKING:
     import datetime

@@ -32,8 +32,8 @@ from ansible_collections.mailsec.dane.plugins.module_utils._public_cas import PU
 from ansible_collections.mailsec.dane.plugins.module_utils._smtp import TLS
 from ansible_collections.mailsec.dane.plugins.module_utils._tlsa import DANE_TA, TlsaRrset, lint, owner_name
 from ansible_collections.mailsec.dane.plugins.module_utils._verdict import HostState
-from ansible_collections.mailsec.dane.plugins.module_utils._x509 import CertificateError
 from ansible_collections.mailsec.dane.plugins.module_utils._ways import PARTLY_SEEN, refuses_variant
+from ansible_collections.mailsec.dane.plugins.module_utils._x509 import CertificateError
 from ansible_collections.mailsec.dane.plugins.module_utils._zone_findings import zone_findings
 
 if t.TYPE_CHECKING:

@@ -99,7 +99,7 @@ def _leaf_type(seen: Probe) -> str | None:
 
 
 async def _newest(seen: Probe, key_type: str, ehlo_name: str, limits: Limits) -> Probe:
-    """Ask a server that speaks TLS 1.3 only, where Python cannot choose the type of key, but the program openssl can."""
+    """Ask a server that speaks TLS 1.3 only: Python cannot choose the type of key there, the program openssl can."""
     schemes = _SCHEMES[key_type]
     try:
         chain = await _openssl_client.chain_for(seen.endpoint, seen.server_name, ehlo_name, limits.total, schemes)

@@ -219,11 +219,11 @@ options:
     default: [with, without]
   key_type:
     description:
-      - V(any) takes the key that the server prefers. V(rsa) and V(ecdsa) insist on a key of that type; a server that has
-        none is in order. The chain of each key has to match.
-      - A type that the server showed with V(any) is not asked for again, nor one that it lacks when it presents the same
-        chain without a server name. So a server with one key gets three connections, one with an RSA and an ECDSA key
-        four. An address without TLS, or of a host without DNSSEC-secure TLSA records, gets one, in the first of the
+      - V(any) takes the key that the server prefers. V(rsa) and V(ecdsa) insist on a key of that type; a server that
+        has none is in order. The chain of each key has to match.
+      - A type that the server showed with V(any) is not asked for again, nor one that it lacks when it presents the
+        same chain without a server name. So a server with one key gets three connections, one with an RSA and an ECDSA
+        key four. An address without TLS, or of a host without DNSSEC-secure TLSA records, gets one, in the first of the
         ways that O(sni) and O(key_type) name.
       - Insisting works up to TLS 1.2. Where a server speaks TLS 1.3 only, the program C(openssl) asks.
     type: list
@@ -291,8 +291,8 @@ RETURN = r"""
 status:
   description:
     - V(0) everything is fine, V(1) something is not protected, V(2) mail is being refused or lost somewhere, V(3)
-      something could not be found out, or an entry was invalid and not audited. When several apply, 2 goes before 3, and
-      3 before 1.
+      something could not be found out, or an entry was invalid and not audited. When several apply, 2 goes before 3,
+      and 3 before 1.
   returned: success
   type: int
   sample: 1

@@ -58,8 +58,8 @@ options:
   key_type:
     description:
       - V(any) takes the key that the server prefers. V(rsa) and V(ecdsa) insist on a key of that type.
-      - A type that the server showed with V(any) is not asked for again, nor one that it lacks when it presents the same
-        chain without a server name. An address that does not come as far as TLS is asked once.
+      - A type that the server showed with V(any) is not asked for again, nor one that it lacks when it presents the
+        same chain without a server name. An address that does not come as far as TLS is asked once.
       - A server without a key of that type refuses the handshake. That is not a finding when another probe of the same
         address succeeds.
       - Insisting works up to TLS 1.2. Where a server speaks TLS 1.3 only, the program C(openssl) asks.

@@ -143,8 +143,9 @@ def test_an_exception_costs_only_its_domain_the_verdict(
     monkeypatch.setattr(_audit, "locate", locate)
     result = dane_info.gather(options(place, domains=["sound.nl", "half.nl", "exam ple.nl", "wrongtlsa.nl"]))
     assert {one["domain"]: (one["verdict"], one["reason"]) for one in result["domains"]} == {
-        "sound.nl": EXPECTED["sound.nl"], "wrongtlsa.nl": EXPECTED["wrongtlsa.nl"], "half.nl": ("unknown", "audit-error"),
-    }  # fmt: skip
+        **{name: EXPECTED[name] for name in ("sound.nl", "wrongtlsa.nl")},
+        "half.nl": ("unknown", "audit-error"),
+    }
     (found,) = [one for one in result["domains"][1]["findings"] if one["code"] == "audit-error"]
     assert "LookupError in test_dane_info.py" in found["evidence"]
     assert [one["given"] for one in result["invalid"]] == ["exam ple.nl"]
@@ -236,7 +237,7 @@ class TestPlaybook:
         assert "PROTECTED" in first.stdout
         assert path.stat().st_mode & 0o777 == 0o640
         kept = json.loads(path.read_text())
-        assert list(kept) == ["domains", "hosts", "notes", "status", "summary"]
+        assert list(kept) == ["domains", "hosts", "invalid", "notes", "status", "summary"]
         assert kept["domains"][0]["verdict"] == "protected"
         assert [entry["code"] for entry in kept["domains"][0]["findings"]] == ["tlsrpt-missing"]
 
@@ -259,6 +260,16 @@ class TestPlaybook:
         done = play(place, audit_domains=[domain], **policy)
         assert done.returncode == returned, done.stdout + done.stderr
         assert "do:" in done.stdout
+
+    @pytest.mark.parametrize(("fail_on", "returned"), [(None, 2), ("refused,unknown,unprotected", 0), ("invalid", 2)])
+    def test_r15_a_bad_entry_is_an_error_of_its_own(
+        self, place: tuple[World, int], fail_on: str | None, returned: int
+    ) -> None:
+        policy = {} if fail_on is None else {"audit_fail_on": fail_on}
+        done = play(place, audit_domains=["exam ple.nl", "sound.nl"], **policy)
+        assert done.returncode == returned, done.stdout + done.stderr
+        assert "PROTECTED" in done.stdout and "'exam ple.nl' has a blank" in done.stdout
+        assert ("asks for: invalid." in done.stdout + done.stderr) is bool(returned)
 
     def test_f10_unknown_is_not_green(self, place: tuple[World, int]) -> None:
         done = play(place, audit_domains=["sound.nl"], audit_nameservers=[{"address": "192.0.2.53"}])

@@ -241,7 +241,7 @@ def test_r04_a_frozen_zone_of_knot(call: Call, views: Views, mail: Responder) ->
     wait_for(lambda: call([EE], **where)["changed"] is True or views.served("mx.knot-frozen.nl", KNOT) == [EE])
 
 
-# -- PowerDNS -----------------------------------------------------------------------------------------------------------
+# -- PowerDNS ---------------------------------------------------------------------------------------------------------
 
 
 @pytest.fixture(scope="module")

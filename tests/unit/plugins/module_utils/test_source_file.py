@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Keys and chains as other programs keep them: links of certbot and dehydrated, group ssl-cert; what is safe, and what not."""
+"""Keys and chains as other programs keep them: links of certbot and dehydrated, group ssl-cert; what is not safe."""
 
 from __future__ import annotations
 

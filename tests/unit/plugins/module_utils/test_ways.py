@@ -62,7 +62,8 @@ def audited(server: Responder, *records: TlsaRecord) -> dict[str, object]:
             dns = MemoryDns().add(HOST, "A", "127.0.0.1")
             dns.add(f"_{server.port}._tcp.{HOST}", "TLSA", *(one.to_text() for one in records))
             settings = Settings(
-                port=server.port, special_use=True, now=pki.NOW, sni=(True, False), key_types=ALL_KEY_TYPES, limits=LIMITS
+                port=server.port, special_use=True, now=pki.NOW, limits=LIMITS, sni=(True, False),
+                key_types=ALL_KEY_TYPES,
             )
             (verdict,) = [one async for one in Audit(dns, settings).hosts([HOST])]
             return _report.host_result(verdict, pki.NOW)
