@@ -131,7 +131,7 @@ key "weak" {{ algorithm hmac-sha256; secret "{OTHER_SECRET}"; }};
 dnssec-policy "test" {{ keys {{ csk lifetime unlimited algorithm ecdsap256sha256; }}; }};
 controls {{ }};
 options {{
-  directory "."; pid-file "{name}.pid"; session-keyfile "{name}.session"; lock-file none;
+  directory "."; pid-file "{name}.pid"; session-keyfile "{name}.session";
   listen-on port 53 {{ {address}; }}; listen-on-v6 {{ none; }};
   recursion no; dnssec-validation no; querylog no;
   notify-source {address}; transfer-source {address}; allow-transfer {{ any; }};

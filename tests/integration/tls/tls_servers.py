@@ -269,7 +269,9 @@ def postfix(
         "tlsmgr unix - - n 1000? 1 tlsmgr\npostlog unix-dgram n - n - 1 postlogd\n"
         "qmgr unix n - n 300 1 qmgr\npickup unix n - n 60 1 pickup\nproxymap unix - - n - - proxymap\n"
     )
-    subprocess.run(postfix_root.command("postfix", "-c", str(config), "check"), check=True, timeout=60)
+    # Its log, which is standard output, must not be the deleted file that pytest makes of it.
+    check = postfix_root.command("postfix", "-c", str(config), "check")
+    subprocess.run(check, check=True, timeout=60, stdout=subprocess.DEVNULL)
     process = subprocess.Popen(
         postfix_root.command("postfix", "-c", str(config), "start-fg"), stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL, start_new_session=True,
