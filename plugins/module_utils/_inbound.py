@@ -167,10 +167,12 @@ def _for(
     """The parameters ``names`` of ``wanted`` as a program with parameters of ``prefix`` calls them."""
     found = {}
     for name, value in wanted.items():
-        ours = name.replace("smtpd_tls", prefix, 1) if name.startswith("smtpd_tls_") else name
-        # What another program has no parameter for, it does not need; misspelt ones of smtpd are found by validation.
-        if name in names and (ours == name or ours in known):
-            found[ours] = value
+        if name not in names:
+            continue
+        if prefix == "smtpd_tls" or name.startswith("tls_"):
+            found[name] = value
+        elif name.startswith("smtpd_tls_") and (other := name.replace("smtpd_tls", prefix, 1)) in known:
+            found[other] = value
     return found
 
 

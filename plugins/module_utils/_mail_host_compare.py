@@ -32,21 +32,25 @@ class Expected:
     spki_sha256: frozenset[str]
 
 
-def worse(before: c.Mapping[str, t.Any], after: c.Mapping[str, t.Any], expected: c.Sequence[Expected]) -> list[str]:
-    """Return a sentence for everything that ``before`` served and ``after`` does not; both are results of the module.
+def worse(
+    before: c.Mapping[str, t.Any], after: c.Mapping[str, t.Any], expected: c.Sequence[Expected], may_close: bool = False
+) -> list[str]:
+    """Return a sentence for every port that ``before`` served better than ``after``; both are results of the module.
 
-    What was unknown before does not count, what is unknown now does.
+    What was unknown before does not count, what is unknown now does. With ``may_close`` a closed port does not count.
     """
     found: list[str] = []
     now = {(one["address"], one["port"]): one for one in after["sockets"]}
     for old in before["sockets"]:
-        if old["tls"] != "unknown":
-            found += _port(old, now.get((old["address"], old["port"])), expected)
+        new = now.get((old["address"], old["port"]))
+        if old["tls"] != "unknown" and (new is not None or not may_close):
+            # One reason is enough to look at a port, the most general one comes first.
+            found += _port(old, new, expected)[:1]
     was = {entry["reason"] for entry in before.get("queue", ())}
     for entry in after.get("queue", ()):
         if entry["reason"] not in was and _OURS.search(entry["reason"]):
             found.append(f"{entry['count']} messages newly wait in the queue: {entry['reason']}")
-    return list(dict.fromkeys(found))
+    return found
 
 
 def _port(old: c.Mapping[str, t.Any], new: c.Mapping[str, t.Any] | None, expected: c.Sequence[Expected]) -> list[str]:
@@ -72,17 +76,17 @@ def _served(place: str, old: c.Mapping[str, t.Any], new: c.Mapping[str, t.Any], 
     clients = [f"ask for {old['server_name']}"] if old["server_name"] else []
     clients += [f"take {old['key_type'].upper()} only"] if old["key_type"] != "any" else []
     asked = f" to clients that {' and '.join(clients)}" if clients else ""
-    was = f"the certificate that clients trusted before (public key {old['spki_sha256']})"
+    was = f"the certificate that clients trusted before (public key {old['spki_sha256'][:16]}…){asked}"
     if new["problem"]:
-        return [f"{place} no longer serves {was}{asked}: {new['problem']}"]
+        return [f"{place} no longer serves {was}: {new['problem']}"]
     if not new["spki_sha256"]:
         # With a new key of another type, clients that take only the old type have none to see; that was decided.
-        return [] if keys else [f"{place} no longer serves {was}{asked}: it has no key of this type any more"]
+        return [] if keys else [f"{place} no longer serves {was}: it has no key of this type any more"]
+    if new["spki_sha256"] in keys:
+        return []
     if new["spki_sha256"] != old["spki_sha256"]:
-        if new["spki_sha256"] in keys:
-            return []
-        return [f"{place} no longer serves {was}{asked}: it serves {new['spki_sha256']}"]
-    if len(new["chain_sha256"]) < len(old["chain_sha256"]) and new["spki_sha256"] not in keys:
+        return [f"{place} no longer serves {was}: it serves {new['spki_sha256'][:16]}…"]
+    if len(new["chain_sha256"]) < len(old["chain_sha256"]):
         return [
             f"{place} serves {len(new['chain_sha256'])} instead of {len(old['chain_sha256'])} certificates{asked}:"
             " clients may not find the way to the authority that they trust"

@@ -171,10 +171,10 @@ class Originals:
                 entry["sha256"] = hashlib.sha256(state.content).hexdigest()
                 copy = os.path.join(self.directory, _name(path, entry["sha256"]))
                 if not os.path.exists(copy):
-                    _replace(copy, state.content, 0o600, None)
+                    replace(copy, state.content, 0o600, None)
             index["paths"][path] = entry
         text = json.dumps(index, indent=1, sort_keys=True).encode()
-        _replace(os.path.join(self.directory, _INDEX), text, 0o600, None)
+        replace(os.path.join(self.directory, _INDEX), text, 0o600, None)
         named = {_name(path, entry["sha256"]) for path, entry in index["paths"].items() if "sha256" in entry}
         for name in set(os.listdir(self.directory)) - named - {_INDEX}:
             os.unlink(os.path.join(self.directory, name))
@@ -226,10 +226,10 @@ def _put(path: str, state: State, now: State) -> None:
         os.chown(path, state.uid, state.gid)
         os.chmod(path, state.mode)
     else:
-        _replace(path, state.content, state.mode, (state.uid, state.gid))
+        replace(path, state.content, state.mode, (state.uid, state.gid))
 
 
-def _replace(path: str, content: bytes, mode: int, owner: tuple[int, int] | None) -> None:
+def replace(path: str, content: bytes, mode: int, owner: tuple[int, int] | None) -> None:
     """Replace a file by one rename, so that readers see the old or the new one, also after a power cut."""
     handle, temporary = tempfile.mkstemp(prefix=".mailsec-dane-", dir=os.path.dirname(path))
     try:

@@ -15,6 +15,7 @@ from ansible_collections.mailsec.dane.plugins.module_utils._findings import Find
 
 if t.TYPE_CHECKING:
     from ansible_collections.mailsec.dane.plugins.module_utils._postfix import Postfix, Software
+    from ansible_collections.mailsec.dane.plugins.module_utils._services import Configuration
 
 #: Parameter -> values with which DANE is on (postconf(5), TLS_README). Of lists one is enough.
 _ON: t.Final[t.Mapping[str, tuple[str, ...]]] = {
@@ -38,6 +39,20 @@ def outbound_findings(postfix: Postfix, software: Software) -> list[Finding]:
     expected = "; ".join(f"{name} = {_ON[name][0]}" for name in wrong)
     shown = "; ".join(f"{name} = {settings[name] or '(empty)'}" for name in wrong)
     return [finding("outbound-dane-off", f"service {service}/unix of Postfix", shown, expected)] if wrong else []
+
+
+def without_dns(configuration: Configuration) -> list[tuple[str, str]]:
+    """Return the services of smtp(8) that look up no DNS because of ``disable_dns_lookups``.
+
+    It has an effect only while ``smtp_dns_support_level`` is empty (postconf(5)).
+    """
+    return [
+        key
+        for key, service in configuration.services.items()
+        if service.columns[5] == "smtp"
+        and configuration.value(service, "disable_dns_lookups") == "yes"
+        and not configuration.value(service, "smtp_dns_support_level")
+    ]
 
 
 def wrong_settings(settings: t.Mapping[str, str]) -> list[str]:

@@ -56,6 +56,10 @@ options:
         type: list
         elements: str
         required: true
+  may_close:
+    description: Whether a port that was open in O(before) may be closed now.
+    type: bool
+    default: false
   timeout:
     description: Seconds after which everything not yet seen is unknown.
     type: int
@@ -201,7 +205,7 @@ def gather(module: AnsibleModule) -> dict[str, t.Any]:
         result: dict[str, t.Any] = {"sockets": [one.as_dict() for one in found], "queue": _queue(module)}
         if before is None:
             break
-        result["worse"] = worse(before, result, expected)
+        result["worse"] = worse(before, result, expected, params["may_close"])
         # Another server may just have been restarted, so what got worse is seen more than once.
         if not result["worse"] or pause is None or time.monotonic() + pause >= end:
             break
@@ -224,6 +228,7 @@ def main() -> None:
                     "spki_sha256": {"type": "list", "elements": "str", "required": True},
                 },
             },
+            "may_close": {"type": "bool", "default": False},
             "timeout": {"type": "int", "default": 60},
         },
         supports_check_mode=True,

@@ -146,6 +146,22 @@ options:
             description: As O(inbound.parameters).
             type: dict
             required: true
+  record:
+    description:
+      - Label under which is kept what this task sets, so that O(state=returned) can take it out again. The record is in
+        C(/var/lib/mailsec-dane/originals).
+      - The files as they were before belong to the same label of module M(mailsec.dane.original_files), with their
+        recording in an earlier task.
+    type: str
+  state:
+    description:
+      - V(present) sets what is given.
+      - V(returned) takes out what all tasks with O(record) have set. When nobody else changed the files since, they
+        return to the byte. Otherwise each setting that still has the value that was set returns to its original value;
+        RV(kept) says what stays.
+    type: str
+    choices: [present, returned]
+    default: present
   allow_unused:
     description:
       - Names in O(parameters) that may be set although nothing uses them yet.
@@ -247,6 +263,32 @@ inbound:
       description: Why it stays as it is.
       type: str
       sample: has an address and a certificate of its own (/etc/ssl/b.pem)
+kept:
+  description: What O(state=returned) leaves, because it was changed since it was set.
+  returned: when O(state=returned)
+  type: list
+  elements: str
+  sample: ["smtp_tls_security_level in main.cf stays encrypt: it was changed since"]
+certificates:
+  description:
+    - The services on port 25 whose certificates O(state=returned) changes, with the SHA-256 of each leaf certificate.
+      A service without TLS has none.
+  returned: when O(state=returned)
+  type: list
+  elements: dict
+  contains:
+    name:
+      description: Name and type in C(master.cf).
+      type: str
+      sample: smtp/inet
+    before:
+      description: What it serves now.
+      type: list
+      elements: str
+    after:
+      description: What it serves afterwards.
+      type: list
+      elements: str
 restart_needed:
   description: Whether a reload is not enough for what changed.
   returned: success
@@ -298,8 +340,15 @@ import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.mailsec.dane.plugins.module_utils._inbound import CHAIN_FILES, Choice, choices
+from ansible_collections.mailsec.dane.plugins.module_utils._inbound import (
+    CHAIN_FILES,
+    PORT,
+    Choice,
+    choices,
+    fingerprints,
+)
 from ansible_collections.mailsec.dane.plugins.module_utils._inbound import wishes as inbound_wishes
+from ansible_collections.mailsec.dane.plugins.module_utils._originals import Originals
 from ansible_collections.mailsec.dane.plugins.module_utils._owner import mount_points
 from ansible_collections.mailsec.dane.plugins.module_utils._postconf import (
     COLUMNS,
@@ -318,7 +367,15 @@ from ansible_collections.mailsec.dane.plugins.module_utils._postfix import (
     Software,
     unknown_parameter,
 )
-from ansible_collections.mailsec.dane.plugins.module_utils._services import Configuration
+from ansible_collections.mailsec.dane.plugins.module_utils._services import Configuration, inbound_services
+from ansible_collections.mailsec.dane.plugins.module_utils._way_back import (
+    Settings,
+    Texts,
+    load,
+    path_of,
+    save,
+    taken_out,
+)
 
 _VALIDATION_FILES: t.Final = ("dynamicmaps.cf", "dynamicmaps.cf.d")
 
@@ -562,6 +619,41 @@ def _bare(module: AnsibleModule, wishes: list[ServiceWish]) -> t.NoReturn:
     )
 
 
+def _certificates(configuration: Configuration) -> dict[str, list[str]]:
+    """Return what the services on port 25 serve."""
+    return {
+        service.name: [] if service.security_level == "none" else sorted(fingerprints(service.certificates))
+        for service in inbound_services(configuration)
+        if service.port == PORT
+    }
+
+
+def _return(module: AnsibleModule, postfix: Postfix, old: Files, settings: Settings) -> tuple[Files, dict[str, t.Any]]:
+    """Return the files without what was set, and what the result says of that."""
+    originals = Originals(module.params["record"], change=False)
+    paths = [os.path.realpath(os.path.join(postfix.directory, name)) for name in ("main.cf", "master.cf")]
+    missing = [path for path in paths if originals.states.get(path) is None]
+    if missing:
+        raise PostfixError(f"{originals.directory} has no original of {missing[0]}, so nothing can be returned to it")
+    texts = [originals.states[path].content.decode("utf-8", "surrogateescape") for path in paths]
+    back, kept = taken_out(settings, Texts(*texts), Texts(old.main, old.master))
+    new = Files(back.main, back.master)
+    directory = _written(module, new, postfix.directory)
+    try:
+        proposed = postfix.at(directory)
+        proposed.check_services()
+        then = _certificates(proposed.configuration())
+    finally:
+        shutil.rmtree(directory)
+    now = _certificates(postfix.configuration())
+    changed = [
+        {"name": name, "before": now.get(name, []), "after": then.get(name, [])}
+        for name in sorted({*now, *then})
+        if now.get(name, []) != then.get(name, [])
+    ]
+    return new, {"kept": kept, "certificates": changed}
+
+
 def run(module: AnsibleModule) -> dict[str, t.Any]:
     """Do the work and return the result. ValueError, OSError and PostfixError with a message for people."""
     wishes = _wishes(module.params)
@@ -578,12 +670,25 @@ def run(module: AnsibleModule) -> dict[str, t.Any]:
     old = Files.of(directory)
     software = postfix.software()
     wanted = _wanted(module.params, software)
-    chosen, more = _inbound(module.params, postfix, software, wanted, old.master, wishes)
-    wishes += more
-    new = Files(set_parameters(old.main, wanted), set_services(old.master, wishes))
+    record = path_of(module.params["record"]) if module.params["record"] else ""
+    settings = load(record) if record else Settings()
+    chosen: list[Choice] = []
+    told: dict[str, t.Any] = {}
+    if module.params["state"] == "returned":
+        new, told = old, {"kept": [], "certificates": []}
+        if settings.states:
+            new, told = _return(module, postfix, old, settings)
+    else:
+        chosen, more = _inbound(module.params, postfix, software, wanted, old.master, wishes)
+        wishes += more
+        new = Files(set_parameters(old.main, wanted), set_services(old.master, wishes))
     warnings: list[str] = []
     if new != old:
         warnings = _validate(module, postfix, software, old, new, wanted, wishes)
+        if record and not module.check_mode and module.params["state"] == "present":
+            # First the record: what a killed run has not set any more is not found, and not taken out.
+            settings.add(Texts(old.main, old.master), Texts(new.main, new.master))
+            save(record, settings)
         if not module.check_mode:
             _replace(module, directory, old, new)
     changes, entries = _changes(old, new)
@@ -598,6 +703,7 @@ def run(module: AnsibleModule) -> dict[str, t.Any]:
         "software": dataclasses.asdict(software),
         "warnings_of_postfix": warnings,
         "diff": _diff(directory, changes, entries),
+        **told,
     }
 
 
@@ -638,9 +744,12 @@ def main() -> None:
                     "arguments": {"type": "str"},
                 },
             },
+            "record": {"type": "str"},
+            "state": {"type": "str", "choices": ["present", "returned"], "default": "present"},
             "allow_unused": {"type": "list", "elements": "str", "default": []},
             "config_directory": {"type": "path"},
         },
+        required_if=[("state", "returned", ["record"])],
         supports_check_mode=True,
     )
     try:

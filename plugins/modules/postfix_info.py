@@ -197,6 +197,28 @@ owner:
     remedy:
       description: Where its administrator changes settings.
       type: str
+outbound:
+  description: How mail goes out now; null without Postfix.
+  returned: success
+  type: dict
+  contains:
+    security_level:
+      description: C(smtp_tls_security_level) of C(main.cf).
+      type: str
+      sample: may
+    host_lookup:
+      description: C(smtp_host_lookup) of C(main.cf).
+      type: str
+      sample: dns
+    without_dns:
+      description:
+        - Services that deliver without DNS by C(disable_dns_lookups), with the parameter that keeps it so.
+        - Once C(main.cf) sets C(smtp_dns_support_level), the older parameter has no effect, and mail to names that only
+          the host knows bounces.
+        - As option C(services) of module M(mailsec.dane.postconf) takes them.
+      type: list
+      elements: dict
+      sample: [{name: smtp-amavis, type: unix, parameters: {smtp_dns_support_level: disabled}}]
 stale_copies:
   description: Files below the queue directory, for services that are chrooted, that differ from those of the system.
   returned: success
@@ -256,7 +278,7 @@ from ansible_collections.mailsec.dane.plugins.module_utils._keychain import (
     public_key_fingerprints,
 )
 from ansible_collections.mailsec.dane.plugins.module_utils._listening import listeners, reachable
-from ansible_collections.mailsec.dane.plugins.module_utils._outbound import outbound_findings
+from ansible_collections.mailsec.dane.plugins.module_utils._outbound import outbound_findings, without_dns
 from ansible_collections.mailsec.dane.plugins.module_utils._owner import owner_of
 from ansible_collections.mailsec.dane.plugins.module_utils._postfix import Postfix, PostfixError
 from ansible_collections.mailsec.dane.plugins.module_utils._services import Configuration, inbound_services
@@ -284,13 +306,17 @@ def _session(address: str, port: int, timeout: float) -> dict[str, str]:
 
 def _probe(address: str, port: int, timeout: float) -> dict[str, str]:
     """Return what is served, as soon as it is; ValueError with the last reason when the time is over."""
-    end = time.monotonic() + timeout
+    start = time.monotonic()
     while True:
+        patience = timeout
         try:
-            return _session(address, port, max(1.0, end - time.monotonic()))
+            return _session(address, port, max(1.0, start + timeout - time.monotonic()))
         except (OSError, smtplib.SMTPException) as error:
             reason = " ".join(str(error).split())[:300]
-        if time.monotonic() > end:
+            if isinstance(error, smtplib.SMTPNotSupportedError):
+                # It answers, so it has started.
+                patience = min(timeout, _OLD_PROCESSES)
+        if time.monotonic() > start + patience:
             raise ValueError(f"no STARTTLS session with {address} port {port} within {timeout:g} s: {reason}")
         time.sleep(0.2)
 
@@ -355,7 +381,8 @@ def gather(module: AnsibleModule) -> dict[str, t.Any]:
     elif wrong:
         raise ValueError(f"keychain_file: {wrong}")
     result: dict[str, t.Any] = {"installed": False, "software": None, "findings": [], "keychain_file": keychain}
-    result |= {"services": [], "instances": [], "stale_copies": [], "keychain_spki_sha256": [], "probes": []}
+    result |= {"services": [], "instances": [], "outbound": None, "stale_copies": []}
+    result |= {"keychain_spki_sha256": [], "probes": []}
     if keychain and not wrong:
         result["keychain_spki_sha256"] = list(public_key_fingerprints(keychain))
     targets = [(module.params["probe_address"], module.params["probe_port"])] if module.params["probe_address"] else []
@@ -370,6 +397,14 @@ def gather(module: AnsibleModule) -> dict[str, t.Any]:
         result["instances"] = postfix.instances()
         configuration = postfix.configuration()
         result["services"] = [service.as_dict() for service in inbound_services(configuration)]
+        result["outbound"] = {
+            "security_level": configuration.expanded["smtp_tls_security_level"],
+            "host_lookup": configuration.expanded["smtp_host_lookup"],
+            "without_dns": [
+                {"name": name, "type": kind, "parameters": {"smtp_dns_support_level": "disabled"}}
+                for name, kind in without_dns(configuration)
+            ],
+        }
         result["stale_copies"] = _copies(configuration.expanded["queue_directory"])
         targets += _addresses(configuration, module.params["probe_services"])
     owner = owner_of(directory)

@@ -127,14 +127,14 @@ def test_forgotten_is_gone(home: Home) -> None:
 
 def test_killed_before_the_index_counts_as_not_recorded(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
     (home.etc / "main.cf").write_text("a")
-    whole = _originals._replace
+    whole = _originals.replace
 
     def killed(path: str, *rest: object) -> None:
         if path.endswith("record.json"):
             raise KeyboardInterrupt
         whole(path, *rest)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(_originals, "_replace", killed)
+    monkeypatch.setattr(_originals, "replace", killed)
     with pytest.raises(KeyboardInterrupt):
         home.open().record([home.path("main.cf")])
     monkeypatch.undo()
