@@ -12,6 +12,8 @@ version_added: 0.1.0
 description:
   - Tells the installed version, its TLS library and whether it supports DANE for outgoing mail, as Postfix itself says,
     and whether its configuration has that switched on.
+  - Tells through which services mail comes in and which certificates they are configured with, which instances there
+    are, and whether another program owns the configuration.
   - With O(keychain_file), fails when a mail server could not work with that file.
   - With O(probe_address), fails when no STARTTLS session comes about there, or when the certificate that is served is
     not that of O(keychain_file). This is a look from inside; M(mailsec.dane.starttls_info) looks from outside.
@@ -122,6 +124,71 @@ findings:
     rule:
       description: Where the rule stands.
       type: str
+services:
+  description: The services of C(smtpd) and C(postscreen) that listen on the network, as they are configured now.
+  returned: success
+  type: list
+  elements: dict
+  contains:
+    name:
+      description: Name and type in C(master.cf).
+      type: str
+      sample: smtp/inet
+    command:
+      description: The program.
+      type: str
+      sample: smtpd
+    address:
+      description: Where it listens; empty means the addresses of C(inet_interfaces).
+      type: str
+      sample: ""
+    port:
+      description: Where it listens; 0 when the system does not know its name.
+      type: int
+      sample: 25
+    certificates:
+      description:
+        - What is served without SNI, by Postfix's precedence. The same file twice when one has key and chain.
+        - For C(postscreen) those of C(tlsproxy) and of the C(smtpd) behind it.
+      type: list
+      elements: dict
+      sample: [{key_file: /etc/ssl/private/mx.key, chain_file: /etc/ssl/certs/mx.pem}]
+    sni_maps:
+      description: Tables of certificates by the name that a client asks for; they win over RV(services[].certificates).
+      type: str
+      sample: ""
+    security_level:
+      description: V(none), V(may) or V(encrypt).
+      type: str
+      sample: may
+    wrappermode:
+      description: Whether a session begins with TLS.
+      type: bool
+      sample: false
+instances:
+  description: Configuration directories of all instances, the default one first, also when only a process knows them.
+  returned: success
+  type: list
+  elements: str
+  sample: [/etc/postfix]
+owner:
+  description:
+    - Another program that owns the configuration; null when there is none.
+    - It would undo what is changed by hand. Only an audit makes sense on such a host.
+  returned: success
+  type: dict
+  contains:
+    program:
+      description: The program.
+      type: str
+      sample: YunoHost
+    evidence:
+      description: What was seen of it.
+      type: str
+      sample: /etc/yunohost exists
+    remedy:
+      description: Where its administrator changes settings.
+      type: str
 keychain_file:
   description: O(keychain_file) as given, else null.
   returned: success
@@ -157,7 +224,11 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.mailsec.dane.plugins.module_utils._keychain import leaf_fingerprints, problem
 from ansible_collections.mailsec.dane.plugins.module_utils._outbound import outbound_findings
+from ansible_collections.mailsec.dane.plugins.module_utils._owner import owner_of
 from ansible_collections.mailsec.dane.plugins.module_utils._postfix import Postfix, PostfixError
+from ansible_collections.mailsec.dane.plugins.module_utils._services import inbound_services
+
+_DIRECTORY: t.Final = "/etc/postfix"
 
 
 def _session(address: str, port: int, timeout: float) -> dict[str, str]:
@@ -198,6 +269,8 @@ def gather(module: AnsibleModule) -> dict[str, t.Any]:
     elif wrong:
         raise ValueError(f"keychain_file: {wrong}")
     result: dict[str, t.Any] = {"installed": False, "software": None, "findings": [], "keychain_file": keychain}
+    result |= {"services": [], "instances": []}
+    directory = _DIRECTORY
     program = module.get_bin_path("postconf", opt_dirs=["/usr/sbin", "/usr/local/sbin"])
     if program:
         directory = module.run_command([program, "-dh", "config_directory"], check_rc=True)[1].strip()
@@ -205,6 +278,10 @@ def gather(module: AnsibleModule) -> dict[str, t.Any]:
         software = postfix.software()
         found = [entry.as_dict() for entry in outbound_findings(postfix, software)]
         result |= {"installed": True, "software": dataclasses.asdict(software), "findings": found}
+        result["instances"] = postfix.instances()
+        result["services"] = [service.as_dict() for service in inbound_services(postfix.configuration())]
+    owner = owner_of(directory)
+    result["owner"] = dataclasses.asdict(owner) if owner else None
     if module.params["probe_address"]:
         served = _probe(module.params["probe_address"], module.params["probe_port"], module.params["probe_timeout"])
         if keychain and not wrong and served["fingerprint_sha256"] not in leaf_fingerprints(keychain):
