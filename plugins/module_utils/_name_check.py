@@ -10,6 +10,7 @@ Standard library only, because it runs on mail servers. Private to the collectio
 from __future__ import annotations
 
 import concurrent.futures
+import dataclasses
 import ipaddress
 import typing as t
 
@@ -108,70 +109,72 @@ def _joined(values: t.Iterable[str]) -> str:
 _WHAT: t.Final = {"domain": "mail domain", "host": "host", "service": "service", "list": "block list", "zone": "zone"}
 
 
-def sentence(before: Look, after: Look, reason: str) -> str:
-    """Say what is lost, in which place of the configuration, and what that means for mail."""
-    named = ", ".join(before["sources"][:3])
-    had = _joined(before["values"]) or "no answer"
-    effect = {
-        "list": "Mail from listed clients would be accepted.",
-        "zone": "Names in it would be lost.",
-    }.get(before["kind"], "")
-    if not effect:
-        waits = after["state"] == "unknown"
-        if before["service"] == "system":
-            effect = "Programs of Postfix that need it would fail."
-        elif after["state"] == "found":
-            effect = "Mail to it would go to another host."
-        else:
-            effect = "Mail to it would wait in the queue." if waits else "Mail to it would bounce."
-    by = "" if before["service"] == "system" else f" by service {before['service']}"
-    chroot = f" in chroot {before['root']}" if before["root"] else ""
-    return f"{_WHAT[before['kind']]} {before['name']} ({named}) is found{by}{chroot} as {had}; afterwards {reason}. {effect}"
+def _effect(before: Look, after: Look) -> str:
+    """What a loss means for mail."""
+    if before["kind"] == "list":
+        return "Mail from listed clients would be accepted"
+    if before["kind"] == "zone":
+        return "Names in it would be lost"
+    if before["service"] == "system":
+        return "Programs of Postfix that need it would fail"
+    if after["state"] == "found":
+        return "Mail to it would go to another host"
+    return "Mail to it would wait in the queue" if after["state"] == "unknown" else "Mail to it would bounce"
 
 
-def worse(before: Look, after: Look, accepted: t.Collection[str] = ()) -> list[dict[str, t.Any]]:
-    """Return what two looks say to be worse afterwards: ``name``, ``zone``, ``native`` and ``sentence`` of each."""
-    found: list[dict[str, t.Any]] = []
+@dataclasses.dataclass(frozen=True)
+class Loss:
+    """What is worse afterwards. ``name`` and ``zone`` are '' for tables; ``native``: the settings of Postfix lose it.
+
+    ``bogus``: the answer is refused by validation, or cannot be had.
+    """
+
+    sentence: str
+    name: str = ""
+    zone: str = ""
+    native: bool = False
+    bogus: bool = False
+
+
+def worse(before: Look, after: Look, accepted: t.Collection[str] = ()) -> list[Loss]:
+    """Return what two looks say to be worse afterwards, each name once for each way in which it is lost."""
+    sources: dict[tuple[str, ...], dict[str, None]] = {}
+    losses: dict[tuple[str, ...], Loss] = {}
     for key, was in before["targets"].items():
         now = after["targets"].get(key)
         if now is None or was["name"] in accepted:
             continue
-        if reason := lost(was, now):
-            found.append(
-                {
-                    "name": was["name"],
-                    "zone": was["zone"],
-                    "bogus": "SERVFAIL" in now["reason"],
-                    # What /etc/hosts had is kept by other settings of Postfix, not by a resolver.
-                    "native": "native" in was["how"] and "native" not in now["how"],
-                    "sentence": sentence(was, now, reason),
-                }
-            )
+        if not (reason := lost(was, now)):
+            continue
+        what = (f"{_WHAT[was['kind']]} {was['name']}", _joined(was["values"]) or "no answer", reason, _effect(was, now))
+        sources.setdefault(what, {}).update(dict.fromkeys(was["sources"]))
+        # What /etc/hosts has is kept by other settings of Postfix, not by a resolver.
+        native = "native" in was["how"] and "native" not in now["how"]
+        losses[what] = Loss("", was["name"], was["zone"], native, "SERVFAIL" in now["reason"])
+    found = [
+        dataclasses.replace(loss, sentence=f"{what[0]} ({', '.join(list(sources[what])[:3])}) is found as {what[1]}."
+                            f" Afterwards {what[2]}. {what[3]}.")
+        for what, loss in losses.items()
+    ]  # fmt: skip
     for part in ("unlisted", "broken"):
-        new = [one for one in after[part] if one not in before[part]]
         if len(after[part]) > len(before[part]):
-            found += [
-                {"name": "", "zone": "", "bogus": False, "native": False, "sentence": f"{one}; it answered before"}
-                for one in new
-            ]
+            found += [Loss(f"{one}. It answered before.") for one in after[part] if one not in before[part]]
     return found
 
 
-def remedy(losses: t.Iterable[Look], name_servers: t.Sequence[str]) -> str:
+def remedy(losses: t.Sequence[Loss], name_servers: t.Sequence[str]) -> str:
     """Return the settings that keep what would be lost, complete; '' when none is known."""
     parts: list[str] = []
-    zones: dict[str, bool] = {}
-    for loss in losses:
-        if not loss["native"] and loss["zone"] not in ("", "."):
-            zones[loss["zone"]] = zones.get(loss["zone"], False) or loss["bogus"]
+    zones = {loss.zone for loss in losses if not loss.native and loss.zone not in ("", ".")}
+    zones = {zone for zone in zones if not any(zone.endswith(f".{above}") for above in zones)}
     servers = [one for one in name_servers if not one.startswith(("127.", "::1"))]
     if zones:
         shown = f"[{', '.join(servers)}]" if servers else "[ADDRESS OF ITS NAME SERVER]"
-        items = ", ".join(f"{{name: {zone}, addresses: {shown}}}" for zone in zones)
-        parts.append(f"resolver_forward_zones: [{items}] asks the former name servers for these names.")
-    if any(loss["native"] for loss in losses):
-        parts.append('postfix_parameters: {smtp_host_lookup: "dns, native"} keeps names that only /etc/hosts has.')
-    names = [loss["name"] for loss in losses if loss["name"]]
+        items = ", ".join(f"{{name: {zone}, addresses: {shown}}}" for zone in sorted(zones))
+        parts.append(f"To keep them, ask the former name servers: resolver_forward_zones: [{items}].")
+    if any(loss.native for loss in losses):
+        parts.append('To keep names that only /etc/hosts has: postfix_parameters: {smtp_host_lookup: "dns, native"}.')
+    names = [loss.name for loss in losses if loss.name]
     if names:
-        parts.append(f"resolver_accepted_losses: [{', '.join(dict.fromkeys(names))}] goes on without them.")
+        parts.append(f"To go on without them: resolver_accepted_losses: [{', '.join(dict.fromkeys(names))}].")
     return " ".join(parts)

@@ -64,6 +64,8 @@ _LISTS: t.Final = re.compile(
     r"(?:reject_rbl_client|reject_rhsbl_\w+|permit_dnswl_client|permit_rhswl_client)[\s,]+([^\s,=}]+)"
 )
 _INET: t.Final = re.compile(r"(?<![\w.-])(?:inet:)(\[[^\]]+\]:\w+|[^\s,{}\[\]]+:\w+|\w+@[^\s,{}]+)")
+#: Parameters that only repeat what others name.
+_REPEATED: t.Final = ("proxy_read_maps", "proxy_write_maps")
 _START: t.Final = ("inet_interfaces", "proxy_interfaces")
 
 
@@ -134,7 +136,7 @@ class Instance:
         self.queue = self._main["queue_directory"]
         found.queue_directories.append(self.queue)
         # Every value that some program of Postfix uses, with the place where it stands.
-        self._values = [(name, value, name) for name, value in self._main.items()]
+        self._values = [(name, value, name) for name, value in self._main.items() if not self._repeated(name)]
         for one in self.services.values():
             self._values += [(name, value, f"{name} of {one.name}/{one.type}") for name, value in one.options]
 
@@ -144,6 +146,11 @@ class Instance:
         if status != 0:
             raise ValueError(_masked(_reason(errors) or f"{program} ended with status {status}"))
         return out
+
+    def _repeated(self, name: str) -> bool:
+        """Whether a parameter only says again what another one says."""
+        other = name.removeprefix("address_verify_")
+        return name in _REPEATED or (other != name and self._main[name] == self._main.get(other))
 
     def _value(self, one: Service, name: str, main: t.Mapping[str, str]) -> str:
         return dict(one.options).get(name, main.get(name, ""))

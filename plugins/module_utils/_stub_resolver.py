@@ -260,7 +260,8 @@ class Names:
 
     def zone(self, name: str) -> str:
         """Name of the zone that a name lies in, as the name servers say; '' when they do not."""
-        return self.dns(name, "SOA").zone
+        answer = self.dns(name, "SOA")
+        return answer.zone if answer.status == "NOERROR" else ""
 
 
 def read_hosts(text: str) -> dict[str, frozenset[str]]:

@@ -270,7 +270,7 @@ def gather(module: AnsibleModule) -> dict[str, t.Any]:
     losses = worse(before, result, module.params["accepted"]) if before else []
     return {
         **result,
-        "worse": [loss["sentence"] for loss in losses],
+        "worse": [loss.sentence for loss in losses],
         "remedy": remedy(losses, before["name_servers"]) if losses else "",
     }
 
