@@ -106,7 +106,6 @@ class Inventory:
     partly: list[str] = dataclasses.field(default_factory=list)
     broken: list[str] = dataclasses.field(default_factory=list)
     keep: list[dict[str, t.Any]] = dataclasses.field(default_factory=list)
-    queue_directories: list[str] = dataclasses.field(default_factory=list)
 
     def add(self, target: Target, source: str) -> None:
         """Note a target, and once who names it."""
@@ -126,22 +125,22 @@ class Instance:
     def __init__(self, run: Run, programs: str, directory: str, changes: t.Mapping[str, str], found: Inventory) -> None:
         self._run = run
         self._programs = programs
-        self._directory = directory
+        self.directory = directory
         self._found = found
         self._contents: dict[Table, list[tuple[str, str]]] = {}
         lines = [line.partition("=") for line in self._ask("postconf", "-x").splitlines()]
         self._now = {name.strip(): squeeze(value) for name, _equals, value in lines}
         self._main = {**self._now, **changes}
+        self.settled = self._main == self._now
         self.services = services(self._ask("postconf", "-Mx"))
         self.queue = self._main["queue_directory"]
-        found.queue_directories.append(self.queue)
         # Every value that some program of Postfix uses, with the place where it stands.
         self._values = [(name, value, name) for name, value in self._main.items() if not self._repeated(name)]
         for one in self.services.values():
             self._values += [(name, value, f"{name} of {one.name}/{one.type}") for name, value in one.options]
 
     def _ask(self, program: str, *arguments: str, data: str | None = None) -> str:
-        command = ["timeout", _LIMIT, os.path.join(self._programs, program), "-c", self._directory, *arguments]
+        command = ["timeout", _LIMIT, os.path.join(self._programs, program), "-c", self.directory, *arguments]
         status, out, errors = self._run(command, data=data)
         if status != 0:
             raise ValueError(_masked(_reason(errors) or f"{program} ended with status {status}"))
@@ -170,7 +169,7 @@ class Instance:
         if not before and dict(one.options).get("disable_dns_lookups") == "yes":
             # A level in main.cf makes this switch ineffective: the service needs the new one of its own.
             if level:
-                option = {"name": one.name, "type": one.type, "options": {f"{kind}_dns_support_level": "disabled"}}
+                option = {"name": one.name, "type": one.type, "parameters": {f"{kind}_dns_support_level": "disabled"}}
                 self._found.keep += [] if option in self._found.keep else [option]
             level = "disabled"
         if not level:
@@ -246,7 +245,7 @@ class Instance:
     def ask(self, table: Table, keys: t.Iterable[str]) -> list[tuple[str, str]]:
         """Return what a table says to keys; ValueError when it cannot be reached."""
         wanted = [key for key in dict.fromkeys(keys) if key.isprintable()][:_MAX_KEYS]
-        command = ["timeout", _LIMIT, os.path.join(self._programs, "postmap"), "-c", self._directory]
+        command = ["timeout", _LIMIT, os.path.join(self._programs, "postmap"), "-c", self.directory]
         status, out, errors = self._run([*command, "-q", "-", str(table)], data="".join(f"{key}\n" for key in wanted))
         reason = _reason(errors)
         if reason or status not in (0, 1):
@@ -417,7 +416,7 @@ class Instance:
         try:
             lines = self._ask("postqueue", "-j").splitlines()
         except ValueError as error:
-            self._found.broken.append(f"queue of {self._directory}: {error}")
+            self._found.broken.append(f"queue of {self.directory}: {error}")
             return []
         for line in lines[:5000]:
             try:

@@ -14,7 +14,7 @@ description:
     mail is sent to, and which milters, policy services, LDAP and SQL servers and DNS block lists are used. Looks each
     of them up as the program does that needs it, with C(/etc/hosts), C(nsswitch.conf), C(resolv.conf), the chroot
     directory and the settings of the service.
-  - With O(name_servers) and O(parameters) the same is done as it would be after a change, before anything is changed.
+  - With O(name_servers) or O(choices) the same is done as it would be after a change, before anything is changed.
   - With O(before) it says what is worse than at an earlier look.
   - Tables of LDAP, SQL and other servers cannot be listed. They are asked for the domains that Postfix knows, and for
     those in its queue and log. A table that does not answer is named in RV(unlisted).
@@ -32,17 +32,20 @@ options:
     type: list
     elements: str
     default: []
-  parameters:
-    description: Parameters of C(main.cf) as they will be, for instance C(smtp_dns_support_level).
-    type: dict
-    default: {}
+  choices:
+    description:
+      - Parameters of C(main.cf) as they could be, best first. With the first of them that loses no name, RV(chosen), it
+        can be changed. When each one loses names, RV(worse) is about the last one.
+    type: list
+    elements: dict
+    default: []
   names:
     description: Further hosts that must be found.
     type: list
     elements: str
     default: []
   before:
-    description: The result of an earlier look.
+    description: The result of an earlier look. Without it, O(choices) are compared with what is now.
     type: dict
   accepted:
     description: Names that may be lost.
@@ -68,14 +71,18 @@ EXAMPLES = r"""
   mailsec.dane.next_hops_info:
   register: names_now
 
-- name: What would be lost with the resolver on loopback and DANE?
+- name: What would be lost with the resolver on loopback?
   mailsec.dane.next_hops_info:
     name_servers: [127.0.0.1]
-    parameters:
-      smtp_dns_support_level: dnssec
-      smtp_host_lookup: dns
     before: "{{ names_now }}"
   register: names_then
+
+- name: With which settings does DANE lose no name?
+  mailsec.dane.next_hops_info:
+    choices:
+      - {smtp_dns_support_level: dnssec, smtp_host_lookup: dns}
+      - {smtp_dns_support_level: dnssec, smtp_host_lookup: "dns, native"}
+  register: names_with_dane
 
 - name: Tell
   ansible.builtin.debug:
@@ -140,7 +147,7 @@ broken:
 keep:
   description:
     - Options that services need when C(smtp_dns_support_level) is set in C(main.cf), as option C(services) of module
-      M(mailsec.dane.postconf). They are taken as set in this look.
+      M(mailsec.dane.postconf). They are taken as set when O(choices) are tried.
     - A level in C(main.cf) makes C(disable_dns_lookups) of these services ineffective.
   returned: success
   type: list
@@ -148,7 +155,16 @@ keep:
   sample:
     - name: smtp-amavis
       type: unix
-      options: {smtp_dns_support_level: disabled}
+      parameters: {smtp_dns_support_level: disabled}
+chosen:
+  description: The first of O(choices) with which nothing is worse; null when there is none.
+  returned: success
+  type: dict
+  sample: {smtp_dns_support_level: dnssec, smtp_host_lookup: dns}
+settled:
+  description: Whether every instance has the values of the last choice that was tried already.
+  returned: success
+  type: bool
 worse:
   description: What is worse than at the look O(before), in sentences.
   returned: success
@@ -161,6 +177,7 @@ remedy:
 """
 
 import os
+import threading
 import time
 import typing as t
 
@@ -190,12 +207,12 @@ def _programs(module: AnsibleModule) -> tuple[str, str]:
     return os.path.dirname(program), directory
 
 
-def _collect(module: AnsibleModule, found: Inventory) -> list[str]:
-    changes = {name: value_text(name, value) or "" for name, value in module.params["parameters"].items()}
+def _collect(module: AnsibleModule, changes: dict[str, str], found: Inventory) -> list[Instance]:
     programs, default = _programs(module)
     places = directories(module.run_command, programs, default) if programs else []
-    for place in places:
-        Instance(module.run_command, programs, place, changes, found).collect()
+    instances = [Instance(module.run_command, programs, place, changes, found) for place in places]
+    for instance in instances:
+        instance.collect()
     for name in module.params["names"]:
         found.add(Target(name.rstrip(".").lower(), "host", "system"), "option names")
     for domain in read_resolv_conf(text_of("", "/etc/resolv.conf")).search:
@@ -203,7 +220,7 @@ def _collect(module: AnsibleModule, found: Inventory) -> list[str]:
             found.add(Target(domain.strip(".").lower(), "zone", "system", ("dns",)), "search list of resolv.conf")
     for domain in _link_domains(module):
         found.add(Target(domain, "zone", "system", ("dns",)), "link domains of systemd-resolved")
-    return places
+    return instances
 
 
 def _link_domains(module: AnsibleModule) -> list[str]:
@@ -218,20 +235,22 @@ def _link_domains(module: AnsibleModule) -> list[str]:
     return [word.lstrip("~").strip(".").lower() for word in words if word.lstrip("~").strip(".")]
 
 
-def _below(module: AnsibleModule) -> t.Callable[[str], Names]:
+def _below(module: AnsibleModule, name_servers: t.Sequence[str]) -> t.Callable[[str], Names]:
+    """The way to resolve names in a root directory, made once for each."""
     end = time.monotonic() + module.params["time_limit"]
-    made: dict[str, Names] = {}
 
     def other(service: str, name: str) -> frozenset[str]:
         _status, out, _errors = module.run_command(["timeout", "10", "getent", "-s", service, "ahosts", name])
         return frozenset(line.split()[0] for line in out.splitlines() if line.split())
 
+    lock = threading.Lock()
+    made: dict[str, Names] = {}
+
     def below(root: str) -> Names:
-        if root not in made:
-            made[root] = names_below(
-                root, module.params["name_servers"], other, timeout=module.params["timeout"], end=end
-            )
-        return made[root]
+        with lock:
+            if root not in made:
+                made[root] = names_below(root, name_servers, other, module.params["timeout"], end)
+            return made[root]
 
     return below
 
@@ -243,33 +262,51 @@ def _upstream(names: Names) -> list[str]:
     return list(names.servers)
 
 
-def gather(module: AnsibleModule) -> dict[str, t.Any]:
-    """Return the result; ValueError with a message for people."""
+def _look(module: AnsibleModule, parameters: dict[str, str], below: t.Callable[[str], Names]) -> dict[str, t.Any]:
     found = Inventory()
-    places = _collect(module, found)
-    below = _below(module)
-    below("")
-    for target in found.targets:
-        below(target.root)
+    instances = _collect(module, parameters, found)
     targets = look(found.targets, below)
     for one in targets.values():
         if one["state"] == "found" and not one["learned"]:
             one["zone"] = one["name"] if one["kind"] in ("zone", "list") else below("").zone(one["name"])
-    result: dict[str, t.Any] = {
-        "installed": bool(places),
-        "instances": places,
-        "queue_directories": list(dict.fromkeys(found.queue_directories)),
+    return {
+        "installed": bool(instances),
+        "instances": [instance.directory for instance in instances],
+        "queue_directories": list(dict.fromkeys(instance.queue for instance in instances)),
         "targets": targets,
         "name_servers": _upstream(below("")),
         "unlisted": list(dict.fromkeys(found.unlisted)),
         "partly": list(dict.fromkeys(found.partly)),
         "broken": list(dict.fromkeys(found.broken)),
         "keep": found.keep,
+        "settled": all(instance.settled for instance in instances),
     }
-    before = module.params["before"]
-    losses = worse(before, result, module.params["accepted"]) if before else []
+
+
+def gather(module: AnsibleModule) -> dict[str, t.Any]:
+    """Return the result; ValueError with a message for people."""
+    params = module.params
+    choices = [
+        {name: value_text(name, value) or "" for name, value in choice.items()} for choice in params["choices"]
+    ]
+    below = _below(module, params["name_servers"])
+    now = _look(module, {}, below)
+    before = params["before"] or now
+    losses = worse(before, now, params["accepted"])
+    chosen = None
+    settled = True
+    for number, choice in enumerate(choices):
+        then = _look(module, choice, below)
+        losses = worse(before, then, params["accepted"])
+        settled = then["settled"]
+        now["keep"] = then["keep"]
+        if not losses:
+            chosen = params["choices"][number]
+            break
     return {
-        **result,
+        **now,
+        "settled": settled,
+        "chosen": chosen,
         "worse": [loss.sentence for loss in losses],
         "remedy": remedy(losses, before["name_servers"]) if losses else "",
     }
@@ -279,7 +316,7 @@ def main() -> None:
     module = AnsibleModule(
         argument_spec={
             "name_servers": {"type": "list", "elements": "str", "default": []},
-            "parameters": {"type": "dict", "default": {}},
+            "choices": {"type": "list", "elements": "dict", "default": []},
             "names": {"type": "list", "elements": "str", "default": []},
             "before": {"type": "dict"},
             "accepted": {"type": "list", "elements": "str", "default": []},
