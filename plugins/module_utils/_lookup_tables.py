@@ -28,7 +28,13 @@ _COMBINED: t.Final = ("unionmap", "pipemap")
 _VALUES: t.Final = ("static", "randmap")
 _KNOWN: t.Final = (*LISTED, *READ, *ASKED, *_COMBINED, *_VALUES)
 #: Parameters of table files that name servers.
-_SERVERS: t.Final = {"ldap": "server_host", "mysql": "hosts", "pgsql": "hosts", "mongodb": "uri", "memcache": "memcache"}
+_SERVERS: t.Final = {
+    "ldap": "server_host",
+    "mysql": "hosts",
+    "pgsql": "hosts",
+    "mongodb": "uri",
+    "memcache": "memcache",
+}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -104,7 +110,7 @@ def right_sides(table: Table, text: str) -> list[tuple[str, str]]:
             if matched:
                 found.append(("", matched.group(2).strip()))
         else:
-            key, value = (line.split(None, 1) + [""])[:2]
+            key, value = [*line.split(None, 1), ""][:2]
             found.append(("" if table.type == "cidr" else key, value.strip()))
     return found
 
@@ -144,10 +150,8 @@ def servers(table: Table, text: str, main: t.Mapping[str, str]) -> list[str]:
     if table.type not in _SERVERS:
         return []
     wanted = _SERVERS[table.type]
-    if table.name.startswith("/"):
-        value = parameters(text).get(wanted, "")
-    else:
-        value = main.get(f"{table.name}_{wanted}", "")
+    in_file = table.name.startswith("/")
+    value = parameters(text).get(wanted, "") if in_file else main.get(f"{table.name}_{wanted}", "")
     if table.type == "mongodb":
         hosts = [host_of(part) for part in re.sub(r"^mongodb(\+srv)?://([^@/]*@)?|[/?].*$", "", value).split(",")]
     else:

@@ -266,7 +266,7 @@ class Instance:
                 pairs = self.contents(table)
                 if table.type in ASKED or any("$" in result for _key, result in pairs):
                     pairs = pairs + self.ask(table, self._keys(table, known.domains, known.addresses))
-                    self._found.partly.append(f"{source}: asked for the known domains only, because it cannot be listed")
+                    self._found.partly.append(f"{source} cannot be listed: it was asked for the known domains only")
             except (OSError, ValueError) as error:
                 self._found.unlisted.append(f"{source} cannot be read, so its next hops are not known: {error}")
                 continue
@@ -353,18 +353,20 @@ class Instance:
             self.destination(channel, f"[{host}]", "log", learned=True)
 
     def _other(self, name: str, value: str, place: str) -> None:
-        if name.endswith(("_restrictions", "_checks")) or name in words(self._main.get("smtpd_restriction_classes", "")):
+        classes = words(self._main.get("smtpd_restriction_classes", ""))
+        if name.endswith(("_restrictions", "_checks")) or name in classes:
             self._actions(value, place)
         for host in _INET.findall(value):
             self.system(host_of(host), place, "smtpd", "cleanup")
-        if name in ("smtpd_proxy_filter",):
+        if name == "smtpd_proxy_filter":
             self.system(host_of(value), place, "smtpd")
         if name == "smtpd_milter_maps":
             for table in tables(value):
                 try:
                     pairs = self.contents(table)
                 except (OSError, ValueError) as error:
-                    self._found.unlisted.append(f"{place} ({table}) cannot be read, so its milters are not known: {error}")
+                    reason = f"cannot be read, so its milters are not known: {error}"
+                    self._found.unlisted.append(f"{place} ({table}) {reason}")
                     continue
                 for _key, result in pairs:
                     for host in _INET.findall(result):
