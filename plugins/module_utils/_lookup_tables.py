@@ -118,6 +118,8 @@ def right_sides(table: Table, text: str) -> list[tuple[str, str]]:
 def host_of(text: str) -> str:
     """Return the host in HOST, HOST:PORT, [HOST]:PORT, PORT@HOST or a URL; '' for sockets and IP addresses."""
     text = text.strip()
+    if text.startswith("ldapi:"):
+        return ""
     if "://" in text:
         try:
             text = urllib.parse.urlsplit(text).hostname or ""

@@ -58,7 +58,14 @@ def look(
 ) -> dict[str, dict[str, t.Any]]:
     """Return what became of each target, by its key. ``below`` gives the way to resolve names in a root directory."""
     with concurrent.futures.ThreadPoolExecutor(_WORKERS) as pool:
-        found = dict(zip(targets, pool.map(lambda target: resolve(target, below(target.root)), targets), strict=True))
+
+        def every(some: t.Iterable[Target]) -> dict[Target, Found]:
+            listed = list(some)
+            return dict(zip(listed, pool.map(lambda one: resolve(one, below(one.root)), listed), strict=True))
+
+        found = every(targets)
+        # A resolver that was just started takes its time for the first names of a zone.
+        found |= every(target for target, one in found.items() if "timeout" in one.reason)
     return {target.key: _told(target, found[target], sources) for target, sources in targets.items()}
 
 
@@ -172,6 +179,9 @@ def remedy(losses: t.Sequence[Loss], name_servers: t.Sequence[str]) -> str:
         shown = f"[{', '.join(servers)}]" if servers else "[ADDRESS OF ITS NAME SERVER]"
         items = ", ".join(f"{{name: {zone}, addresses: {shown}}}" for zone in sorted(zones))
         parts.append(f"To keep them, ask the former name servers: resolver_forward_zones: [{items}].")
+    broken = sorted({loss.zone or loss.name for loss in losses if loss.bogus})
+    if broken:
+        parts.append(f"Where a zone has wrong signatures or none: resolver_insecure_zones: [{', '.join(broken)}].")
     if any(loss.native for loss in losses):
         parts.append('To keep names that only /etc/hosts has: postfix_parameters: {smtp_host_lookup: "dns, native"}.')
     names = [loss.name for loss in losses if loss.name]

@@ -4,16 +4,18 @@
 
 """Who answers on port 53 of this host, and what follows for a resolver that shall listen there.
 
-Pure. Private to the collection.
+Standard library only, because it runs on mail servers. Private to the collection.
 """
 
 from __future__ import annotations
 
 import dataclasses
-import re
+import ipaddress
+import os
+import sys
 import typing as t
 
-_EVERYWHERE: t.Final = ("*", "0.0.0.0", "::")  # noqa: S104 - compared, not listened on
+_EVERYWHERE: t.Final = ("0.0.0.0", "::")  # noqa: S104 - compared, not listened on
 
 
 @dataclasses.dataclass(frozen=True)
@@ -28,18 +30,49 @@ class Listener:
         return self.address == address or self.address in _EVERYWHERE
 
 
-def listeners(text: str) -> tuple[Listener, ...]:
-    """Read the output of ``ss -Hlntup 'sport = :53'``, each address and program once."""
+def listeners(sockets: t.Mapping[str, str], programs: t.Mapping[str, str]) -> tuple[Listener, ...]:
+    """Return who listens on port 53, each address and program once.
+
+    ``sockets`` are the texts of /proc/net/udp and its like by their names, ``programs`` the program of each inode.
+    """
     found: dict[Listener, None] = {}
-    for line in text.splitlines():
-        fields = line.split()
-        local = next((field for field in fields[2:] if re.search(r":(?:53|domain)\Z", field)), "")
-        if not local:
-            continue
-        program = re.search(r'\(\("([^"]+)"', line)
-        address = local.rpartition(":")[0].partition("%")[0].strip("[]")
-        found[Listener(address, program.group(1) if program else "a program")] = None
+    for name, text in sockets.items():
+        for fields in map(str.split, text.splitlines()[1:]):
+            address, _colon, port = fields[1].partition(":")
+            # 0A is LISTEN; a UDP socket that is connected asks, it does not answer.
+            if int(port, 16) != 53 or (fields[3] != "0A" if name.startswith("tcp") else int(fields[2][-4:], 16)):
+                continue
+            found[Listener(_address(address), programs.get(fields[9], "a program"))] = None
     return tuple(found)
+
+
+def _address(text: str) -> str:
+    """Address from /proc/net, where each group of four bytes stands in the order of the processor."""
+    groups = [int(text[at : at + 8], 16) for at in range(0, len(text), 8)]
+    return str(ipaddress.ip_address(b"".join(group.to_bytes(4, sys.byteorder) for group in groups)))
+
+
+def found_here() -> tuple[Listener, ...]:
+    """Return who listens on port 53 of this host."""
+    sockets = {name: _text(f"/proc/net/{name}") for name in ("udp", "udp6", "tcp", "tcp6")}
+    programs: dict[str, str] = {}
+    for entry in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            links = [os.readlink(f"/proc/{entry}/fd/{number}") for number in os.listdir(f"/proc/{entry}/fd")]
+            inodes = [link[8:-1] for link in links if link.startswith("socket:[")]
+            if inodes:
+                programs |= dict.fromkeys(inodes, _text(f"/proc/{entry}/comm").strip())
+        except OSError:
+            continue  # ended meanwhile, or of another user
+    return listeners(sockets, programs)
+
+
+def _text(path: str) -> str:
+    try:
+        with open(path, encoding="utf-8", errors="replace") as file:
+            return file.read()
+    except FileNotFoundError:
+        return ""
 
 
 @dataclasses.dataclass(frozen=True)

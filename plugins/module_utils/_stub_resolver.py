@@ -12,7 +12,6 @@ Private to the collection.
 from __future__ import annotations
 
 import dataclasses
-import functools
 import ipaddress
 import os
 import secrets
@@ -25,7 +24,9 @@ from ansible_collections.mailsec.dane.plugins.module_utils._resolv_conf import M
 
 TYPES: t.Final[t.Mapping[str, int]] = {"A": 1, "NS": 2, "CNAME": 5, "SOA": 6, "MX": 15, "AAAA": 28, "SRV": 33}
 _NAMES: t.Final = {number: name for name, number in TYPES.items()}
-_RCODES: t.Final = {0: "NOERROR", 1: "FORMERR", 2: "SERVFAIL", 3: "NXDOMAIN", 4: "NOTIMP", 5: "REFUSED"}
+RCODES: t.Final[t.Mapping[int, str]] = dict(
+    enumerate(("NOERROR", "FORMERR", "SERVFAIL", "NXDOMAIN", "NOTIMP", "REFUSED"))
+)
 #: Compression pointers that one name may take; a loop takes more.
 _MAX_POINTERS: t.Final = 32
 
@@ -117,7 +118,7 @@ def parse(asked: bytes, data: bytes) -> Answer:
             at += 10 + length
     except (ValueError, IndexError, struct.error):
         return Answer("malformed")
-    return Answer(_RCODES.get(flags & 15, f"RCODE{flags & 15}"), tuple(records), zone)
+    return Answer(RCODES.get(flags & 15, f"RCODE{flags & 15}"), tuple(records), zone)
 
 
 def ask(server: str, name: str, kind: str, dnssec: bool = False, timeout: float = 5.0) -> Answer:
@@ -183,9 +184,17 @@ class Names:
         self._other = other
         self._timeout = timeout
         self._end = end
-        self.dns = functools.lru_cache(maxsize=None)(self._dns)
+        self._known: dict[tuple[str, str, bool], Answer] = {}
 
-    def _dns(self, name: str, kind: str, dnssec: bool = False) -> Answer:
+    def dns(self, name: str, kind: str, dnssec: bool = False) -> Answer:
+        """Ask the name servers in turn, as the C library does. What one of them said is asked once only."""
+        key = (name, kind, dnssec)
+        answer = self._known.get(key) or self._asked(name, kind, dnssec)
+        if answer.status not in ("timeout", "unreachable"):
+            self._known[key] = answer
+        return answer
+
+    def _asked(self, name: str, kind: str, dnssec: bool) -> Answer:
         answer = Answer("unreachable")
         for _attempt in range(2):
             for server in self.servers[:3]:

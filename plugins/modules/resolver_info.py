@@ -13,7 +13,7 @@ description:
   - Tells which programs listen on port 53, whether the one at O(address) validates, what C(/etc/resolv.conf) is, and
     whether unbound is installed, running and enabled.
   - Says what role C(mailsec.dane.resolver) should do, so that no program that others need loses its port.
-  - Runs on the mail server and needs nothing but Python's standard library and ss there. It changes nothing.
+  - Runs on the mail server and needs nothing but Python's standard library there. It changes nothing.
 author:
   - mailsec.dane contributors (!UNKNOWN)
 extends_documentation_fragment:
@@ -21,7 +21,6 @@ extends_documentation_fragment:
   - mailsec.dane.attributes.info_module
 requirements:
   - Python >= 3.11
-  - ss (Debian package iproute2)
 options:
   address:
     description: Loopback address at which the resolver listens or shall listen.
@@ -128,7 +127,7 @@ import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.mailsec.dane.plugins.module_utils._port53 import choose, listeners
+from ansible_collections.mailsec.dane.plugins.module_utils._port53 import choose, found_here
 from ansible_collections.mailsec.dane.plugins.module_utils._resolver_path import (
     HEADER,
     Names,
@@ -155,8 +154,7 @@ def gather(module: AnsibleModule) -> dict[str, t.Any]:
         raise ValueError(f"address is {address}: only a loopback address can be trusted to say AD")
     for option in ("secure_name", "bogus_name", "unsigned_name"):
         check_zone(params[option])
-    ss = module.get_bin_path("ss", required=True)
-    found = listeners(module.run_command([ss, "-Hlntup", "sport = :53"], check_rc=True)[1])
+    found = found_here()
     there = any(one.covers(address) for one in found)
     names = Names(params["secure_name"], params["bogus_name"], params["unsigned_name"])
     proof = prove_resolver(address, names) if there else Proof((), (), ())
