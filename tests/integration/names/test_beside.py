@@ -93,7 +93,7 @@ def test_the_link_domains_of_systemd_resolved_are_not_lost(lab: t.Any) -> None:
         "d12", "/etc/systemd/resolved.conf.d/lab.conf",
         f"[Resolve]\nDNS={PREFIX}.3\nDNSSEC=no\nLLMNR=no\nMulticastDNS=no\nFallbackDNS=",
     )  # fmt: skip
-    lab.host("d12", "systemctl enable -q systemd-resolved; systemctl restart systemd-resolved")
+    lab.host("d12", "systemctl unmask -q systemd-resolved; systemctl enable -q --now systemd-resolved")
     link = lab.tell("d12", "ip -o -4 addr show | awk '$2 != \"lo\" {print $2; exit}'").partition("@")[0]
     lab.host("d12", f"resolvectl dns {link} {INSIDE}; resolvectl domain {link} '~corp.lan'")
     lab.host("d12", "ln -sf ../run/systemd/resolve/stub-resolv.conf /etc/resolv.conf")

@@ -146,7 +146,8 @@ def test_a_loss_is_said_once_with_what_helps() -> None:
         " Mail to it would bounce."
     ]
     assert remedy(losses, ["127.0.0.1", "192.0.2.53"]) == (
-        "To keep them, ask the former name servers: resolver_forward_zones: [{name: corp.lan, addresses: [192.0.2.53]}]."
+        "To keep them, ask the former name servers:"
+        " resolver_forward_zones: [{name: corp.lan, addresses: [192.0.2.53]}]."
         " To go on without them: resolver_accepted_losses: [a.corp.lan]."
     )
     assert not worse(look(one=FOUND), look(one=gone), ["a.corp.lan"])

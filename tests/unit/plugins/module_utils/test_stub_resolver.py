@@ -134,6 +134,7 @@ def test_configuration_files() -> None:
         "files", "mdns4_minimal", "dns"
     )  # fmt: skip
     assert read_order("") == ("files", "dns")
-    read = read_resolv_conf("domain x\nsearch a.example b\noptions ndots:2 edns0\nnameserver 192.0.2.1\nnameserver ::1\n")
+    text = "domain x\nsearch a.example b\noptions ndots:2 edns0\nnameserver 192.0.2.1\nnameserver ::1\n"
+    read = read_resolv_conf(text)
     assert (read.servers, read.search, read.ndots) == (("192.0.2.1", "::1"), ("a.example", "b"), 2)
     assert read_resolv_conf("").servers == ("127.0.0.1",)
