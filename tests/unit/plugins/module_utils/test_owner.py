@@ -28,7 +28,8 @@ HEADERS = (
 OTHERS = (
     # Debian 12 and 13, Fedora and upstream.
     "# See /usr/share/postfix/main.cf.dist for a commented, more complete version\n\n# Debian specific:  Specifying a"
-    " file name will cause the first\n# line of that file to be used as the name.  The Debian default\n# is /etc/mailname.",
+    " file name will cause the first\n# line of that file to be used as the name.  The Debian default"
+    "\n# is /etc/mailname.",
     "#\n# Postfix master process configuration file.  For details on the format\n# of the file, see the master(5)"
     ' manual page (command: "man 5 master" or\n# on-line: http://www.postfix.org/master.5.html).\n#\n'
     '# Do not forget to execute "postfix reload" after editing this file.\n#',
