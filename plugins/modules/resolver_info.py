@@ -46,11 +46,6 @@ options:
     description: A zone without signatures. Empty leaves this proof out.
     type: str
     default: ""
-  copies:
-    description: Copies of resolv.conf that chrooted programs read.
-    type: list
-    elements: path
-    default: [/var/spool/postfix/etc/resolv.conf]
 seealso:
   - module: mailsec.dane.resolv_conf
   - module: mailsec.dane.next_hops_info
@@ -113,8 +108,23 @@ unbound:
     ours:
       description: Whether it has O(configuration).
       type: bool
+copies:
+  description: Copies of C(/etc/resolv.conf) for chrooted programs, one for each Postfix instance.
+  returned: success
+  type: list
+  elements: str
+  sample: [/var/spool/postfix/etc/resolv.conf]
+cut_off:
+  description: Whether a run of role C(mailsec.dane.resolver) did not come to its end and left its record.
+  returned: success
+  type: bool
+before_first_run:
+  description: RV(unbound) before the first run of role C(mailsec.dane.resolver), as recorded; empty without a record.
+  returned: success
+  type: dict
+  sample: {installed: true, active: false, enabled: false, ours: false}
 outdated_copies:
-  description: Those of O(copies) that name the resolver of this collection although C(/etc/resolv.conf) does not.
+  description: Those of RV(copies) that name the resolver of this collection although C(/etc/resolv.conf) does not.
   returned: success
   type: list
   elements: str
@@ -127,6 +137,8 @@ import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ansible_collections.mailsec.dane.plugins.module_utils._next_hops import directories
+from ansible_collections.mailsec.dane.plugins.module_utils._originals import DIRECTORY, Originals
 from ansible_collections.mailsec.dane.plugins.module_utils._port53 import choose, found_here
 from ansible_collections.mailsec.dane.plugins.module_utils._resolver_path import (
     HEADER,
@@ -146,6 +158,16 @@ def _unit(module: AnsibleModule, word: str) -> bool:
     return bool(systemctl) and module.run_command([systemctl, word, "--quiet", "unbound.service"])[0] == 0
 
 
+def _copies(module: AnsibleModule) -> list[str]:
+    program = module.get_bin_path("postconf", opt_dirs=["/usr/sbin", "/usr/local/sbin"])
+    if not program:
+        return []
+    default = module.run_command([program, "-dh", "config_directory"], check_rc=True)[1].strip()
+    places = directories(module.run_command, os.path.dirname(program), default)
+    queues = [module.run_command([program, "-c", place, "-xh", "queue_directory"])[1].strip() for place in places]
+    return [os.path.join(queue, "etc/resolv.conf") for queue in dict.fromkeys(queues) if os.path.isabs(queue)]
+
+
 def gather(module: AnsibleModule) -> dict[str, t.Any]:
     """Return the result; ValueError with a message for people."""
     params = module.params
@@ -163,7 +185,8 @@ def gather(module: AnsibleModule) -> dict[str, t.Any]:
     choice = choose(found, address, ours, params["settings_wanted"], there and not proof.findings, evidence)
     text = read(PATH) or ""
     used = not os.path.islink(PATH) and text.startswith(HEADER) and read_resolv_conf(text).servers == (address,)
-    copies = [path for path in params["copies"] if (read(path) or "").startswith(HEADER)]
+    copies = _copies(module)
+    outdated = [path for path in copies if (read(path) or "").startswith(HEADER)]
     return {
         "plan": choice.plan,
         "reason": choice.reason,
@@ -176,7 +199,10 @@ def gather(module: AnsibleModule) -> dict[str, t.Any]:
             "enabled": _unit(module, "is-enabled"),
             "ours": ours,
         },
-        "outdated_copies": [] if text.startswith(HEADER) else copies,
+        "copies": copies,
+        "before_first_run": Originals("resolver", change=False).note,
+        "cut_off": os.path.exists(os.path.join(DIRECTORY, "resolver-run")),
+        "outdated_copies": [] if text.startswith(HEADER) else outdated,
     }
 
 
@@ -189,7 +215,6 @@ def main() -> None:
             "secure_name": {"type": "str", "default": "."},
             "bogus_name": {"type": "str", "default": ""},
             "unsigned_name": {"type": "str", "default": ""},
-            "copies": {"type": "list", "elements": "path", "default": ["/var/spool/postfix/etc/resolv.conf"]},
         },
         supports_check_mode=True,
     )
