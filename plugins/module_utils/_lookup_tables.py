@@ -48,6 +48,11 @@ class Table:
     def __str__(self) -> str:
         return f"{self.type}:{self.name}"
 
+    @property
+    def shown(self) -> str:
+        """The table in a message: what stands in the parameter itself is left out."""
+        return f"{self.type}:{{…}}" if self.name.startswith("{") or self.type == "static" else str(self)
+
 
 def words(text: str) -> list[str]:
     """Split a list of Postfix at commas and white space, except inside braces."""

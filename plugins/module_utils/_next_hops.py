@@ -11,6 +11,7 @@ servers. Private to the collection.
 from __future__ import annotations
 
 import dataclasses
+import functools
 import json
 import os
 import re
@@ -261,7 +262,7 @@ class Instance:
     def results(self, name: str, value: str, place: str, known: Known) -> t.Iterator[tuple[str, str, str]]:
         """Yield source, key and result of all tables in the value of a parameter that names next hops."""
         for table in tables(value):
-            source = f"{place} ({table})"
+            source = f"{place} ({table.shown})"
             try:
                 pairs = self.contents(table)
                 if table.type in ASKED or any("$" in result for _key, result in pairs):
@@ -285,7 +286,7 @@ class Instance:
                     try:
                         listed += [key for key, _value in self.contents(table)]
                     except (OSError, ValueError) as error:
-                        self._found.broken.append(f"{name} ({table}): {error}")
+                        self._found.broken.append(f"{name} ({table.shown}): {error}")
             else:
                 listed = [word]
             found += [one.lower().lstrip(".") for one in listed if "." in one and not one.startswith("!")]
@@ -299,7 +300,7 @@ class Instance:
                 try:
                     pairs = self.contents(table)
                 except (OSError, ValueError) as error:
-                    self._found.broken.append(f"{name} ({table}): {error}")
+                    self._found.broken.append(f"{name} ({table.shown}): {error}")
                     continue
                 for _key, value in pairs[:_MAX_KEYS]:
                     found += re.findall(r"@([\w-]+(?:\.[\w-]+)+)", value)
@@ -341,6 +342,10 @@ class Instance:
             channel, _colon, hop = self._main.get(transport, "").partition(":")
             if hop or not self._deliveries(channel):
                 continue
+            asked = [table.shown for table in tables(self._main.get(name, "")) if table.type in ASKED]
+            if asked:
+                reason = "cannot be listed: of these domains, those in queue and log are known"
+                self._found.partly.append(f"{name} ({', '.join(asked)}) {reason}")
             for domain in self.domains_of(name):
                 self.destination(channel, domain, name)
         channel = self._main["default_transport"].partition(":")[0]
@@ -366,11 +371,11 @@ class Instance:
                     pairs = self.contents(table)
                 except (OSError, ValueError) as error:
                     reason = f"cannot be read, so its milters are not known: {error}"
-                    self._found.unlisted.append(f"{place} ({table}) {reason}")
+                    self._found.unlisted.append(f"{place} ({table.shown}) {reason}")
                     continue
                 for _key, result in pairs:
                     for host in _INET.findall(result):
-                        self.system(host_of(host), f"{place} ({table})", "smtpd")
+                        self.system(host_of(host), f"{place} ({table.shown})", "smtpd")
         lists = _LISTS.findall(value)
         if name in ("postscreen_dnsbl_sites", "postscreen_whitelist_sites"):
             lists += [re.split(r"[=*]", word)[0] for word in words(value)]
@@ -388,14 +393,14 @@ class Instance:
             try:
                 pairs = self.contents(table)
             except (OSError, ValueError) as error:
-                self._found.broken.append(f"{place} ({table}): {error}")
+                self._found.broken.append(f"{place} ({table.shown}): {error}")
                 continue
             for _key, result in pairs:
                 action, _space, rest = result.strip().partition(" ")
                 if action.upper() == "FILTER":
-                    self.transport(rest.strip(), f"{place} ({table})")
+                    self.transport(rest.strip(), f"{place} ({table.shown})")
                 elif action.upper() == "REDIRECT" and "@" in rest:
-                    self.next_hop(rest.rpartition("@")[2].strip(), f"{place} ({table})")
+                    self.next_hop(rest.rpartition("@")[2].strip(), f"{place} ({table.shown})")
 
     def _tables(self, name: str, value: str, place: str) -> None:
         """Note the servers of tables, and tables that do not answer."""
@@ -406,11 +411,11 @@ class Instance:
             try:
                 path = file_of(table)
                 for host in servers(table, _text(path) if path else "", self._main):
-                    self.system(host, f"{place} ({table})", *users)
+                    self.system(host, f"{place} ({table.shown})", *users)
                 if name not in (*TRANSPORT_MAPS, *NEXT_HOP_MAPS):
                     self.ask(table, ["postmaster@invalid"])
             except (OSError, ValueError) as error:
-                self._found.broken.append(f"{place} ({table}): {error}")
+                self._found.broken.append(f"{place} ({table.shown}): {error}")
 
     def queued(self) -> list[tuple[str, str]]:
         """Return senders and recipients of what is in the queue."""
@@ -448,7 +453,8 @@ class Known:
         self.domains = list(dict.fromkeys([*self.local, *instance.domains_of("relay_domains"), *self.seen]))
 
 
-def _log(paths: t.Sequence[str] = ("/var/log/mail.log", "/var/log/maillog", "/var/log/mail.log.1")) -> tuple[
+@functools.lru_cache(maxsize=1)
+def _log(paths: tuple[str, ...] = ("/var/log/mail.log", "/var/log/maillog", "/var/log/mail.log.1")) -> tuple[
     list[str], list[str]
 ]:
     """Return the domains that mail was sent to, and the hosts that took it, last ones first."""
