@@ -29,8 +29,9 @@ def resolve(target: Target, names: Names) -> Found:
         answer = names.dns(target.name, "SOA")
         if answer.status not in ("NOERROR", "NXDOMAIN"):
             return Found("unknown", reason=f"DNS says {answer.status}")
-        values = frozenset(answer.of("SOA"))
-        return Found("found", values) if values else Found("absent", reason="it is not a zone")
+        if answer.status == "NOERROR" and answer.primary:
+            return Found("found", frozenset({answer.primary}))
+        return Found("absent", reason=f"DNS says {answer.status}")
     if target.kind == "list":
         # Every block list has this entry (RFC 5782 section 5).
         return names.addresses(f"2.0.0.127.{target.name}")

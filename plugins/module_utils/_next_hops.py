@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import ipaddress
 import json
 import os
 import re
@@ -64,6 +65,7 @@ _FORWARDS: t.Final = ("virtual_alias_maps", "alias_maps")
 _LISTS: t.Final = re.compile(
     r"(?:reject_rbl_client|reject_rhsbl_\w+|permit_dnswl_client|permit_rhswl_client)[\s,]+([^\s,=}]+)"
 )
+_REVERSE: t.Final = re.compile(r"reject_unknown_(?:client|client_hostname|reverse_client_hostname)(?![\w])")
 _INET: t.Final = re.compile(r"(?<![\w.-])(?:inet:)(\[[^\]]+\]:\w+|[^\s,{}\[\]]+:\w+|\w+@[^\s,{}]+)")
 #: Parameters that only repeat what others name.
 _REPEATED: t.Final = ("proxy_read_maps", "proxy_write_maps")
@@ -376,6 +378,9 @@ class Instance:
                 for _key, result in pairs:
                     for host in _INET.findall(result):
                         self.system(host_of(host), f"{place} ({table.shown})", "smtpd")
+        if _REVERSE.search(value):
+            for zone in _reverse_zones(self._main.get("mynetworks", "")):
+                self._found.add(Target(zone, "zone", "system", ("dns",)), f"{place} with mynetworks")
         lists = _LISTS.findall(value)
         if name in ("postscreen_dnsbl_sites", "postscreen_whitelist_sites"):
             lists += [re.split(r"[=*]", word)[0] for word in words(value)]
@@ -432,6 +437,21 @@ class Instance:
                 continue
             found += [(message.get("sender", ""), one.get("address", "")) for one in message.get("recipients", [])]
         return found
+
+
+def _reverse_zones(networks: str) -> list[str]:
+    """Names of the reverse zones of private networks, whose clients would be unknown without them."""
+    found: list[str] = []
+    for word in words(networks):
+        try:
+            network = ipaddress.ip_network(word.replace("[", "").replace("]", ""), strict=False)
+        except ValueError:
+            continue
+        if network.is_private and not network.is_loopback and not network.is_link_local:
+            step, total = (8, 4) if network.version == 4 else (4, 32)
+            labels = network.network_address.reverse_pointer.split(".")
+            found.append(".".join(labels[total - network.prefixlen // step :]))
+    return found
 
 
 #: Transports that take a destination of relayhost and the like.

@@ -36,12 +36,13 @@ class Answer:
     """``status`` is a response code, or ``timeout``, ``unreachable``, ``malformed``.
 
     ``records`` are type and data of the answer section; ``zone`` is the owner of an SOA record in it or in the
-    authority section, '' when there is none.
+    authority section, ``primary`` the name server that this record names; both '' when there is none.
     """
 
     status: str
     records: tuple[tuple[str, str], ...] = ()
     zone: str = ""
+    primary: str = ""
 
     def of(self, kind: str) -> tuple[str, ...]:
         """Data of the records of one type."""
@@ -106,7 +107,7 @@ def parse(asked: bytes, data: bytes) -> Answer:
         for _question in range(questions):
             at = _read_name(data, at)[1] + 4
         records: list[tuple[str, str]] = []
-        zone = ""
+        zone = primary = ""
         for number in range(answers + authorities):
             owner, at = _read_name(data, at)
             code, _class, _ttl, length = struct.unpack("!2HIH", data[at : at + 10])
@@ -114,11 +115,11 @@ def parse(asked: bytes, data: bytes) -> Answer:
             if kind and number < answers:
                 records.append((kind, _data(kind, data, at + 10, length)))
             if kind == "SOA":
-                zone = owner
+                zone, primary = owner, _data(kind, data, at + 10, length)
             at += 10 + length
     except (ValueError, IndexError, struct.error):
         return Answer("malformed")
-    return Answer(RCODES.get(flags & 15, f"RCODE{flags & 15}"), tuple(records), zone)
+    return Answer(RCODES.get(flags & 15, f"RCODE{flags & 15}"), tuple(records), zone, primary)
 
 
 def ask(server: str, name: str, kind: str, dnssec: bool = False, timeout: float = 5.0) -> Answer:

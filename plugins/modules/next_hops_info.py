@@ -268,7 +268,7 @@ def _look(module: AnsibleModule, parameters: dict[str, str], below: t.Callable[[
     targets = look(found.targets, below)
     for one in targets.values():
         if one["state"] == "found" and not one["learned"]:
-            one["zone"] = one["name"] if one["kind"] in ("zone", "list") else below("").zone(one["name"])
+            one["zone"] = below("").zone(one["name"])
     return {
         "installed": bool(instances),
         "instances": [instance.directory for instance in instances],

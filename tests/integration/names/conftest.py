@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 from lab_driver import machine  # noqa: F401  # pylint: disable=unused-import
-from names_site import CORP, DIRECTORY, HOSTS, LIST, NAMED, PREFIX, SPLIT, TARGET, ZONES, NamesLab
+from names_site import CORP, DIRECTORY, HOSTS, LIST, NAMED, PREFIX, REVERSE, SPLIT, TARGET, ZONES, NamesLab
 
 
 @pytest.fixture(scope="session")
@@ -25,7 +25,8 @@ def lab() -> Iterator[NamesLab]:
     )
     made.playbook(lab_state="absent")
     made.playbook()
-    for name, text in (("named.conf", NAMED), ("db.corp.lan", CORP), ("db.split.nl", SPLIT), ("db.list", LIST)):
+    zones = {"corp.lan": CORP, "split.nl": SPLIT, "list": LIST, "reverse": REVERSE}
+    for name, text in (("named.conf", NAMED), *((f"db.{name}", text) for name, text in zones.items())):
         made.put("inside", f"/etc/bind/{name}", text)
     made.host("inside", "named-checkconf -z && systemctl restart named && systemctl is-active named")
     made.host(

@@ -55,11 +55,13 @@ options {{ directory "/var/cache/bind"; recursion yes; allow-query {{ any; }}; a
   empty-zones-enable no; }};
 zone "corp.lan" {{ type primary; file "/etc/bind/db.corp.lan"; }};
 zone "split.nl" {{ type primary; file "/etc/bind/db.split.nl"; }};
+zone "10.in-addr.arpa" {{ type primary; file "/etc/bind/db.reverse"; }};
 zone "list.corp.lan" {{ type primary; file "/etc/bind/db.list"; }};
 """
 HEAD = "$TTL 60\n@ SOA ns.corp.lan. root.corp.lan. 1 60 60 600 60\n@ NS ns.corp.lan.\n"
 CORP = f"{HEAD}ns A {INSIDE}\nexch A {TARGET}\nmilter A {TARGET}\ndc1 A {TARGET}\n@ MX 10 exch\nsub MX 10 exch\n"
 SPLIT = f"{HEAD}@ MX 10 mail\nmail A {TARGET}\nimap A {TARGET}\ndeep MX 10 imap\n"
+REVERSE = f"{HEAD}1.0.0 PTR exch.corp.lan.\n"
 LIST = f"{HEAD}2.0.0.127 A 127.0.0.2\n20.2.0.192 A 127.0.0.2\n"
 
 

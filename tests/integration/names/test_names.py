@@ -157,6 +157,16 @@ def test_a_block_list_that_only_the_inside_knows(lab: t.Any) -> None:
     assert lab.tell("d12", "dig +short 20.2.0.192.list.corp.lan") == "127.0.0.2"
 
 
+def test_the_reverse_zone_of_an_inside_network(lab: t.Any) -> None:
+    """Inside clients would be unknown, and refused: a resolver has empty zones of its own for private networks."""
+    set_up(lab, smtpd_client_restrictions="reject_unknown_reverse_client_hostname", mynetworks="127.0.0.0/8 10.0.0.0/8")
+    text = lab.role("resolver", resolver_forward_zones=ZONES).refused()
+    assert "zone 10.in-addr.arpa (smtpd_client_restrictions with mynetworks)" in text
+    reverse = [{"name": "10.in-addr.arpa", "addresses": [INSIDE]}]
+    lab.role("resolver", resolver_forward_zones=[*ZONES, *reverse]).succeeded()
+    assert lab.tell("d12", "dig +short -x 10.0.0.1") == "exch.corp.lan."
+
+
 def test_milter_policy_service_and_ldap_servers(lab: t.Any) -> None:
     table(lab, "ldap.cf", "server_host = ldap://dc1.corp.lan:389\nbind_pw = geheim\nsearch_base = dc=x", postmap=False)
     set_up(

@@ -20,6 +20,7 @@ from ansible_collections.mailsec.dane.plugins.module_utils._lookup_tables import
     tables,
 )
 from ansible_collections.mailsec.dane.plugins.module_utils._name_check import lost, remedy, worse
+from ansible_collections.mailsec.dane.plugins.module_utils._next_hops import _reverse_zones
 from ansible_collections.mailsec.dane.plugins.module_utils._port53 import Listener, choose, listeners
 
 
@@ -91,6 +92,12 @@ def test_servers_of_tables(table: str, text: str, hosts: str) -> None:
     kind, _colon, name = table.partition(":")
     found = servers(Table(kind, name), text, {"old_server_host": "d.example"})
     assert found == [f"{host}.example" for host in hosts.split()]
+
+
+def test_reverse_zones_of_private_networks() -> None:
+    networks = "127.0.0.0/8 [::1]/128 10.0.0.0/8 192.168.4.0/23, 8.8.8.0/24 [fd00:1::]/32 hash:/x"
+    zones = ["10.in-addr.arpa", "168.192.in-addr.arpa", "1.0.0.0.0.0.d.f.ip6.arpa"]
+    assert _reverse_zones(networks) == zones
 
 
 def target(state: str, *values: str, **more: t.Any) -> dict[str, t.Any]:

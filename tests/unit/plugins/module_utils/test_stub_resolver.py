@@ -60,6 +60,7 @@ def test_the_zone_of_an_absent_name_stands_in_the_authority_section() -> None:
     asked = query("no.corp.example", "A", dnssec=False)
     read = parse(asked, answer(asked, rcode=3, authority="corp.example."))
     assert (read.status, read.records, read.zone) == ("NXDOMAIN", (), "corp.example")
+    assert read.primary == "ns.corp.example"
 
 
 def test_a_query_asks_for_signatures_as_postfix_does() -> None:
