@@ -428,7 +428,8 @@ class Instance:
         try:
             lines = self._ask("postqueue", "-j").splitlines()
         except ValueError as error:
-            self._found.broken.append(f"queue of {self.directory}: {error}")
+            # Postfix may be stopped, or just starting.
+            self._found.partly.append(f"queue of {self.directory} cannot be read: {error}")
             return []
         for line in lines[:5000]:
             try:
