@@ -10,8 +10,8 @@ module: postfix_info
 short_description: What the Postfix of a host can do, and whether it does
 version_added: 0.1.0
 description:
-  - Tells the installed version, its TLS library and whether it supports DANE for outgoing mail, as Postfix itself says,
-    and whether its configuration has that switched on.
+  - Tells the installed version, its TLS library and whether it supports DANE for outgoing mail, as Postfix itself says.
+    M(mailsec.dane.outbound_info) tells whether its configuration has that switched on.
   - With O(keychain_file), fails when a mail server could not work with that file.
   - With O(probe_address), fails when no STARTTLS session comes about there, or when the certificate that is served is
     not that of O(keychain_file). This is a look from inside; M(mailsec.dane.starttls_info) looks from outside.
@@ -42,6 +42,7 @@ options:
     default: 30
 seealso:
   - module: mailsec.dane.postconf
+  - module: mailsec.dane.outbound_info
   - module: mailsec.dane.starttls_info
 """
 
@@ -86,42 +87,6 @@ software:
     reason:
       description: Why.
       type: str
-findings:
-  description:
-    - V(outbound-dane-off) when the configuration, of the service that C(default_transport) names or of C(main.cf), does
-      not verify with DANE those that mail is sent to. Where a host does not send, or sends everything to a relay that
-      does, nothing has to be done about it.
-    - Tables with exceptions for single destinations are not looked at.
-  returned: success
-  type: list
-  elements: dict
-  contains:
-    code:
-      description: Stable code of the finding.
-      type: str
-      sample: outbound-dane-off
-    severity:
-      description: One of V(critical), V(error), V(warning) and V(info).
-      type: str
-      sample: error
-    subject:
-      description: What it is about.
-      type: str
-      sample: service smtp/unix of Postfix
-    evidence:
-      description: What was observed.
-      type: str
-      sample: smtp_tls_security_level = may
-    expected:
-      description: What would have been right.
-      type: str
-      sample: smtp_tls_security_level = dane
-    remedy:
-      description: What to do.
-      type: str
-    rule:
-      description: Where the rule stands.
-      type: str
 keychain_file:
   description: O(keychain_file) as given, else null.
   returned: success
@@ -156,7 +121,6 @@ import typing as t
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.mailsec.dane.plugins.module_utils._keychain import leaf_fingerprints, problem
-from ansible_collections.mailsec.dane.plugins.module_utils._outbound import outbound_findings
 from ansible_collections.mailsec.dane.plugins.module_utils._postfix import Postfix, PostfixError
 
 
@@ -197,14 +161,13 @@ def gather(module: AnsibleModule) -> dict[str, t.Any]:
         module.warn(f"{wrong}; outside check mode this is an error")
     elif wrong:
         raise ValueError(f"keychain_file: {wrong}")
-    result: dict[str, t.Any] = {"installed": False, "software": None, "findings": [], "keychain_file": keychain}
+    result: dict[str, t.Any] = {"installed": False, "software": None, "keychain_file": keychain}
     program = module.get_bin_path("postconf", opt_dirs=["/usr/sbin", "/usr/local/sbin"])
     if program:
         directory = module.run_command([program, "-dh", "config_directory"], check_rc=True)[1].strip()
         postfix = Postfix(module.run_command, os.path.dirname(program), directory)
         software = postfix.software()
-        found = [entry.as_dict() for entry in outbound_findings(postfix, software)]
-        result |= {"installed": True, "software": dataclasses.asdict(software), "findings": found}
+        result |= {"installed": True, "software": dataclasses.asdict(software)}
     if module.params["probe_address"]:
         served = _probe(module.params["probe_address"], module.params["probe_port"], module.params["probe_timeout"])
         if keychain and not wrong and served["fingerprint_sha256"] not in leaf_fingerprints(keychain):
