@@ -141,7 +141,7 @@ def lab() -> Iterator[SendingLab]:
         "DEBIAN_FRONTEND=noninteractive apt-get -qq -y install postfix >/dev/null 2>&1"
         " && postconf -e myhostname=$(hostname -f) smtp_tls_security_level=may smtp_tls_loglevel=1"
         " && cp /etc/resolv.conf /var/spool/postfix/etc/resolv.conf"
-        f" && cp -a /etc/postfix {ORIGINAL} && cp /etc/hosts /root/hosts.original && postfix start"
+        f" && cp -a /etc/postfix {ORIGINAL} && cp /etc/hosts /root/hosts.original"
     )
     roles = [{"name": "Resolver", "ansible.builtin.import_role": {"name": "mailsec.dane.resolver"}, "vars": RESOLVER}]
     tasks = [*roles, {"name": "Install by hand", "ansible.builtin.shell": install}]
