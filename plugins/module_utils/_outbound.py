@@ -294,16 +294,18 @@ def uses(instance: Instance) -> dict[str, list[Use]]:
     return found
 
 
-def unlisted(instance: Instance) -> list[tuple[str, Table]]:
-    """Return the tables that name transports and cannot be listed."""
-    return [entry for entry in _tables_of(instance, *TRANSPORT_TABLES) if entry[1].entries is None]
+def unlisted(instance: Instance, *parameters: str) -> list[tuple[str, Table]]:
+    """Return the tables of these parameters that cannot be listed."""
+    return [entry for entry in _tables_of(instance, *parameters) if entry[1].entries is None]
 
 
 def ways(instance: Instance) -> list[Way]:
     """Return what is known of every service that delivers over the network."""
     taken = uses(instance)
     to_relays = {use.next_hop for use in relays(instance)}
-    hidden = [Use(f"{name} {table.name}, which cannot be listed", "") for name, table in unlisted(instance)]
+    # Any service may be meant there.
+    closed = unlisted(instance, *TRANSPORT_TABLES)
+    hidden = [Use(f"{name} {table.name}, which cannot be listed", "") for name, table in closed]
     found = []
     for service in instance.services:
         mail = tuple(taken.get(service.name, ()) or hidden)

@@ -164,8 +164,8 @@ def _policy_findings(instance: Instance, found: t.Iterable[Way]) -> list[tuple[F
         result.append((dataclasses.replace(entry, remedy=f"{remedy}. {_accept(name)}"), name))
     for closed_table in closed.values():
         result.append(_closed(instance, "the TLS level of single next hops", closed_table))
-    for parameter, hidden in unlisted(instance):
-        result.append(_closed(instance, f"which service takes mail ({parameter})", hidden))
+    for _parameter, hidden in unlisted(instance, "sender_dependent_relayhost_maps"):
+        result.append(_closed(instance, "which relay takes mail", hidden))
     return result
 
 

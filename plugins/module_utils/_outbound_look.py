@@ -22,7 +22,7 @@ from ansible_collections.mailsec.dane.plugins.module_utils._outbound import (
     table_names,
 )
 from ansible_collections.mailsec.dane.plugins.module_utils._postconf import entries, services, squeeze
-from ansible_collections.mailsec.dane.plugins.module_utils._postfix import PostfixError, Run
+from ansible_collections.mailsec.dane.plugins.module_utils._postfix import Postfix, PostfixError, Run
 
 _INDEXED: t.Final = ("hash", "btree", "lmdb", "dbm", "sdbm", "cdb")
 _MAXIMUM_BYTES: t.Final = 16 * 1024 * 1024
@@ -56,19 +56,11 @@ class Look:
     def _running(self, directory: str) -> bool:
         return self._run([os.path.join(self._programs, "postfix"), "-c", directory, "status"])[0] == 0
 
-    def directories(self) -> list[str]:
-        """Return the configuration directories of all instances: registered in either way, or running."""
-        asked = self._ask(
-            self.main, "postconf", "-xh", "multi_instance_directories", "alternate_config_directories"
-        ).replace(",", " ")
-        found = [self.main, *asked.split(), *running_masters()]
-        # A path that is there by another name is the same instance.
-        unique = {os.path.realpath(path): path for path in reversed(found) if os.path.exists(f"{path}/main.cf")}
-        return [path for path in dict.fromkeys(found) if unique.get(os.path.realpath(path)) == path]
-
     def instances(self) -> list[Instance]:
         """Return the settings of all instances, the main one first. PostfixError when one cannot be read."""
-        return [self.instance(directory) for directory in self.directories()]
+        found = Postfix(self._run, self._programs, self.main).instances()
+        # One that is registered and has no main.cf any more sends no mail.
+        return [self.instance(path) for path in found if os.path.exists(os.path.join(path, "main.cf"))]
 
     def instance(self, directory: str) -> Instance:
         """Return the settings of one instance. PostfixError when it cannot be read."""
@@ -84,7 +76,7 @@ class Look:
             for entry in listed
             if entry.type == "unix" and os.path.basename(entry.columns[-1]) in ("smtp", "lmtp")
         )
-        main = os.path.realpath(directory) == os.path.realpath(self.main)
+        main = directory == os.path.realpath(self.main)
         return Instance(
             directory,
             main,
@@ -99,7 +91,7 @@ class Look:
     def _active(self, directory: str, parameters: t.Mapping[str, str]) -> bool:
         """Registered by postmulti and switched off is not used; known to main.cf alone is started by other means."""
         registered = self._ask(self.main, "postconf", "-xh", "multi_instance_directories").replace(",", " ").split()
-        if directory not in registered or parameters.get("multi_instance_enable") == "yes":
+        if directory not in map(os.path.realpath, registered) or parameters.get("multi_instance_enable") == "yes":
             return True
         return self._running(directory)
 
@@ -118,26 +110,6 @@ class Look:
         except (OSError, PostfixError) as error:
             return Table(name, None, squeeze(str(error))[:300])
         return Table(name, None, f"tables of type {kind} can only be asked for single keys")
-
-
-def running_masters() -> list[str]:
-    """Return the configuration directories of the running masters of Postfix, by their environment."""
-    found = []
-    for process in os.listdir("/proc"):
-        if not process.isdigit():
-            continue
-        try:
-            with open(f"/proc/{process}/comm", encoding="utf-8") as file:
-                if file.read().strip() != "master":
-                    continue
-            if not os.path.samestat(os.stat(f"/proc/{process}/ns/mnt"), os.stat("/proc/self/ns/mnt")):
-                continue  # of a container on this host
-            with open(f"/proc/{process}/environ", "rb") as environ:
-                settings = environ.read(1 << 20).split(b"\0")
-        except (FileNotFoundError, ProcessLookupError):
-            continue  # ended while we looked
-        found += [os.fsdecode(word.partition(b"=")[2]) for word in settings if word.startswith(b"MAIL_CONFIG=")]
-    return sorted(set(found))
 
 
 def _pairs(text: str) -> dict[str, str]:
