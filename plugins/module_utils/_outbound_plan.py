@@ -36,9 +36,11 @@ class Plan:
 BARE: t.Final = Plan(
     {
         "smtp_tls_security_level": "dane",
+        # Global, because MX records are looked up before any policy applies.
         "smtp_dns_support_level": "dnssec",
         "smtp_host_lookup": "dns",
         "smtp_tls_dane_insecure_mx_policy": "dane",
+        # yes would go on to the address of the domain when the MX look-up fails, which an attacker can bring about.
         "ignore_mx_lookup_error": "no",
         "smtp_tls_loglevel": "1",
     }

@@ -66,23 +66,16 @@ class SendingLab(lab_driver.Lab):  # type: ignore[misc, name-defined]
 
     def play(self, host: str, tasks: list[dict[str, t.Any]], *arguments: str) -> Run:
         path = self.directory / "test.yml"
-        path.write_text(json.dumps([{"name": "Test", "hosts": host, "gather_facts": host == "mail", "tasks": tasks}]))
+        path.write_text(json.dumps([{"name": "Test", "hosts": host, "tasks": tasks}]))
         command = [str(Path(sys.executable).with_name("ansible-playbook")), "-i", self.directory / "inventory.yml"]
         done = lab_driver.run(*command, path, *arguments, check=False)
         return Run(done.stdout + done.stderr)
 
     def apply(self, host: str, *arguments: str, **variables: t.Any) -> Run:
-        """Sets what may be set and proves it, as role postfix does for outgoing mail."""
-        tasks = [
-            {"name": "Look", "mailsec.dane.outbound_info": {}, "register": "__postfix_outbound_before"},
-            {"name": "Set", "mailsec.dane.postconf": {
-                "parameters": "{{ __postfix_outbound_before.parameters }}",
-                "services": "{{ __postfix_outbound_before.services }}"}, "register": "set"},
-            {"name": "Reload", "ansible.builtin.command": "postfix reload", "when": "set is changed"},
-            {"name": "Prove", "vars": variables, "ansible.builtin.include_role": {
-                "name": "mailsec.dane.postfix", "tasks_from": "outbound_proof"}},
-        ]  # fmt: skip
-        return self.play(host, tasks, *arguments)
+        """Role postfix, for outgoing mail alone."""
+        role = {"name": "mailsec.dane.postfix"}
+        task = {"name": "Postfix", "ansible.builtin.import_role": role, "vars": {"postfix_inbound": False, **variables}}
+        return self.play(host, [task], *arguments)
 
     def module(self, host: str, name: str, **options: t.Any) -> dict[str, t.Any]:
         """The result of a module, which may have failed."""

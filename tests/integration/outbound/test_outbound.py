@@ -21,9 +21,9 @@ def remedies(output: str) -> list[str]:
 def test_a_plain_host_gets_dane_and_a_second_run_changes_nothing(lab: t.Any, host: str) -> None:
     assert lab.sent(host, WRONG) == "sent"
     predicted = lab.apply(host, "--check")
-    assert not predicted.failed and predicted.changed == 1 and "Would stay" not in predicted.output
+    assert not predicted.failed and predicted.changed and "Would stay" not in predicted.output
     run = lab.apply(host, postfix_outbound_probe=WRONG)
-    assert not run.failed and run.changed == 2  # main.cf and the reload
+    assert not run.failed and run.changed
     assert lab.sent(host, WRONG) == "deferred" and lab.sent(host, "outside.nl") == "sent"
     again = lab.apply(host, postfix_outbound_probe=WRONG)
     assert not again.failed and again.changed == 0
