@@ -194,7 +194,7 @@ def judge(instance: Instance, exceptions: t.Collection[str] = ()) -> list[Open]:
     found = ways(instance)
     named = [(_service_finding(instance, way), instance.name(way.service.name)) for way in found if way.state == "off"]
     named += [*_relay_findings(instance, found), *_policy_findings(instance, found)]
-    named += _other_programs(instance)
+    named += [*_other_programs(instance), *_other_resolver(instance, found)]
     names = dict(named)
     return [Open(entry, names[entry], names[entry] in exceptions) for entry in sort(names)]
 
@@ -211,6 +211,21 @@ def without_support(software: Software, exceptions: t.Collection[str]) -> list[O
             "Postfix" in exceptions,
         )
     ]
+
+
+def _other_resolver(instance: Instance, found: t.Iterable[Way]) -> list[tuple[Finding, str]]:
+    copy = instance.other_resolver
+    if not copy or all(way.level not in DANE for way in found if way.state in ("dane", "off")):
+        return []
+    entry = finding(
+        "outbound-unknown",
+        f"{copy} of Postfix in {instance.directory}",
+        "chrooted services ask other resolvers than those in /etc/resolv.conf, and level dane has an effect only where"
+        " the resolver validates",
+        "the name servers of /etc/resolv.conf",
+    )
+    command = f"cp /etc/resolv.conf {copy} && {_command(instance, 'postfix', 'reload')}"
+    return [(dataclasses.replace(entry, remedy=f"Run: {command}. {_accept(copy)}"), copy)]
 
 
 def _other_programs(instance: Instance) -> list[tuple[Finding, str]]:

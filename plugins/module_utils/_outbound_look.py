@@ -21,7 +21,8 @@ from ansible_collections.mailsec.dane.plugins.module_utils._outbound import (
     Table,
     table_names,
 )
-from ansible_collections.mailsec.dane.plugins.module_utils._postconf import entries, services, squeeze
+from ansible_collections.mailsec.dane.plugins.module_utils._postconf import Service as ListedService
+from ansible_collections.mailsec.dane.plugins.module_utils._postconf import entries, services, squeeze, version
 from ansible_collections.mailsec.dane.plugins.module_utils._postfix import Postfix, PostfixError, Run
 
 _INDEXED: t.Final = ("hash", "btree", "lmdb", "dbm", "sdbm", "cdb")
@@ -70,7 +71,7 @@ class Look:
         for name, value in _pairs(self._ask(directory, "postconf", "-Px")).items():
             service, kind, parameter = name.rsplit("/", 2)
             options.setdefault(f"{service}/{kind}", {})[parameter] = value
-        listed = services(self._ask(directory, "postconf", "-M")).values()
+        listed = tuple(services(self._ask(directory, "postconf", "-M")).values())
         clients = tuple(
             Service(entry.name, os.path.basename(entry.columns[-1]), options.get(f"{entry.name}/unix", {}))
             for entry in listed
@@ -86,6 +87,8 @@ class Look:
             clients,
             options,
             {name: self._table(directory, name) for name in _named(parameters, options)},
+            _other_resolver(parameters) if _chrooted(listed, parameters) else "",
+            frozenset(value for value in _filters(parameters, options) if self._takes_tlsa(directory, value)),
         )
 
     def _active(self, directory: str, parameters: t.Mapping[str, str]) -> bool:
@@ -94,6 +97,24 @@ class Look:
         if directory not in map(os.path.realpath, registered) or parameters.get("multi_instance_enable") == "yes":
             return True
         return self._running(directory)
+
+    def _takes_tlsa(self, directory: str, value: str) -> bool:
+        record = "_25._tcp.mail.example.org. 3600 IN TLSA 3 1 1 " + "00" * 32
+        for table in table_names(value):
+            command = [
+                "timeout",
+                _SECONDS,
+                os.path.join(self._programs, "postmap"),
+                "-c",
+                directory,
+                "-q",
+                record,
+                table,
+            ]
+            status, out, _errors = self._run(command)
+            if status == 0:
+                return out.strip().upper().startswith("IGNORE")
+        return False
 
     def _table(self, directory: str, name: str) -> Table:
         bare = re.sub(r"^(?:proxy:|debug:)+", "", name)
@@ -110,6 +131,34 @@ class Look:
         except (OSError, PostfixError) as error:
             return Table(name, None, squeeze(str(error))[:300])
         return Table(name, None, f"tables of type {kind} can only be asked for single keys")
+
+
+def _filters(parameters: t.Mapping[str, str], options: t.Mapping[str, t.Mapping[str, str]]) -> set[str]:
+    values = (settings.get(f"{client}_dns_reply_filter", "") for settings in (parameters, *options.values())
+              for client in ("smtp", "lmtp"))  # fmt: skip
+    return {value for value in values if value}
+
+
+def _chrooted(listed: t.Iterable[ListedService], parameters: t.Mapping[str, str]) -> bool:
+    """Whether an SMTP client is chrooted; the default of that column is y below compatibility level 1."""
+    default = "y" if version(parameters.get("compatibility_level") or "0") < (1,) else "n"
+    columns = (entry.columns[2] for entry in listed if entry.type == "unix" and entry.columns[-1] == "smtp")
+    return any((default if column == "-" else column) == "y" for column in columns)
+
+
+def _name_servers(path: str) -> list[str] | None:
+    try:
+        with open(path, encoding="utf-8", errors="replace") as file:
+            lines = (line.split() for line in file.read(1 << 16).splitlines())
+            return [words[1] for words in lines if words[:1] == ["nameserver"] and words[1:]]
+    except FileNotFoundError:
+        return None
+
+
+def _other_resolver(parameters: t.Mapping[str, str]) -> str:
+    copy = os.path.join(parameters["queue_directory"], "etc/resolv.conf")
+    here, own = _name_servers("/etc/resolv.conf"), _name_servers(copy)
+    return copy if here is not None and own is not None and own != here else ""
 
 
 def _pairs(text: str) -> dict[str, str]:

@@ -118,6 +118,27 @@ def test_every_instance_counts_however_it_is_registered(lab: t.Any, d12: str, ho
     assert lab.sent(d12, WRONG, OUT) == "deferred"
 
 
+def test_what_a_chroot_and_a_filter_of_answers_do_to_dane(lab: t.Any, d12: str) -> None:
+    lab.host(d12, SECOND.replace("{how}", REGISTERED["alternate"]))
+    copy = "/var/spool/postfix-out/etc/resolv.conf"
+    lab.host(
+        d12,
+        f"postconf -c {OUT} -e smtp_tls_security_level=dane smtp_dns_support_level=dnssec"
+        f" && echo nameserver 192.0.2.3 > {copy} && postfix -c {OUT} reload",
+    )
+    run = lab.apply(d12)
+    assert run.failed and lab.codes(d12) == [("outbound-unknown", copy)]
+    lab.host(d12, remedies(run.output)[0])
+    assert not lab.apply(d12).failed
+    lab.host(
+        d12,
+        "printf '/ IN TLSA / IGNORE\n' > /etc/postfix/answers"
+        " && postconf -e smtp_dns_reply_filter=regexp:/etc/postfix/answers && postfix reload",
+    )
+    assert lab.codes(d12) == [("outbound-dane-off", "smtp")]
+    assert lab.sent(d12, WRONG) == "sent"
+
+
 def test_an_instance_that_is_switched_off_does_not_count(lab: t.Any, d12: str) -> None:
     lab.host(d12, SECOND.replace("{how}", REGISTERED["postmulti"]))
     lab.host(d12, "postmulti -i postfix-out -p stop; postmulti -i postfix-out -e disable")
