@@ -46,6 +46,8 @@ def read(line: str) -> Outcome:
     if not found:
         return Outcome("unknown", "", squeeze(line)[-300:])
     relay, reason = found["relay"], squeeze(found["reason"])[:300]
+    if "[" not in relay:
+        return Outcome("unknown", relay, f"no host was connected to: {reason}")
     if found["status"] in ("deliverable", "sent") or re.search(
         r"in reply to (?:MAIL FROM|RCPT TO|end of DATA)", reason
     ):
