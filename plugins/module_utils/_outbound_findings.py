@@ -45,7 +45,7 @@ class Open:
 
     def sentence(self) -> str:
         """What was seen, what it means for mail, and what to do."""
-        return f"{self.finding.subject}: {self.finding.evidence}. {self.finding.remedy}"
+        return f"{self.finding.code}: {self.finding.subject}: {self.finding.evidence}. {self.finding.remedy}"
 
 
 def _command(instance: Instance, program: str, *words: str) -> str:

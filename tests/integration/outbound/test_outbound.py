@@ -46,7 +46,7 @@ def test_a_service_with_a_level_of_its_own_is_named_with_the_command_that_helps(
 def test_an_exception_that_is_accepted_is_named_and_no_failure(lab: t.Any, d12: str) -> None:
     lab.host(d12, "postconf -P smtp/unix/smtp_tls_security_level=may && postfix reload")
     run = lab.apply(d12, postfix_outbound_exceptions=["smtp"])
-    assert not run.failed and "Accepted: service smtp/unix of Postfix" in run.output
+    assert not run.failed and "Accepted: outbound-dane-off: service smtp/unix of Postfix" in run.output
 
 
 @pytest.mark.parametrize(
@@ -165,7 +165,7 @@ def test_the_way_to_a_relay_keeps_its_level_and_certificate(lab: t.Any, d12: str
     )
     assert "smtp_tls_security_level = secure is kept" in run.output
     accepted = lab.apply(d12, postfix_outbound_exceptions=[RELAY], postfix_outbound_probe=WRONG)
-    assert not accepted.failed and "Accepted: relayhost of Postfix" in accepted.output
+    assert not accepted.failed and "Accepted: outbound-relay: relayhost of Postfix" in accepted.output
     assert lab.tell(d12, "cd /etc/postfix && sha256sum *") == before
     assert lab.codes(d12) == [("outbound-relay", RELAY)]
     # The relay's certificate is not one that this host trusts, so it is still refused.
