@@ -15,4 +15,6 @@ for path in (ROOT / ".cache" / "collections", ROOT / "tests" / "unit", Path(__fi
         sys.path.insert(0, str(path))
 
 # What they assert is shown with its values, as in a test.
-pytest.register_assert_rewrite("lab_driver", "rotation_evidence", "rotation_site", "shape_site", "senders")
+pytest.register_assert_rewrite(
+    "lab_driver", "rotation_evidence", "rotation_site", "shape_site", "senders", "judge", "living_site"
+)

@@ -1,0 +1,68 @@
+# Copyright: (c) 2026, mailsec.dane contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""No server that lives already is worse off after a run. Tests of one host build on each other, in this order."""
+
+from __future__ import annotations
+
+import re
+import time
+
+import judge
+import pytest
+from living_site import World
+from shapes import SAYS, SHAPES
+
+SHORT = ("ispmail",)
+EVERY = [pytest.param(name, marks=() if name in SHORT else pytest.mark.long) for name in SHAPES]
+pytestmark = pytest.mark.parametrize("world", EVERY, indirect=True, scope="session")
+
+
+def test_the_judge_sees_no_harm_where_nothing_is_done(world: World) -> None:
+    """The host works as it was made, and the mail of every kind flows: otherwise no other test proves anything."""
+    before = judge.picture(world)
+    assert any(before.served.values())
+    with judge.Watch(world) as watch:
+        time.sleep(10)
+    watch.report.is_unharmed()
+    assert judge.worse(before, judge.picture(world)) == {}
+
+
+def test_check_mode_changes_nothing_and_says_what_it_will_be(world: World) -> None:
+    before = judge.picture(world)
+    with judge.Watch(world) as watch:
+        run = world.play("site", "--check", "--diff")
+    watch.report.is_unharmed()
+    after = judge.picture(world)
+    assert judge.worse(before, after) == {}
+    assert judge.differences(before.files, after.files) == []
+    assert re.search(world.shape.says or SAYS[world.shape.outcome], run.text, re.IGNORECASE), run.output[-6000:]
+
+
+def test_site_harms_no_mail_and_changes_no_port_and_a_second_run_changes_nothing(world: World) -> None:
+    before = world.remembered = judge.picture(world)
+    with judge.Watch(world) as watch:
+        first = world.play("site")
+    watch.report.is_unharmed()
+    assert judge.worse(before, judge.picture(world)) == {}
+    assert first.status in world.shape.done, first.output[-6000:]
+    second = world.play("site")
+    assert second.counts(world.shape.host)["changed"] == 0, second.output[-6000:]
+    assert judge.worse(before, judge.picture(world)) == {}
+
+
+def test_what_leaves_without_dane_is_not_called_done(world: World) -> None:
+    """Every way by which mail leaves the host is tried with a server whose record is wrong."""
+    if ways := judge.unverified(world):
+        run = world.play("site")
+        assert re.search(world.shape.unverified, run.text, re.IGNORECASE), (ways, run.output[-6000:])
+
+
+def test_absent_gives_the_original_back(world: World) -> None:
+    assert world.remembered, "site has not been run"
+    with judge.Watch(world) as watch:
+        run = world.role({"postfix": {"postfix_state": "absent"}, "resolver": {"resolver_state": "absent"}})
+    assert run.status == 0, run.output[-6000:]
+    watch.report.is_unharmed()
+    after = judge.picture(world)
+    assert judge.worse(world.remembered, after) == {}
+    assert judge.differences(world.remembered.files, after.files) == []
