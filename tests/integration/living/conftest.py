@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import enforcing_senders
+import judge
 import living_site
 import pytest
 import yaml
@@ -86,3 +87,11 @@ def world(request: pytest.FixtureRequest) -> Iterator[living_site.World]:
     yield made
     if not KEPT:
         lab.playbook(lab_state="absent")
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say how much mail was watched: a run without complaint about no mail would prove nothing."""
+    if judge.EVIDENCE:
+        terminalreporter.section("sessions and messages that were watched, and what the judge saw")
+        for line in judge.EVIDENCE:
+            terminalreporter.write_line(line)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import collections
 import dataclasses
+import os
 import re
 import time
 import typing as t
@@ -17,6 +18,8 @@ import typing as t
 from enforcing_senders import FLUSH, SEND, SENDERS, counted_by_exim, counted_by_postfix
 from living_site import World
 
+#: What was judged so far: the test, messages that flowed, and how many complaints there are of which kind.
+EVIDENCE: list[str] = []
 NAME_SERVERS = ("198.51.100.2", "198.51.100.3")
 #: How TLS begins on the ports of mail; sockets on other ports are only counted.
 BEGINS = {25: "smtp", 2525: "smtp", 10025: "smtp", 587: "smtp", 465: "", 143: "imap", 993: ""}
@@ -229,6 +232,9 @@ class Watch:
         queue = self.world.on(host, "postqueue -p", check=False)
         if self.mark in queue:
             self.report.wrong["left in the queue"].append(queue)
+        test = os.environ.get("PYTEST_CURRENT_TEST", "").split("::")[-1].split(" ")[0]
+        wrong = ", ".join(f"{what} {len(those)}" for what, those in self.report.wrong.items()) or "no harm"
+        EVIDENCE.append(f"{test:<110} {self.report.sent.total():>6}  {wrong}")
 
     def _senders(self) -> None:
         """What the logs of both senders say, and how much of it arrived."""

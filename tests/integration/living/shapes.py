@@ -27,10 +27,11 @@ class Shape:
     """One hand-made host. Its domain is NAME.example.nl, its MX host mx.NAME.example.nl; shapes/NAME.sh makes it.
 
     ``records`` of the zone; further mail ``domains``, MX ``names`` and names ``asked`` for only; ``clients``: ports at
-    which mail programs expect the public CA; ``targets``: recipients whom the host itself must reach, by each of its commands ``sendmail``;
-    ``resolves``: names that it must be able to resolve; ``arrives``: prints the mail that came for the domains, on host
-    ``arrives_at``; ``sends_on``: whether host inside sends mail to the domain, too, as its backup MX; ``says``: what
-    the run must say, where that is not ``SAYS[outcome]``; ``unverified``: the same where mail leaves without DANE.
+    which mail programs expect the public CA; ``targets``: recipients whom the host itself must reach, by each of its
+    commands ``sendmail``; ``resolves``: names that it must be able to resolve; ``arrives``: prints the mail that came
+    for the domains, on host ``arrives_at``; ``sends_on``: whether host inside sends mail to the domain, too, as its
+    backup MX; ``says``: what the run must say, where that is not ``SAYS[outcome]``; ``unverified``: the same where
+    mail leaves without DANE.
     """
 
     name: str
@@ -97,12 +98,12 @@ SHAPES = {
         ),
         # R-B
         Shape(
-            "containers", 35, LEFT_ALONE, clients=(587, 465), resolves=("rspamd", "postfix-tlspol"),
+            "containers", 35, LEFT_ALONE, says="mount point", clients=(587, 465), resolves=("rspamd", "postfix-tlspol"),
             targets=("root@outside.nl", "root@provider.nl"),
         ),
         # R-C
         Shape(
-            "own-nsd", 36, LEFT_ALONE, packages=("nsd", "ldnsutils", "bind9"), clients=(587, 465),
+            "own-nsd", 36, LEFT_ALONE, says="mail-in-a-box", packages=("nsd", "ldnsutils", "bind9"), clients=(587, 465),
             targets=("root@outside.nl", "root@provider.nl"), resolves=("sender.outside.nl",),
         ),
         # R-E

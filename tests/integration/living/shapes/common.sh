@@ -7,6 +7,7 @@ set -eu
 DOMAIN=$SHAPE.example.nl
 FQDN=mx.$DOMAIN
 CERTIFICATES=/root/public-ca
+# shellcheck disable=SC2034  # the host's own, for the scripts that follow
 ADDRESS=$(ip -4 -o addr show eth0 | sed -E 's/.* inet ([0-9.]+).*/\1/;q')
 : >/root/tlsa
 

@@ -13,7 +13,7 @@ printf 'STORAGE_USER=user-data\nSTORAGE_ROOT=%s\nPRIMARY_HOSTNAME=%s\n' $STORAGE
 mkdir -p /usr/local/lib/mailinabox
 
 digest=$(openssl x509 -in $STORAGE/ssl/ssl_certificate.pem -noout -pubkey | openssl pkey -pubin -outform DER | sha256sum | cut -d' ' -f1)
-cd /etc/nsd
+cd /etc/nsd || exit
 cat >zone <<END
 \$ORIGIN $DOMAIN.
 \$TTL 1800
@@ -37,10 +37,12 @@ zone:
     zonefile: zone.signed
 END
 systemctl restart nsd
-echo "update add $DOMAIN. 5 NS ns1.$DOMAIN." >>/root/tlsa
-echo "update add ns1.$DOMAIN. 5 A $ADDRESS" >>/root/tlsa
-echo "update delete $DOMAIN. MX" >>/root/tlsa
-echo "update add $(sed 's/\tIN\tDS\t/ 5 DS /; s/ ;.*//' "$key.ds")" >>/root/tlsa
+{
+  echo "update add $DOMAIN. 5 NS ns1.$DOMAIN."
+  echo "update add ns1.$DOMAIN. 5 A $ADDRESS"
+  echo "update delete $DOMAIN. MX"
+  sed 's/^/update add /; s/\tIN\tDS\t/ 5 DS /; s/ ;.*//' "$key.ds"
+} >>/root/tlsa
 
 cat >/etc/bind/named.conf <<'END'
 options {
