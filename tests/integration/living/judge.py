@@ -132,6 +132,18 @@ def worse(before: Picture, after: Picture) -> dict[str, list[str]]:
     return {what: lines for what, lines in found.items() if lines}
 
 
+def is_published(world: World, seen: Picture) -> None:
+    """Assert that every name server has the key in use of each MX name, and one more key that may come."""
+    for name in world.shape.mx_names:
+        chains = {value for socket, value in seen.served.items() if socket.split()[1:3] == ["25", name]}
+        keys = {one.split("/")[1] for one in chains - {"nothing"}}
+        for place, records in seen.published.items():
+            if place.split()[0] == name:
+                found = re.findall(r"\b3 1 1 ([0-9A-F ]+)", records)
+                there = {one.replace(" ", "").lower() for one in found}
+                assert keys and keys <= there and len(there) > 1, (place, keys, records)
+
+
 @dataclasses.dataclass
 class Report:
     """What became of the mail while it was watched: how much there was, and lines that say what went wrong."""

@@ -12,14 +12,14 @@ import typing as t
 
 #: The three things that the first look can make of a host. They are words of the collection's output, see ``SAYS``.
 ADOPTED, LEFT_ALONE, SEVERAL = "adopted", "left alone", "several chains"
-#: What a run says of each, in its output or that of --check; regular expressions, letter case does not matter.
+#: What a run says of each, also with --check; regular expressions, letter case does not matter.
 SAYS = {
-    ADOPTED: r"adopt",
-    LEFT_ALONE: r"(left|leave[sd]?) (it )?alone|another program|owned by",
-    SEVERAL: r"several (chains|certificates)|own certificate|not managed|left as",
+    ADOPTED: r"\badopt: ",
+    LEFT_ALONE: r"\bleave: .*belongs to",
+    SEVERAL: r"\bleave: .*(different keys|does not come from one pair of files)",
 }
-#: Exit statuses with which a run may end that did no harm.
-DONE = frozenset({0})
+#: Exit statuses: 0 is ok or waiting, 2 that a person must act, which a host that is left as it is asks for.
+DONE = {ADOPTED: 0, LEFT_ALONE: 2, SEVERAL: 2}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -31,7 +31,7 @@ class Shape:
     commands ``sendmail``; ``resolves``: names that it must be able to resolve; ``arrives``: prints the mail that came
     for the domains, on host ``arrives_at``; ``sends_on``: whether host inside sends mail to the domain, too, as its
     backup MX; ``says``: what the run must say, where that is not ``SAYS[outcome]``; ``unverified``: the same where
-    mail leaves without DANE.
+    mail leaves without DANE; ``status``: how site ends, where that is not ``DONE[outcome]``.
     """
 
     name: str
@@ -53,7 +53,12 @@ class Shape:
     variables: dict[str, t.Any] = dataclasses.field(default_factory=dict)
     says: str = ""
     unverified: str = "outbound-dane-off"
-    done: frozenset[int] = DONE
+    status: int | None = None
+
+    @property
+    def done(self) -> int:
+        """The exit status of a run that did what it should."""
+        return DONE[self.outcome] if self.status is None else self.status
 
     @property
     def host(self) -> str:

@@ -10,7 +10,7 @@ import time
 import judge
 import pytest
 from living_site import World
-from shapes import SAYS, SHAPES
+from shapes import ADOPTED, LEFT_ALONE, SAYS, SHAPES
 
 SHORT = ("ispmail",)
 EVERY = [pytest.param(name, marks=() if name in SHORT else pytest.mark.long) for name in SHAPES]
@@ -43,10 +43,17 @@ def test_site_harms_no_mail_and_changes_no_port_and_a_second_run_changes_nothing
     with judge.Watch(world) as watch:
         first = world.play("site")
     watch.report.is_unharmed()
-    assert judge.worse(before, judge.picture(world)) == {}
-    assert first.status in world.shape.done, first.output[-6000:]
+    after = judge.picture(world)
+    assert judge.worse(before, after) == {}
+    if world.shape.outcome == LEFT_ALONE:
+        assert judge.differences(before.files, after.files) == []
+    if world.shape.outcome == ADOPTED and world.shape.receives:
+        judge.is_published(world, after)
+    assert "TASK [mailsec.dane.audit" in first.output
+    assert first.status == world.shape.done, first.output[-6000:]
     second = world.play("site")
     assert second.counts(world.shape.host)["changed"] == 0, second.output[-6000:]
+    assert second.status == world.shape.done, second.output[-6000:]
     assert judge.worse(before, judge.picture(world)) == {}
 
 
