@@ -66,7 +66,10 @@ def parameters(shape: Shape) -> dict[str, object]:
         **defaults["lab_variables"], **waits, "tlsa_ttl": 60, "audit_managed": list(shape.mx_names),
         "audit_domains": list(shape.receives),
     }  # fmt: skip
-    return {"lab_hosts": [*hosts, EXIM, INSIDE, mail], "lab_zones": zones, "lab_variables": variables}
+    return {
+        "lab_hosts": [*hosts, EXIM, INSIDE, mail], "lab_zones": zones, "lab_variables": variables,
+        "lab_repository_packages": [*defaults["lab_repository_packages"], *shape.installs],
+    }  # fmt: skip
 
 
 @pytest.fixture(scope="session")

@@ -26,18 +26,20 @@ DONE = {ADOPTED: 0, LEFT_ALONE: 2, SEVERAL: 2}
 class Shape:
     """One hand-made host. Its domain is NAME.example.nl, its MX host mx.NAME.example.nl; shapes/NAME.sh makes it.
 
-    ``records`` of the zone; further mail ``domains``, MX ``names`` and names ``asked`` for only; ``clients``: ports at
-    which mail programs expect the public CA; ``targets``: recipients whom the host itself must reach, by each of its
-    commands ``sendmail``; ``resolves``: names that it must be able to resolve; ``arrives``: prints the mail that came
-    for the domains, on host ``arrives_at``; ``sends_on``: whether host inside sends mail to the domain, too, as its
-    backup MX; ``says``: what the run must say, where that is not ``SAYS[outcome]``; ``unverified``: the same where
-    mail leaves without DANE; ``status``: how site ends, where that is not ``DONE[outcome]``.
+    ``packages`` are there, ``installs`` can be installed by the script; ``records`` of the zone; further mail
+    ``domains``, MX ``names`` and names ``asked`` for only; ``clients``: ports at which mail programs expect the public
+    CA; ``targets``: recipients whom the host itself must reach, by each of its commands ``sendmail``; ``resolves``:
+    names that it must be able to resolve; ``arrives``: prints the mail that came for the domains, on host
+    ``arrives_at``; ``sends_on``: whether host inside sends mail to the domain, too, as its backup MX; ``says``: what
+    the run must say, where that is not ``SAYS[outcome]``; ``unverified``: the same where mail leaves without DANE;
+    ``status``: how site ends, where that is not ``DONE[outcome]``.
     """
 
     name: str
     address: int
     outcome: str
     packages: tuple[str, ...] = ()
+    installs: tuple[str, ...] = ()
     records: tuple[str, ...] = ()
     domains: tuple[str, ...] = ()
     names: tuple[str, ...] = ()
@@ -108,8 +110,8 @@ SHAPES = {
         ),
         # R-C
         Shape(
-            "own-nsd", 36, LEFT_ALONE, says="mail-in-a-box", packages=("nsd", "ldnsutils", "bind9"), clients=(587, 465),
-            targets=("root@outside.nl", "root@provider.nl"), resolves=("sender.outside.nl",),
+            "own-nsd", 36, LEFT_ALONE, says="mail-in-a-box", packages=("ldnsutils", "bind9"), installs=("nsd",),
+            clients=(587, 465), targets=("root@outside.nl", "root@provider.nl"), resolves=("sender.outside.nl",),
         ),
         # R-E
         Shape(

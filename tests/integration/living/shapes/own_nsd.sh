@@ -13,6 +13,30 @@ printf 'STORAGE_USER=user-data\nSTORAGE_ROOT=%s\nPRIMARY_HOSTNAME=%s\n' $STORAGE
 mkdir -p /usr/local/lib/mailinabox
 
 digest=$(openssl x509 -in $STORAGE/ssl/ssl_certificate.pem -noout -pubkey | openssl pkey -pubin -outform DER | sha256sum | cut -d' ' -f1)
+cat >/etc/bind/named.conf <<'END'
+options {
+  directory "/var/cache/bind";
+  listen-on { 127.0.0.1; };
+  listen-on-v6 { none; };
+  recursion yes;
+  dnssec-validation yes;
+};
+END
+{
+  echo 'zone "." { type hint; file "/etc/lab/root.hints"; };'
+  echo 'trust-anchors {'
+  sed -E 's/^\S+\s+([0-9]+\s+)?(IN\s+)?DS\s+(\S+ \S+ \S+)\s+(.*)$/  . static-ds \3 "\4";/' /etc/lab/trust-anchor.ds
+  echo '};'
+} >>/etc/bind/named.conf
+systemctl restart named
+printf 'nameserver 127.0.0.1\noptions edns0 trust-ad\n' >/etc/resolv.conf
+
+# Not to be started by its installation, with a configuration for every address.
+printf '#!/bin/sh\nexit 101\n' >/usr/sbin/policy-rc.d
+chmod 755 /usr/sbin/policy-rc.d
+apt-get -qq update
+DEBIAN_FRONTEND=noninteractive apt-get -qq -y install nsd >/dev/null
+rm /usr/sbin/policy-rc.d
 cd /etc/nsd || exit
 cat >zone <<END
 \$ORIGIN $DOMAIN.
@@ -43,24 +67,6 @@ systemctl restart nsd
   echo "update delete $DOMAIN. MX"
   sed 's/^/update add /; s/\tIN\tDS\t/ 5 DS /; s/ ;.*//' "$key.ds"
 } >>/root/tlsa
-
-cat >/etc/bind/named.conf <<'END'
-options {
-  directory "/var/cache/bind";
-  listen-on { 127.0.0.1; };
-  listen-on-v6 { none; };
-  recursion yes;
-  dnssec-validation yes;
-};
-END
-{
-  echo 'zone "." { type hint; file "/etc/lab/root.hints"; };'
-  echo 'trust-anchors {'
-  sed -E 's/^\S+\s+([0-9]+\s+)?(IN\s+)?DS\s+(\S+ \S+ \S+)\s+(.*)$/  . static-ds \3 "\4";/' /etc/lab/trust-anchor.ds
-  echo '};'
-} >>/etc/bind/named.conf
-systemctl restart named
-printf 'nameserver 127.0.0.1\noptions edns0 trust-ad\n' >/etc/resolv.conf
 
 basics
 postconf -e "smtpd_tls_cert_file = $STORAGE/ssl/ssl_certificate.pem" "smtpd_tls_key_file = $STORAGE/ssl/ssl_private_key.pem" \
