@@ -107,6 +107,45 @@ options:
       arguments:
         description: Arguments behind the settings, for instance C(flags=) and C(argv=) of pipe(8).
         type: str
+  inbound:
+    description:
+      - Settings of C(-o) for the services through which mail comes in. C(main.cf) and all other services keep theirs.
+      - For C(postscreen) they go to the processes that serve its clients, C(tlsproxy) and the C(smtpd) of type C(pass),
+        under the names that these have for them.
+      - A service with an address of its own and a certificate of its own, in its C(-o) settings, stays as it is, unless
+        that certificate is the one of the other services or the one to be set. A security level C(encrypt) stays.
+      - O(services) are set first, and win.
+    type: dict
+    suboptions:
+      services:
+        description:
+          - Services by name and type, for instance V(smtp/inet).
+          - Empty means all of C(smtpd) and C(postscreen) on port 25.
+        type: list
+        elements: str
+        default: []
+      parameters:
+        description: Parameters as C(smtpd) has them. A null value removes one.
+        type: dict
+        required: true
+      parameters_by_version:
+        description: As O(parameters_by_version).
+        type: list
+        elements: dict
+        default: []
+        suboptions:
+          minimum_postfix:
+            description: First version of Postfix that gets O(inbound.parameters_by_version[].parameters).
+            type: str
+            default: ""
+          minimum_openssl:
+            description: First version of OpenSSL that gets them, as Postfix uses it at run time.
+            type: str
+            default: ""
+          parameters:
+            description: As O(inbound.parameters).
+            type: dict
+            required: true
   allow_unused:
     description:
       - Names in O(parameters) that may be set although nothing uses them yet.
@@ -141,6 +180,14 @@ EXAMPLES = r"""
   register: settings
   notify: Reload Postfix
 
+- name: Offer STARTTLS to other mail servers; clients on the submission ports keep their certificate
+  mailsec.dane.postconf:
+    inbound:
+      parameters:
+        smtpd_tls_security_level: may
+        smtpd_tls_chain_files: /etc/mailsec-dane/live/keychain.pem
+        smtpd_tls_protocols: ">=TLSv1.2"
+
 - name: A submission service
   mailsec.dane.postconf:
     services:
@@ -174,6 +221,32 @@ services:
   type: dict
   sample:
     submission/inet: {before: null, after: "submission inet n - - - - smtpd"}
+inbound:
+  description: The services that O(inbound) is about.
+  returned: success
+  type: list
+  elements: dict
+  contains:
+    name:
+      description: Name and type in C(master.cf).
+      type: str
+      sample: 203.0.113.8:smtp/inet
+    address:
+      description: Where it listens; empty means the addresses of C(inet_interfaces).
+      type: str
+      sample: 203.0.113.8
+    port:
+      description: Where it listens.
+      type: int
+      sample: 25
+    set:
+      description: Whether it has the settings.
+      type: bool
+      sample: false
+    reason:
+      description: Why it stays as it is.
+      type: str
+      sample: has an address and a certificate of its own (/etc/ssl/b.pem)
 restart_needed:
   description: Whether a reload is not enough for what changed.
   returned: success
@@ -225,6 +298,9 @@ import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ansible_collections.mailsec.dane.plugins.module_utils._inbound import CHAIN_FILES, Choice, choices
+from ansible_collections.mailsec.dane.plugins.module_utils._inbound import wishes as inbound_wishes
+from ansible_collections.mailsec.dane.plugins.module_utils._owner import mount_points
 from ansible_collections.mailsec.dane.plugins.module_utils._postconf import (
     COLUMNS,
     NEED_RESTART,
@@ -242,6 +318,7 @@ from ansible_collections.mailsec.dane.plugins.module_utils._postfix import (
     Software,
     unknown_parameter,
 )
+from ansible_collections.mailsec.dane.plugins.module_utils._services import Configuration
 
 _VALIDATION_FILES: t.Final = ("dynamicmaps.cf", "dynamicmaps.cf.d")
 
@@ -264,17 +341,51 @@ def _wishes(params: dict[str, t.Any]) -> list[ServiceWish]:
     ]
 
 
-def _wanted(params: dict[str, t.Any], software: Software | None) -> dict[str, str | None]:
+def _by_version(params: dict[str, t.Any], software: Software | None) -> dict[str, str | None]:
     wanted = _texts(params["parameters"])
     for entry in params["parameters_by_version"]:
         further = _texts(entry["parameters"])
         if software and software.at_least(entry["minimum_postfix"], entry["minimum_openssl"]):
             wanted.update(further)
+    return wanted
+
+
+def _wanted(params: dict[str, t.Any], software: Software | None) -> dict[str, str | None]:
+    wanted = _by_version(params, software)
     for name, value in wanted.items():
         dane = name.endswith("_tls_security_level") and str(value).startswith("dane")
         if dane and software and software.outbound_dane is not True:
             raise PostfixError(f"{name} cannot be {value}: {software.reason}")
     return wanted
+
+
+def _inbound(
+    params: dict[str, t.Any],
+    postfix: Postfix,
+    software: Software,
+    main: dict[str, str | None],
+    master: str,
+    wishes: list[ServiceWish],
+) -> tuple[list[Choice], list[ServiceWish]]:
+    """Return which services mail comes in through, and what becomes of them behind ``main`` and ``wishes``."""
+    if params["inbound"] is None:
+        return [], []
+    wanted = _by_version(params["inbound"], software)
+    now = postfix.configuration()
+    set_here = {name: value for name, value in main.items() if value is not None}
+    then = Configuration({**now.raw, **set_here}, {**now.expanded, **set_here}, services(set_services(master, wishes)))
+    chosen = choices(then, params["inbound"]["services"], wanted.get(CHAIN_FILES) or "")
+    ours = {(wish.name, wish.type): wish.options for wish in wishes}
+    found = [
+        dataclasses.replace(
+            wish,
+            options={
+                name: value for name, value in wish.options.items() if name not in ours.get((wish.name, wish.type), {})
+            },
+        )
+        for wish in inbound_wishes(then, chosen, wanted, now.raw)
+    ]
+    return chosen, found
 
 
 def _read(path: str) -> str:
@@ -375,6 +486,14 @@ def _replace(module: AnsibleModule, directory: str, old: Files, new: Files) -> N
     if Files.of(directory) != old:
         raise PostfixError(f"somebody else changed the files in {directory} at this moment; run this task again")
     before = dict(old.items())
+    mounts = mount_points()
+    for name, text in new.items():
+        path = os.path.realpath(os.path.join(directory, name))
+        if text != before[name] and path in mounts:
+            raise PostfixError(
+                f"{path} is a mount point of its own, as in containers, and cannot be replaced in one step. Nothing was"
+                " changed. Change the file where it is mounted from, or the override files of the container"
+            )
     done: list[str] = []
     try:
         for name, text in new.items():
@@ -431,10 +550,11 @@ def _bare(module: AnsibleModule, wishes: list[ServiceWish]) -> t.NoReturn:
             entries[f"{wish.name}/{wish.type}"] = {"before": None, "after": " ".join(new.text().split())}
     directory = module.params["config_directory"] or "/etc/postfix"
     module.exit_json(
-        changed=bool(wanted or wishes),
+        changed=bool(wanted or wishes or module.params["inbound"]),
         msg="Postfix is not installed; this is what would be set without regard to its version",
         parameters=changes,
         services=entries,
+        inbound=[],
         restart_needed=False,
         config_directory=None,
         software=None,
@@ -458,6 +578,8 @@ def run(module: AnsibleModule) -> dict[str, t.Any]:
     old = Files.of(directory)
     software = postfix.software()
     wanted = _wanted(module.params, software)
+    chosen, more = _inbound(module.params, postfix, software, wanted, old.master, wishes)
+    wishes += more
     new = Files(set_parameters(old.main, wanted), set_services(old.master, wishes))
     warnings: list[str] = []
     if new != old:
@@ -469,6 +591,7 @@ def run(module: AnsibleModule) -> dict[str, t.Any]:
         "changed": new != old,
         "parameters": changes,
         "services": entries,
+        "inbound": [choice.as_dict() for choice in chosen],
         "restart_needed": not NEED_RESTART.isdisjoint(changes),
         "config_directory": directory,
         "queue_directory": postfix.value("queue_directory"),
@@ -480,17 +603,26 @@ def run(module: AnsibleModule) -> dict[str, t.Any]:
 
 def main() -> None:
     column = {"type": "str"}
+    by_version = {
+        "type": "list",
+        "elements": "dict",
+        "default": [],
+        "options": {
+            "minimum_postfix": {"type": "str", "default": ""},
+            "minimum_openssl": {"type": "str", "default": ""},
+            "parameters": {"type": "dict", "required": True},
+        },
+    }
     module = AnsibleModule(
         argument_spec={
             "parameters": {"type": "dict", "default": {}},
-            "parameters_by_version": {
-                "type": "list",
-                "elements": "dict",
-                "default": [],
+            "parameters_by_version": by_version,
+            "inbound": {
+                "type": "dict",
                 "options": {
-                    "minimum_postfix": {"type": "str", "default": ""},
-                    "minimum_openssl": {"type": "str", "default": ""},
+                    "services": {"type": "list", "elements": "str", "default": []},
                     "parameters": {"type": "dict", "required": True},
+                    "parameters_by_version": by_version,
                 },
             },
             "services": {

@@ -195,7 +195,7 @@ chmod 755 /usr/local/bin/openssl"""
 @pytest.mark.parametrize(
     ("damage", "words"),
     [
-        ("openssl genpkey -algorithm ed25519 -out staged/key.pem", ("is not the key in use", "rotate it")),
+        ("openssl genpkey -algorithm ed25519 -out staged/key.pem", ("have different keys", "mailsec.dane.finish")),
         ("chown nobody staged/key.pem", ("staged/key.pem belongs to user number 65534",)),
         ("chmod 644 live/keychain.pem", ("live/keychain.pem has mode 0644", "chmod 0600")),
         ("openssl genpkey -algorithm ed25519 -out live/keychain.pem", ("live/keychain.pem has no CERTIFICATE block",)),
