@@ -33,4 +33,5 @@ class ActionModule(ActionBase):
             raise AnsibleConnectionFailure(text)
         if told["state"] in ("choose", "failed"):
             raise AnsibleActionFail(text)
-        return {"changed": False, "msg": told["line"], "state": told["state"], "lines": list(told["lines"])}
+        # Shown without -v, too.
+        return {"_ansible_verbose_always": True, "changed": False, "msg": told["line"], "state": told["state"], "lines": list(told["lines"])}

@@ -42,7 +42,7 @@ def outcome(step: Step, summary: str) -> dict[str, str]:
 
 
 def conclude(outcomes: t.Mapping[str, t.Mapping[str, str]]) -> dict[str, t.Any]:
-    """Return the worst ``state`` of all hosts, the ``line`` that says it, and ``lines`` with one sentence for each host.
+    """Return the worst ``state`` of all hosts, the ``line`` that says it, and ``lines`` for the others that are not ok.
 
     ``outcomes`` are by host, as from :func:`outcome`. Raises ValueError for a state that does not exist.
     """
@@ -55,7 +55,8 @@ def conclude(outcomes: t.Mapping[str, t.Mapping[str, str]]) -> dict[str, t.Any]:
     shown = ", ".join(f"{counts[state]} {state}" for state in STATES if counts[state])
     first = f"{named[0]}: {outcomes[named[0]]['sentence']}" if named and worst != "ok" else ""
     line = f"{worst} ({shown or 'no hosts'})" + (f" {first}" if first else "")
-    return {"state": worst, "line": line, "lines": _lines(outcomes)}
+    others = {host: one for host, one in outcomes.items() if host not in named[:1]}
+    return {"state": worst, "line": line, "lines": _lines(others)}
 
 
 def _lines(outcomes: t.Mapping[str, t.Mapping[str, str]]) -> c.Sequence[str]:

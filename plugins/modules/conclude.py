@@ -62,9 +62,9 @@ state:
   type: str
   sample: waiting
 lines:
-  description: One line for each host that is not C(ok), the worst first.
+  description: One line for each other host that is not C(ok), the worst first.
   returned: success
   type: list
   elements: str
-  sample: ["mx2.example.nl: waiting: until 2026-12-05T00:00:00Z: caches may hold the former RRset"]
+  sample: ["mx3.example.nl: waiting: until 2026-12-04T12:00:00Z: caches may hold the former RRset"]
 """
