@@ -36,6 +36,10 @@ sanity: ## Run ansible-test sanity and units without containers, on every ansibl
 integration: ## Run the tests on real servers (as root)
 	@tests/run/test.sh integration
 
+.PHONY: bare
+bare: ## Carry out README's two commands on bare Debian 12 and 13 (root; ARGS='trixie, lint, integration tls' for a part)
+	@tests/run/bare.sh "$(ARGS)"
+
 .PHONY: model
 model: deps ## Search a million states of the rotation planner for one that breaks mail (ARGS=KB-03 shows a counterexample)
 	@$(BIN)/python -m tests.model $(ARGS)

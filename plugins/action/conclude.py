@@ -28,10 +28,12 @@ class ActionModule(ActionBase):
         except (AttributeError, KeyError, TypeError, ValueError) as error:
             raise AnsibleActionFail(f"outcomes is not a dictionary of outcomes by host: {error!r}") from error
         text = "\n".join([*told["lines"], told["line"]])
+        if told["state"] not in ("blocked", "choose", "failed"):
+            # Also seen where the tasks that are "ok" are not shown.
+            self._display.display(text)
         if told["state"] == "blocked":
             # The only way to Ansible's exit status 4, which stands for what may be gone at the next run.
             raise AnsibleConnectionFailure(text)
         if told["state"] in ("choose", "failed"):
             raise AnsibleActionFail(text)
-        # Shown without -v, too.
-        return {"_ansible_verbose_always": True, "changed": False, "msg": told["line"], "state": told["state"], "lines": list(told["lines"])}
+        return {"changed": False, "msg": told["line"], "state": told["state"], "lines": list(told["lines"])}

@@ -46,6 +46,11 @@ CATALOGUE: t.Final[t.Mapping[str, tuple[str, str, str]]] = {
         "error", "RFC 7672 section 2.1.3",
         "Keep every alias hop in a signed zone, or name the final host directly.",
     ),
+    "audit-error": (
+        "error", "mailsec.dane",
+        "The audit has a fault, so that it could not examine this name; the verdicts on the others are not affected. "
+        "Report the evidence at https://github.com/mailsec/ansible-dane/issues.",
+    ),
     "banner-masked": (
         "warning", "Cisco ASA inspect esmtp",
         "Switch off SMTP inspection on the firewall in front of this server.",
@@ -173,6 +178,11 @@ CATALOGUE: t.Final[t.Mapping[str, tuple[str, str, str]]] = {
     "endpoint-divergence": (
         "critical", "RFC 7671 section 8",
         "Bring the odd node to the published key or take it out of service.",
+    ),
+    "endpoint-partly-seen": (
+        "warning", "RFC 7671 section 8.1",
+        "The server answered some connections only, so that further keys of it stay unseen. Exempt the address of the "
+        "machine that audits from limits on connections, and audit again.",
     ),
     "extended-master-secret-missing": (
         "error", "RFC 7627",

@@ -25,12 +25,14 @@ import hashlib
 import json
 import os
 import re
+import shlex
 import stat
 import time
 import typing as t
 
-from ansible_collections.mailsec.dane.plugins.module_utils import _openssl
+from ansible_collections.mailsec.dane.plugins.module_utils import _openssl, _source_file
 from ansible_collections.mailsec.dane.plugins.module_utils._openssl import Openssl, OpensslError
+from ansible_collections.mailsec.dane.plugins.module_utils._source_file import FilesError
 from ansible_collections.mailsec.dane.plugins.module_utils._x509 import CertificateError
 
 if t.TYPE_CHECKING:
@@ -51,10 +53,6 @@ _MAX_CERTIFICATES: t.Final = 10
 _MAX_NAMES: t.Final = 100
 _DAY: t.Final = 86400
 _NAME: t.Final = re.compile(r"(?=.{4,253}\Z)([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
-
-
-class FilesError(ValueError):
-    """Something is not as it must be; the message names the file or option, the rule, and what to do."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -198,6 +196,42 @@ class Files:
         if len(data) > _MAX_BYTES:
             raise FilesError(f"{path} has more than {_MAX_BYTES} bytes")
         return data.decode("utf-8", "surrogateescape")
+
+    def read_source(self, path: str, private: bool) -> str | None:
+        """Return the text of a file that another program keeps, None when there is none.
+
+        Symbolic links are followed, as certbot and dehydrated use them, where nobody else can redirect them; a key may
+        be readable by its group, as Debian has it for group ssl-cert. FilesError says what is wrong, and what helps.
+        """
+        if path in self._planned:
+            return self._planned[path]
+        found = _source_file.open_source(path, {0, self._owner})
+        if found is None:
+            return None
+        with os.fdopen(found.handle, "rb") as file:
+            self._check_source(found, private)
+            data = file.read(_MAX_BYTES + 1)
+        if len(data) > _MAX_BYTES:
+            raise FilesError(f"{found.described} has more than {_MAX_BYTES} bytes")
+        return data.decode("utf-8", "surrogateescape")
+
+    def _check_source(self, found: _source_file.Source, private: bool) -> None:
+        if found.stat.st_uid not in (0, self._owner):
+            raise FilesError(
+                f"{found.described} belongs to user number {found.stat.st_uid}, who can change it at any time; it must "
+                f"belong to root. Run: chown root {shlex.quote(found.path)}"
+            )
+        mode = stat.S_IMODE(found.stat.st_mode)
+        # The group may read a key, and nobody else; write only its owner.
+        if mode & (0o027 if private else 0o022):
+            rule = "only its owner may write a key, and only its owner and group read it" if private else (
+                "only its owner may write it"
+            )
+            wanted = mode & (0o640 if private else 0o755)
+            raise FilesError(
+                f"{found.described} has mode {mode:04o}; {rule}. Run: chmod {wanted:04o} {shlex.quote(found.path)}"
+                + ("; replace the key if somebody may have read it" if private else "")
+            )
 
     def key(self, slot: str) -> str | None:
         """Return the private key in ``slot``, None when there is none."""

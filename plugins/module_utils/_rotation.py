@@ -455,6 +455,8 @@ class _Decision:
         withdrawing = self.wanted.request == _rotation_goal.WITHDRAW
         phase = _rotation_goal.phase(reached, live, step["action"], withdrawing)
         notes = [*filter(None, [choice.note]), *plan.notes, *self.look.notes]
+        if self.adopted and self.adopted["moves"] and isinstance(plan.step, Done):
+            notes.append("the key in use was adopted; the next run begins a rotation to the next key")
         report = _report(phase, step, notes, plan) + [_sentence(one) for one in findings]
         shown = [one.as_dict() for one in findings]
         result = _rotation_outcome.outcome(plan.step, step["summary"])

@@ -85,10 +85,15 @@ options:
   key_file:
     description:
       - File on the mail server with a private key to stage, for certificates that are made elsewhere. It must belong to
-        the user that runs the module, and be readable by nobody else.
+        root or the user that runs the module. Its group may read it, nobody else may.
+      - Symbolic links are followed, for instance C(/etc/letsencrypt/live/mx.example.nl/privkey.pem) of certbot, unless
+        somebody else could redirect one. So each directory on the way to the file must belong to root or that user, and
+        be writable by nobody else.
     type: path
   chain_file:
-    description: File on the mail server with the certificate chain to stage, the server's own first.
+    description:
+      - File on the mail server with the certificate chain to stage, the server's own first. For links holds what
+        O(key_file) says.
     type: path
   renew_adopted:
     description:
@@ -238,7 +243,7 @@ def _given(files: core.Files, params: dict[str, t.Any]) -> tuple[tuple[str, ...]
     texts = {}
     for option, private in (("key_file", True), ("chain_file", False)):
         path = params[option]
-        texts[option] = files.read(path, private)
+        texts[option] = files.read_source(path, private)
         if texts[option] is None:
             raise core.FilesError(f"{option} {path} does not exist")
     return core.read_chain(texts["chain_file"], params["chain_file"]), core.read_key(
