@@ -262,9 +262,7 @@ def _issuers(params: dict[str, t.Any]) -> tuple[str, ...]:
 
 def _renew_adopted(files: core.Files, names: tuple[str, ...], slot: str) -> list[str]:
     """Stage what the files of an adopted key have now; returns warnings."""
-    source = files.adopted()
-    if source is None:
-        return []
+    source = t.cast("core.Adopted", files.adopted())
     kept = f"the mail server keeps the key and certificate it has ({files.directory}/live)"
     try:
         chain, key = _given(files, {"certificate": None, "key_file": source.key_file, "chain_file": source.chain_file})
@@ -366,6 +364,8 @@ def main() -> None:
     openssl = _openssl.Openssl(run, module.get_bin_path("openssl", required=True))
     files = core.Files(module.params["directory"], openssl, change=not module.check_mode)
     try:
+        if module.params["renew_adopted"] and files.adopted() is None:
+            module.exit_json(changed=False, actions=[], live=files.describe(files.live()), adopted=None)
         with files.locked():
             before = files.describe(files.live())
             result, warnings = work(files, module.params)
