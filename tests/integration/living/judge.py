@@ -320,7 +320,7 @@ WRONG = {
     "deferred": r"status=(deferred|undeliverable)",
     "refused": r"(NOQUEUE|\]: \w+): (milter-)?reject:",
     # A look for a kind of key that is not there ends without a shared cipher; that is the answer.
-    "warned": r"(warning|error|fatal): (?!.*no shared cipher).*(milter|lookup|policy|certificate|TLS|table|unavail|config)",
+    "warned": r"(warning|error|fatal): (?!.*no shared cipher).*(milter|lookup|policy|certificate|TLS|unavail|config)",
 }
 
 
