@@ -53,8 +53,8 @@ bench: deps root ## Compare the speed of our own validation with that of a trust
 	@$(BIN)/python tests/benchmark/dnssec.py $(ARGS)
 
 .PHONY: rehearsal
-rehearsal: deps root ## Rotate on real servers under mail, killed and disturbed at every step (root; ARGS=... for pytest)
-	@status=0; for suite in rotation rotation_shapes; do \
+rehearsal: deps root ## Deploy and rotate on real servers under mail, killed and disturbed at every step (root; ARGS=... for pytest)
+	@status=0; for suite in living rotation rotation_shapes; do \
 	  $(BIN)/python -m pytest tests/integration/$$suite $(ARGS) || status=1; \
 	done; exit $$status
 

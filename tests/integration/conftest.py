@@ -19,7 +19,9 @@ for path in (ROOT / ".cache" / "collections", ROOT / "tests" / "unit", Path(__fi
 os.environ["PATH"] += ":/usr/sbin:/sbin"
 
 # What they assert is shown with its values, as in a test.
-pytest.register_assert_rewrite("lab_driver", "rotation_evidence", "rotation_site", "shape_site", "senders")
+pytest.register_assert_rewrite(
+    "lab_driver", "rotation_evidence", "rotation_site", "shape_site", "senders", "judge", "living_site"
+)
 
 from support import programs  # noqa: E402 - found through the path above
 

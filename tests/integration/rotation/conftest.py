@@ -8,6 +8,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
+import enforcing_senders
 import pytest
 import senders
 import yaml
@@ -64,7 +65,7 @@ def lab() -> Iterator[Lab]:
     if not KEPT:
         made.playbook(lab_state="absent")
     made.playbook()
-    senders.prepare(made)
+    enforcing_senders.prepare(made)
     yield made
     if not KEPT:
         made.playbook(lab_state="absent")
