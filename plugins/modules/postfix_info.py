@@ -359,9 +359,6 @@ def gather(module: AnsibleModule) -> dict[str, t.Any]:
         result["instances"] = postfix.instances()
         configuration = postfix.configuration()
         result["services"] = [service.as_dict() for service in inbound_services(configuration)]
-                for name, kind in without_dns(configuration)
-            ],
-        }
         result["stale_copies"] = _copies(configuration.expanded["queue_directory"])
         targets += _addresses(configuration, module.params["probe_services"])
     owner = owner_of(directory)
