@@ -22,7 +22,7 @@ class ActionModule(ActionBase):
 
     def run(self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
         super().run(tmp, task_vars)
-        dummy, options = self.validate_argument_spec({"outcomes": {"type": "dict", "required": True}})
+        _validated, options = self.validate_argument_spec({"outcomes": {"type": "dict", "required": True}})
         try:
             told = _rotation_outcome.conclude(options["outcomes"])
         except (AttributeError, KeyError, TypeError, ValueError) as error:

@@ -48,8 +48,8 @@ def first_look(
     if owner:
         return FirstLook(
             LEAVE,
-            f"its configuration belongs to {owner['program']} ({owner['evidence']}), which would undo changes made here. Set up "
-            f"TLS there, and publish the records with what it offers for that; this host is audited only. {owner.get('remedy', '')}",
+            f"its configuration belongs to {owner['program']} ({owner['evidence']}), which would undo changes made "
+            f"here. This host is audited only. Set up TLS in {owner.get('remedy') or owner['program']}",
         )
     listening = [one for one in sockets if one["port"] in ports]
     silent = [one for one in listening if one["tls"] == "unknown"]
@@ -58,21 +58,23 @@ def first_look(
         why = next((one["problem"] for one in silent if one.get("problem")), "no answer")
         return FirstLook(
             UNKNOWN,
-            f"it could not be found out what {where} presents ({why}). Nothing was changed, because published TLSA records may "
-            "depend on it. Run this again when the mail server answers",
+            f"it could not be found out what {where} presents ({why}). Nothing was changed, because published TLSA "
+            "records may depend on it. Run this again when the mail server answers",
         )
     offering = [one for one in listening if one["tls"] in _OFFERS]
     served = [item for one in offering for item in one["served"] if item.get("spki_sha256")]
     if not served:
         what = "offers no TLS" if listening else "does not listen"
-        return FirstLook(BARE, f"the mail server {what} on port {_numbers(ports)}: no mail depends on a certificate yet")
+        sentence = f"the mail server {what} on port {_numbers(ports)}: no mail depends on a certificate yet"
+        return FirstLook(BARE, sentence)
     keys = sorted({item["spki_sha256"] for item in served})
     if len(keys) > 1:
         shown = ", ".join(f"{key[:16]}… ({_how(served, key)})" for key in keys)
         return FirstLook(
             LEAVE,
-            f"port {_numbers(ports)} presents {len(keys)} different keys: {shown}. This collection manages one key for each mail "
-            "server, and would take the others away from senders whose records depend on them. Everything stays as it is",
+            f"port {_numbers(ports)} presents {len(keys)} different keys: {shown}. This collection manages one key for "
+            "each mail server, and would take the others away from senders whose records depend on them. Everything "
+            "stays as it is",
         )
     return _files(services, offering, keys[0], ports)
 
@@ -86,20 +88,19 @@ def _files(
         programs = ", ".join(sorted({str(one.get("process") or "another program") for one in offering}))
         return FirstLook(
             LEAVE,
-            f"port {_numbers(ports)} is served by {programs}, not by Postfix, which is the mail server this collection sets up. "
-            "Everything stays as it is",
+            f"port {_numbers(ports)} is served by {programs}, not by Postfix, which is the mail server this collection "
+            "sets up. Everything stays as it is",
         )
     if len(pairs) != 1:
         shown = "; ".join(sorted(f"{key_file} with {chain_file}" for key_file, chain_file in pairs)) or "none"
         return FirstLook(
             LEAVE,
-            f"the key that port {_numbers(ports)} presents ({key[:16]}…) does not come from one pair of files: {shown}. "
-            "Everything stays as it is",
+            f"the key that port {_numbers(ports)} presents ({key[:16]}…) does not come from one pair of files: "
+            f"{shown}. Everything stays as it is",
         )
     key_file, chain_file = pairs.pop()
-    return FirstLook(
-        ADOPT, f"port {_numbers(ports)} presents the key {key[:16]}… of {key_file}: it stays in use", key, key_file, chain_file
-    )
+    sentence = f"port {_numbers(ports)} presents the key {key[:16]}… of {key_file}: it stays in use"
+    return FirstLook(ADOPT, sentence, key, key_file, chain_file)
 
 
 def _place(socket: Fields) -> str:

@@ -260,7 +260,9 @@ class Files:
         try:
             found = Adopted(**json.loads(text))
         except (TypeError, ValueError) as error:
-            raise FilesError(f"{path} is damaged ({error}): remove it, then the certificate is renewed as all others are") from error
+            raise FilesError(
+                f"{path} is damaged ({error}): remove it, then the certificate is renewed as all others are"
+            ) from error
         return found if found.public_key == self._digest(live.key, self._path(LIVE, "keychain.pem")) else None
 
     def _digest(self, key: str, what: str) -> str:
@@ -399,9 +401,9 @@ class Files:
         elif found[STAGED] != digest:
             raise FilesError(
                 f"{self._path(STAGED, 'key.pem')} (public key {found[STAGED]}) and {self._path(LIVE, 'keychain.pem')} "
-                f"(public key {digest}) have different keys: another program replaced one of them. Senders refuse mail if "
-                "no TLSA record is published for the one that the mail server presents. Run the playbook "
-                "mailsec.dane.finish: it puts back the key whose record is published. Then find out which program did it"
+                f"(public key {digest}) have different keys: another program replaced one of them. Senders refuse mail "
+                "if no TLSA record is published for the one that the mail server presents. Run the playbook "
+                "mailsec.dane.finish: it puts back the key whose record is published. Then find out which program it is"
             )
         self._forget_adopted(digest)
 
@@ -498,7 +500,7 @@ class Files:
         if _openssl.spki_of(pair.chain[0]) != self.public_key(pair.key, what):
             raise FilesError(f"{what}: the private key does not belong to the first certificate of the chain")
         if self._digest(pair.key, what) == self._digest_of_adopted():
-            # It was in use with this certificate before: DANE-EE looks at neither names nor dates (RFC 7671 section 5.1).
+            # It was in use with this certificate before: DANE-EE looks at neither names nor dates (RFC 7671 §5.1).
             return
         try:
             self._openssl.verify(pair.chain, names)
@@ -535,7 +537,7 @@ class Files:
             self._write(slot, "key.pem", pair.key, _PRIVATE)
 
     def adopt(self, pair: Pair, source: Adopted) -> bool:
-        """Take over what the mail server presents already: it becomes the live pair, and nothing that is served changes.
+        """Take over what the mail server presents already as the live pair; nothing that is served changes.
 
         Returns whether anything was written; nothing is when something is live already. FilesError when the pair does
         not belong together or is not the one that is served.
@@ -544,12 +546,15 @@ class Files:
             return False
         what = source.key_file
         if _openssl.spki_of(pair.chain[0]) != self.public_key(pair.key, what):
-            raise FilesError(f"{what} is not the key of the first certificate in {source.chain_file}: nothing was taken over")
+            raise FilesError(
+                f"{what} is not the key of the first certificate in {source.chain_file}: nothing was taken over"
+            )
         found = self._digest(pair.key, what)
         if found != source.public_key:
             raise FilesError(
-                f"{what} has public key {found}, but the mail server presents {source.public_key}: the file was replaced and "
-                "the mail server does not use it yet. Reload the mail server if that was meant, then run this again"
+                f"{what} has public key {found}, but the mail server presents {source.public_key}: the file was "
+                "replaced, and the mail server does not use it yet. Reload the mail server if that was meant, then run "
+                "this again"
             )
         self._write("", ADOPTED, json.dumps(dataclasses.asdict(source), indent=1) + "\n", _PUBLIC)
         self._write(STAGED, "chain.pem", pair.public, _PUBLIC)

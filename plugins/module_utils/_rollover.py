@@ -236,7 +236,7 @@ class _Planner:
 
     @functools.cached_property
     def _is_bare(self) -> bool:
-        """Nothing managed here serves TLS yet: a copy that matches no chain refuses mail already, one without records none."""
+        """Nothing managed here serves TLS yet, so that no mail flows that depends on a certificate."""
         bare = {view.endpoint for view in self.observation.endpoints if view.chains == frozenset({NO_TLS})}
         return self.target.bare and bare.issuperset(self.target.endpoints)
 
@@ -315,7 +315,7 @@ class _Planner:
         if Scheme.NEXT not in self.target.scheme or self.target.next_keys:
             return None
         if not self.target.generates:
-            self.notes.append("there is no next key to publish: the program that makes the certificates has not made one")
+            self.notes.append("there is no next key to publish: the program that makes keys has not made one")
             return None
         return Generate("no next key is held; with one published and aged, an emergency needs no wait")
 

@@ -15,8 +15,8 @@ import typing as t
 from ansible_collections.mailsec.dane.plugins.module_utils import _rollover_guards as guards
 from ansible_collections.mailsec.dane.plugins.module_utils._moment import possibly_elapsed, proven_elapsed, remembered
 from ansible_collections.mailsec.dane.plugins.module_utils._rollover_state import (
-    CachedRrset,
     NO_TLS,
+    CachedRrset,
     Journal,
     Mark,
     ServedChain,

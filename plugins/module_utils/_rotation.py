@@ -188,7 +188,8 @@ class _Decision:
             if not wanted.generates:
                 raise DataError(
                     "there is no other key to rotate to: the certificates come from files (certificate_source: file), "
-                    "and these have the key in use. Have the program that makes them renew with a new key, then run this again"
+                    "and these have the key in use. Have the program that makes them renew with a new key, then run "
+                    "this again"
                 )
             why = "there is none yet, and a rotation needs one"
             return self._aside("generate", f"Generate the next key: {why}.", why, goal, revoked)

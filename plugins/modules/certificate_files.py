@@ -43,7 +43,8 @@ options:
       - V(staged) puts a certificate into the slot.
       - V(deployed) does so when a certificate is given, then makes the content of the slot live.
       - V(returned) makes the key and chain live again that were live before the last deployment of the slot V(next).
-      - V(adopted) takes over key and chain that the mail server presents already. It changes nothing when something is live.
+      - V(adopted) takes over key and chain that the mail server presents already. It changes nothing when something is
+        live.
     type: str
     choices: [prepared, staged, deployed, returned, adopted]
     required: true
@@ -97,8 +98,8 @@ options:
     type: path
   renew_adopted:
     description:
-      - With O(state=staged), stage the certificate that is now in the files an adopted key came from. Nothing is done when the
-        key in use was not adopted.
+      - With O(state=staged), stage the certificate that is now in the files an adopted key came from. Nothing is done
+        when the key in use was not adopted.
       - A warning is given, and nothing is staged, when these files have another key or are gone. The key in use stays.
     type: bool
     default: false
@@ -270,8 +271,8 @@ def _renew_adopted(files: core.Files, names: tuple[str, ...], slot: str) -> list
         return [f"the files of the adopted key cannot be read: {error}; {kept}"]
     if hashlib.sha256(files.public_key(key, source.key_file)).hexdigest() != source.public_key:
         return [
-            f"{source.key_file} has another key by now than the one that was adopted; {kept}. To use another key, run the "
-            "playbook mailsec.dane.rotate"
+            f"{source.key_file} has another key by now than the one that was adopted; {kept}. To use another key, run "
+            "the playbook mailsec.dane.rotate"
         ]
     files.stage(slot, chain, names, key)
     return []
@@ -325,7 +326,11 @@ def work(files: core.Files, params: dict[str, t.Any]) -> tuple[dict[str, t.Any],
 def main() -> None:
     module = AnsibleModule(
         argument_spec={
-            "state": {"type": "str", "choices": ["prepared", "staged", "deployed", "returned", "adopted"], "required": True},
+            "state": {
+                "type": "str",
+                "choices": ["prepared", "staged", "deployed", "returned", "adopted"],
+                "required": True,
+            },
             "directory": {"type": "path", "default": "/etc/mailsec-dane"},
             "slot": {"type": "str", "choices": list(core.SLOTS), "default": core.STAGED},
             "names": {"type": "list", "elements": "str", "required": True},

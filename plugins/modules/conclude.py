@@ -33,8 +33,8 @@ attributes:
 options:
   outcomes:
     description:
-      - By host, a dictionary with C(state) and C(sentence), as in RV(mailsec.dane.rotation_info#module:outcome). Besides these
-        C(state) may be C(left) for a host that is not managed on purpose, and C(failed).
+      - By host, a dictionary with C(state) and C(sentence), as in RV(mailsec.dane.rotation_info#module:outcome).
+        Besides these C(state) may be C(left) for a host that is not managed on purpose, and C(failed).
     type: dict
     required: true
 seealso:

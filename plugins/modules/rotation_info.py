@@ -113,30 +113,35 @@ options:
     description: See C(target.policy) of M(mailsec.dane.rollover_plan).
     type: dict
   first_rollout:
-    description: Without O(content), V(true) states that no TLSA record ever stood there. Records that stand there now outweigh it.
+    description:
+      - Without O(content), V(true) states that no TLSA record ever stood there. Records that are there now outweigh it.
     type: bool
     default: false
   bare:
     description:
-      - V(true) states that the mail server of this host has never offered TLS, as the host itself shows. Then what is staged
-        is deployed at once, because no mail that flows now depends on a certificate.
+      - V(true) states that the mail server of this host has never offered TLS, as the host itself shows. Then what is
+        staged is deployed at once, because no mail that flows now depends on a certificate.
       - An address at which somebody answers with TLS all the same counts with what it serves.
     type: bool
     default: false
   generates:
-    description: Whether a next key can be made when there is none. V(false) where another program makes keys and certificates.
+    description:
+      - Whether a next key can be made when there is none. V(false) where another program makes keys and certificates.
     type: bool
     default: true
   adopted:
     description:
-      - SHA-256 of the public key that this host served before the collection took it over, in hex; empty when there is none.
-      - While this key is in use, a record of the CA that issued its certificate is published only if it stands there already.
+      - SHA-256 of the public key that this host served before the collection took it over, in hex; empty when there is
+        none.
+      - While this key is in use, a record of the CA that issued its certificate is published only if it stands there
+        already.
     type: str
     default: ''
   adoption:
     description:
-      - What follows once all is as wanted with the adopted key. V(adopt) keeps it until O(request) asks for a rotation. V(move)
-        begins a rotation to the next key. V(auto) is V(move) if no TLSA record was published at the first look, else V(adopt).
+      - What follows once all is as wanted with the adopted key. V(adopt) keeps it until O(request) asks for a rotation.
+        V(move) begins a rotation to the next key.
+      - V(auto) is V(move) if no TLSA record was published at the first look, else V(adopt).
     type: str
     choices: [auto, adopt, move]
     default: auto

@@ -50,7 +50,7 @@ def test_without_any_certificate_on_the_port_the_host_is_bare(sockets: list[dict
         ([SMTP], [A, socket(presents("b" * 64, kind="rsa"), address="::1")], "2 different keys"),
         ([SMTP], [socket(presents("a" * 64), presents("b" * 64, "mx.example.org"))], "mx.example.org"),
         ([], [{**A, "process": "exim4"}], "exim4, not by Postfix"),
-        ([SMTP, {**SMTP, "name": "2525", "certificates": []}, {**SMTP, "certificates": [{**PAIR, "key_file": "/b"}]}], [A],
+        ([SMTP, {**SMTP, "name": "b:smtp/inet", "certificates": [{**PAIR, "key_file": "/b"}]}], [A],
          "does not come from one pair of files"),
         ([{**SMTP, "certificates": []}], [A], "does not come from one pair of files: none"),
     ],

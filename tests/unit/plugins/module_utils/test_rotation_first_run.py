@@ -112,7 +112,8 @@ def test_r01_a_move_waits_for_copies_that_nobody_remembers() -> None:
 
 def test_r13_without_a_program_that_makes_a_next_key_a_rotation_ends() -> None:
     files = ask(request="new_key", generates=False, scheme=frozenset({Scheme.CURRENT, Scheme.NEXT}))
-    world = World({"live": "leaf-7", "staged": "leaf-7", "next": "leaf-8", "previous": ""}, "leaf-7", [record("leaf-7")])
+    slots = {"live": "leaf-7", "staged": "leaf-7", "next": "leaf-8", "previous": ""}
+    world = World(slots, "leaf-7", [record("leaf-7")])
     assert world.run(files)[-1] == "done" and world.served == "leaf-8"
     world.slots["next"] = ""
     kept = ask(generates=False, scheme=frozenset({Scheme.CURRENT, Scheme.NEXT}))

@@ -132,8 +132,8 @@ class Former:
     def renew(self, new_key: bool = False) -> None:
         keep = [] if new_key else ["-key", str(self.key)]
         make = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-keyout", str(self.key)]
-        command = ["openssl", "req", "-x509", *(keep or make), "-days", "9", "-subj", "/CN=old.example", "-out", str(self.chain)]
-        subprocess.run(command, check=True, capture_output=True)
+        command = ["openssl", "req", "-x509", *(keep or make), "-days", "9", "-subj", "/CN=old.example"]
+        subprocess.run([*command, "-out", str(self.chain)], check=True, capture_output=True)
         self.key.chmod(0o600)
 
     @property
