@@ -288,6 +288,18 @@ CATALOGUE: t.Final[t.Mapping[str, tuple[str, str, str]]] = {
         "error", "RFC 7672 section 2",
         "Set the parameters named, as role postfix does: this server sends in the clear to whoever asks it to.",
     ),
+    "outbound-policy-lower": (
+        "error", "RFC 7672 section 2",
+        "Give the next hop level dane in the table of TLS policies, or no entry: the entry wins over main.cf.",
+    ),
+    "outbound-relay": (
+        "warning", "RFC 7672 section 2",
+        "Have the relay validate with DANE what it sends on, and secure the way to it with a level of its own.",
+    ),
+    "outbound-unknown": (
+        "warning", "RFC 7672 section 2",
+        "Find out from the program or table named whether receivers are validated: Postfix cannot list it.",
+    ),
     "port-25-blocked-at-vantage": (
         "info", "RFC 5321 section 4.5.4.2",
         "Look from a place whose network lets connections to port 25 out.",

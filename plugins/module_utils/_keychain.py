@@ -17,6 +17,8 @@ import ssl
 import stat
 import typing as t
 
+from ansible_collections.mailsec.dane.plugins.module_utils import _openssl
+
 _BLOCK: t.Final = re.compile(r"-----BEGIN ([A-Z0-9 ]+)-----.+?-----END \1-----", re.S)
 _LIMIT: t.Final = 1 << 20
 
@@ -35,7 +37,8 @@ def problem(path: str) -> str:
         return f"{path} has a private key and belongs to user {state.st_uid}: it must belong to root"
     if stat.S_IMODE(state.st_mode) & 0o027:
         return f"{path} has a private key and mode {stat.S_IMODE(state.st_mode):04o}: it must be 0600 or 0640"
-    kinds = [match.group(1) for match in _BLOCK.finditer(text)]
+    # OpenSSL writes the parameters of a curve in front of an EC key; Postfix and OpenSSL skip them.
+    kinds = [match.group(1) for match in _BLOCK.finditer(text) if not match.group(1).endswith(" PARAMETERS")]
     if not kinds:
         return f"{path} has nothing in PEM form"
     if not kinds[0].endswith("PRIVATE KEY"):
@@ -59,10 +62,30 @@ def _mismatch(path: str) -> str:
     return ""
 
 
+def _blocks(path: str) -> list[re.Match[str]]:
+    with open(path, encoding="ascii", errors="replace") as file:
+        found = list(_BLOCK.finditer(file.read(_LIMIT)))
+    return [block for block in found if not block.group(1).endswith(" PARAMETERS")]
+
+
+def first_fingerprint(path: str) -> str:
+    """Return the SHA-256 of the first certificate of the file, lower-case hex; '' when it has none."""
+    ders = (ssl.PEM_cert_to_DER_cert(block.group(0)) for block in _blocks(path) if block.group(1) == "CERTIFICATE")
+    return next((hashlib.sha256(der).hexdigest() for der in ders), "")
+
+
 def leaf_fingerprints(path: str) -> tuple[str, ...]:
     """Return the SHA-256 of the certificate behind each key of the file, lower-case hex."""
-    with open(path, encoding="ascii", errors="replace") as file:
-        blocks = list(_BLOCK.finditer(file.read(_LIMIT)))
+    return tuple(hashlib.sha256(der).hexdigest() for der in _leaves(path))
+
+
+def public_key_fingerprints(path: str) -> tuple[str, ...]:
+    """Return the SHA-256 of the public key of each of these certificates, lower-case hex. Raises CertificateError."""
+    keys = (_openssl.spki_of(ssl.DER_cert_to_PEM_cert(der)) for der in _leaves(path))
+    return tuple(hashlib.sha256(key).hexdigest() for key in keys)
+
+
+def _leaves(path: str) -> list[bytes]:
+    blocks = _blocks(path)
     behind_key = (b for a, b in itertools.pairwise(blocks) if a.group(1).endswith("PRIVATE KEY"))
-    ders = (ssl.PEM_cert_to_DER_cert(block.group(0)) for block in behind_key if block.group(1) == "CERTIFICATE")
-    return tuple(hashlib.sha256(der).hexdigest() for der in ders)
+    return [ssl.PEM_cert_to_DER_cert(block.group(0)) for block in behind_key if block.group(1) == "CERTIFICATE"]

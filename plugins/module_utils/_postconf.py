@@ -150,11 +150,18 @@ def set_parameters(text: str, wanted: t.Mapping[str, str | None]) -> str:
 
 def _edited(lines: list[str], edits: list[tuple[Entry, str]], added: list[str]) -> str:
     for entry, new in sorted(edits, key=lambda edit: edit[0].start, reverse=True):
-        kept = [lines[at] for at in entry.comments]
+        kept: list[str] = []
+        if entry.comments:
+            # A comment between two lines is about one of them, so the lines stay with it, as comments.
+            kept = [_comment(lines[at], at in entry.comments) for at in range(entry.start, entry.end)]
         lines[entry.start : entry.end] = [*kept, new] if new else kept
     if added and lines and not lines[-1].endswith("\n"):
         lines[-1] += "\n"
     return "".join([*lines, *added])
+
+
+def _comment(line: str, already: bool) -> str:
+    return line if already else "# " + line.removesuffix("\n") + "\n"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -175,12 +182,15 @@ class Service:
     def text(self) -> str:
         """Return the entry as master.cf has it."""
         head = f"{self.name:<9} {self.type:<5} " + " ".join(f"{column:<7}" for column in self.columns)
-        lines = [" ".join([head.rstrip(), *self.before])]
-        for name, value in self.options:
-            lines.append(f"    -o {{ {name} = {value} }}" if re.search(r"\s", value) else f"    -o {name}={value}")
-        if self.rest:
-            lines.append("    " + " ".join(self.rest))
-        return "\n".join(lines) + "\n"
+        rest = f"    {' '.join(self.rest)}\n" if self.rest else ""
+        return " ".join([head.rstrip(), *self.before]) + "\n" + _option_lines(self.options) + rest
+
+
+def _option_lines(options: t.Iterable[tuple[str, str]]) -> str:
+    return "".join(
+        f"    -o {{ {name} = {value} }}\n" if re.search(r"\s", value) else f"    -o {name}={value}\n"
+        for name, value in options
+    )
 
 
 def _tokens(text: str) -> list[str]:
@@ -286,10 +296,23 @@ def set_services(text: str, wishes: t.Iterable[ServiceWish]) -> str:
         lines = text.splitlines(keepends=True)
         there = [entry for entry in entries(lines) if entry.text.split()[:2] == [wish.name, wish.type]]
         edits = [(entry, "") for entry in there[:-1]]
-        if there:
+        more = _only_more_options(now, new)
+        if there and more:
+            # Every line that is there keeps its bytes, and comments between them their meaning.
+            last = there[-1].end - 1
+            lines[last] = lines[last].removesuffix("\n") + "\n" + _option_lines(more)
+        elif there:
             edits.append((there[-1], new.text() if new else ""))
         text = _edited(lines, edits, [new.text()] if new and not there else [])
     return text
+
+
+def _only_more_options(now: Service | None, new: Service | None) -> tuple[tuple[str, str], ...]:
+    """Return the options of ``new`` behind those of ``now``, when nothing else differs."""
+    if not now or not new or new.rest or new.options[: len(now.options)] != now.options:
+        return ()
+    more = new.options[len(now.options) :]
+    return more if dataclasses.replace(new, options=now.options) == now else ()
 
 
 def version(text: str) -> tuple[int, ...]:

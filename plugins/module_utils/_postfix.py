@@ -17,7 +17,8 @@ import os
 import re
 import typing as t
 
-from ansible_collections.mailsec.dane.plugins.module_utils._postconf import SINCE, squeeze, version
+from ansible_collections.mailsec.dane.plugins.module_utils._postconf import SINCE, services, squeeze, version
+from ansible_collections.mailsec.dane.plugins.module_utils._services import Configuration
 
 # Exit status of timeout(1).
 _TIMED_OUT: t.Final = 124
@@ -98,6 +99,22 @@ class Postfix:
         warnings = [line.partition("warning: ")[2] for line in errors.splitlines() if "warning: " in line]
         return {name.strip(): squeeze(value) for name, _equals, value in pairs}, list(dict.fromkeys(warnings))
 
+    def configuration(self) -> Configuration:
+        """Return what main.cf and master.cf say, defaults included."""
+        raw, expanded = (self._table(*arguments) for arguments in ((), ("-x",)))
+        with open(os.path.join(self.directory, "master.cf"), encoding="utf-8", errors="surrogateescape") as file:
+            return Configuration(raw, expanded, services(file.read()))
+
+    def _table(self, *arguments: str) -> dict[str, str]:
+        pairs = (line.partition("=") for line in self._ask("postconf", *arguments)[0].splitlines())
+        return {name.strip(): squeeze(value) for name, _equals, value in pairs}
+
+    def instances(self, processes: str = "/proc") -> list[str]:
+        """Return the configuration directories of all instances: the default one, registered ones, running ones."""
+        registered = f"{self.value('multi_instance_directories')} {self.value('alternate_config_directories')}"
+        found = [self.directory, *registered.replace(",", " ").split(), *running_directories(processes)]
+        return list(dict.fromkeys(os.path.realpath(path) for path in found))
+
     def check_services(self) -> None:
         """Have Postfix read master.cf."""
         self._ask("postconf", "-M")
@@ -124,6 +141,27 @@ class Postfix:
         session = ["timeout", "20", self.value("sendmail_path"), "-C", self.directory, "-bs"]
         if self._run(session, data="QUIT")[0] not in (0, _TIMED_OUT):
             raise PostfixError("smtpd(8) does not start with these settings; the mail log says why")
+
+
+def running_directories(processes: str = "/proc") -> list[str]:
+    """Return the configuration directories of the running master(8) processes of this file system."""
+    found = []
+    for entry in sorted(entry for entry in os.listdir(processes) if entry.isdigit()):
+        process = os.path.join(processes, entry)
+        try:
+            with open(os.path.join(process, "comm"), encoding="ascii", errors="replace") as file:
+                if file.read().strip() != "master":
+                    continue
+            # A container's Postfix is seen from its host, too; its paths mean something else here.
+            if not os.path.samefile(os.path.join(process, "root"), "/"):
+                continue
+            with open(os.path.join(process, "environ"), "rb") as file_of_bytes:
+                settings = file_of_bytes.read(1 << 20).split(b"\0")
+        except (FileNotFoundError, ProcessLookupError, PermissionError):
+            # It has ended, or belongs to a user whom only root may ask; without root nobody configures Postfix.
+            continue
+        found += [os.fsdecode(line[12:]) for line in settings if line.startswith(b"MAIL_CONFIG=")]
+    return [path for path in found if os.path.isdir(path)]
 
 
 def _sentence(text: str) -> str:

@@ -107,6 +107,61 @@ options:
       arguments:
         description: Arguments behind the settings, for instance C(flags=) and C(argv=) of pipe(8).
         type: str
+  inbound:
+    description:
+      - Settings of C(-o) for the services through which mail comes in. C(main.cf) and all other services keep theirs.
+      - For C(postscreen) they go to the processes that serve its clients, C(tlsproxy) and the C(smtpd) of type C(pass),
+        under the names that these have for them.
+      - A service with an address of its own and a certificate of its own, in its C(-o) settings, stays as it is, unless
+        that certificate is the one of the other services or the one to be set. A security level C(encrypt) stays.
+      - O(services) are set first, and win.
+    type: dict
+    suboptions:
+      services:
+        description:
+          - Services by name and type, for instance V(smtp/inet).
+          - Empty means all of C(smtpd) and C(postscreen) on port 25.
+        type: list
+        elements: str
+        default: []
+      parameters:
+        description: Parameters as C(smtpd) has them. A null value removes one.
+        type: dict
+        required: true
+      parameters_by_version:
+        description: As O(parameters_by_version).
+        type: list
+        elements: dict
+        default: []
+        suboptions:
+          minimum_postfix:
+            description: First version of Postfix that gets O(inbound.parameters_by_version[].parameters).
+            type: str
+            default: ""
+          minimum_openssl:
+            description: First version of OpenSSL that gets them, as Postfix uses it at run time.
+            type: str
+            default: ""
+          parameters:
+            description: As O(inbound.parameters).
+            type: dict
+            required: true
+  record:
+    description:
+      - Label under which is kept what this task sets, so that O(state=returned) can take it out again. The record is in
+        C(/var/lib/mailsec-dane/originals).
+      - The files as they were before belong to the same label of module M(mailsec.dane.original_files), with their
+        recording in an earlier task.
+    type: str
+  state:
+    description:
+      - V(present) sets what is given.
+      - V(returned) takes out what all tasks with O(record) have set. When nobody else changed the files since, they
+        return to the byte. Otherwise each setting that still has the value that was set returns to its original value;
+        RV(kept) says what stays.
+    type: str
+    choices: [present, returned]
+    default: present
   allow_unused:
     description:
       - Names in O(parameters) that may be set although nothing uses them yet.
@@ -141,6 +196,14 @@ EXAMPLES = r"""
   register: settings
   notify: Reload Postfix
 
+- name: Offer STARTTLS to other mail servers; clients on the submission ports keep their certificate
+  mailsec.dane.postconf:
+    inbound:
+      parameters:
+        smtpd_tls_security_level: may
+        smtpd_tls_chain_files: /etc/mailsec-dane/live/keychain.pem
+        smtpd_tls_protocols: ">=TLSv1.2"
+
 - name: A submission service
   mailsec.dane.postconf:
     services:
@@ -174,6 +237,58 @@ services:
   type: dict
   sample:
     submission/inet: {before: null, after: "submission inet n - - - - smtpd"}
+inbound:
+  description: The services that O(inbound) is about.
+  returned: success
+  type: list
+  elements: dict
+  contains:
+    name:
+      description: Name and type in C(master.cf).
+      type: str
+      sample: 203.0.113.8:smtp/inet
+    address:
+      description: Where it listens; empty means the addresses of C(inet_interfaces).
+      type: str
+      sample: 203.0.113.8
+    port:
+      description: Where it listens.
+      type: int
+      sample: 25
+    set:
+      description: Whether it has the settings.
+      type: bool
+      sample: false
+    reason:
+      description: Why it stays as it is.
+      type: str
+      sample: has an address and a certificate of its own (/etc/ssl/b.pem)
+kept:
+  description: What O(state=returned) leaves, because it was changed since it was set.
+  returned: when O(state=returned)
+  type: list
+  elements: str
+  sample: ["smtp_tls_security_level in main.cf stays encrypt: it was changed since"]
+certificates:
+  description:
+    - The services on port 25 whose certificates O(state=returned) changes, with the SHA-256 of each leaf certificate.
+      A service without TLS has none.
+  returned: when O(state=returned)
+  type: list
+  elements: dict
+  contains:
+    name:
+      description: Name and type in C(master.cf).
+      type: str
+      sample: smtp/inet
+    before:
+      description: What it serves now.
+      type: list
+      elements: str
+    after:
+      description: What it serves afterwards.
+      type: list
+      elements: str
 restart_needed:
   description: Whether a reload is not enough for what changed.
   returned: success
@@ -225,6 +340,16 @@ import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ansible_collections.mailsec.dane.plugins.module_utils._inbound import (
+    CHAIN_FILES,
+    PORT,
+    Choice,
+    choices,
+    fingerprints,
+)
+from ansible_collections.mailsec.dane.plugins.module_utils._inbound import wishes as inbound_wishes
+from ansible_collections.mailsec.dane.plugins.module_utils._originals import Originals
+from ansible_collections.mailsec.dane.plugins.module_utils._owner import mount_points
 from ansible_collections.mailsec.dane.plugins.module_utils._postconf import (
     COLUMNS,
     NEED_RESTART,
@@ -241,6 +366,15 @@ from ansible_collections.mailsec.dane.plugins.module_utils._postfix import (
     PostfixError,
     Software,
     unknown_parameter,
+)
+from ansible_collections.mailsec.dane.plugins.module_utils._services import Configuration, inbound_services
+from ansible_collections.mailsec.dane.plugins.module_utils._way_back import (
+    Settings,
+    Texts,
+    load,
+    path_of,
+    save,
+    taken_out,
 )
 
 _VALIDATION_FILES: t.Final = ("dynamicmaps.cf", "dynamicmaps.cf.d")
@@ -264,17 +398,51 @@ def _wishes(params: dict[str, t.Any]) -> list[ServiceWish]:
     ]
 
 
-def _wanted(params: dict[str, t.Any], software: Software | None) -> dict[str, str | None]:
+def _by_version(params: dict[str, t.Any], software: Software | None) -> dict[str, str | None]:
     wanted = _texts(params["parameters"])
     for entry in params["parameters_by_version"]:
         further = _texts(entry["parameters"])
         if software and software.at_least(entry["minimum_postfix"], entry["minimum_openssl"]):
             wanted.update(further)
+    return wanted
+
+
+def _wanted(params: dict[str, t.Any], software: Software | None) -> dict[str, str | None]:
+    wanted = _by_version(params, software)
     for name, value in wanted.items():
         dane = name.endswith("_tls_security_level") and str(value).startswith("dane")
         if dane and software and software.outbound_dane is not True:
             raise PostfixError(f"{name} cannot be {value}: {software.reason}")
     return wanted
+
+
+def _inbound(
+    params: dict[str, t.Any],
+    postfix: Postfix,
+    software: Software,
+    main: dict[str, str | None],
+    master: str,
+    wishes: list[ServiceWish],
+) -> tuple[list[Choice], list[ServiceWish]]:
+    """Return which services mail comes in through, and what becomes of them behind ``main`` and ``wishes``."""
+    if params["inbound"] is None:
+        return [], []
+    wanted = _by_version(params["inbound"], software)
+    now = postfix.configuration()
+    set_here = {name: value for name, value in main.items() if value is not None}
+    then = Configuration({**now.raw, **set_here}, {**now.expanded, **set_here}, services(set_services(master, wishes)))
+    chosen = choices(then, params["inbound"]["services"], wanted.get(CHAIN_FILES) or "")
+    ours = {(wish.name, wish.type): wish.options for wish in wishes}
+    found = [
+        dataclasses.replace(
+            wish,
+            options={
+                name: value for name, value in wish.options.items() if name not in ours.get((wish.name, wish.type), {})
+            },
+        )
+        for wish in inbound_wishes(then, chosen, wanted, now.raw)
+    ]
+    return chosen, found
 
 
 def _read(path: str) -> str:
@@ -375,6 +543,14 @@ def _replace(module: AnsibleModule, directory: str, old: Files, new: Files) -> N
     if Files.of(directory) != old:
         raise PostfixError(f"somebody else changed the files in {directory} at this moment; run this task again")
     before = dict(old.items())
+    mounts = mount_points()
+    for name, text in new.items():
+        path = os.path.realpath(os.path.join(directory, name))
+        if text != before[name] and path in mounts:
+            raise PostfixError(
+                f"{path} is a mount point of its own, as in containers, and cannot be replaced in one step. Nothing was"
+                " changed. Change the file where it is mounted from, or the override files of the container"
+            )
     done: list[str] = []
     try:
         for name, text in new.items():
@@ -431,15 +607,51 @@ def _bare(module: AnsibleModule, wishes: list[ServiceWish]) -> t.NoReturn:
             entries[f"{wish.name}/{wish.type}"] = {"before": None, "after": " ".join(new.text().split())}
     directory = module.params["config_directory"] or "/etc/postfix"
     module.exit_json(
-        changed=bool(wanted or wishes),
+        changed=bool(wanted or wishes or module.params["inbound"]),
         msg="Postfix is not installed; this is what would be set without regard to its version",
         parameters=changes,
         services=entries,
+        inbound=[],
         restart_needed=False,
         config_directory=None,
         software=None,
         diff=_diff(directory, changes, entries),
     )
+
+
+def _certificates(configuration: Configuration) -> dict[str, list[str]]:
+    """Return what the services on port 25 serve."""
+    return {
+        service.name: [] if service.security_level == "none" else sorted(fingerprints(service.certificates))
+        for service in inbound_services(configuration)
+        if service.port == PORT
+    }
+
+
+def _return(module: AnsibleModule, postfix: Postfix, old: Files, settings: Settings) -> tuple[Files, dict[str, t.Any]]:
+    """Return the files without what was set, and what the result says of that."""
+    originals = Originals(module.params["record"], change=False)
+    paths = [os.path.realpath(os.path.join(postfix.directory, name)) for name in ("main.cf", "master.cf")]
+    missing = [path for path in paths if originals.states.get(path) is None]
+    if missing:
+        raise PostfixError(f"{originals.directory} has no original of {missing[0]}, so nothing can be returned to it")
+    texts = [originals.states[path].content.decode("utf-8", "surrogateescape") for path in paths]
+    back, kept = taken_out(settings, Texts(*texts), Texts(old.main, old.master))
+    new = Files(back.main, back.master)
+    directory = _written(module, new, postfix.directory)
+    try:
+        proposed = postfix.at(directory)
+        proposed.check_services()
+        then = _certificates(proposed.configuration())
+    finally:
+        shutil.rmtree(directory)
+    now = _certificates(postfix.configuration())
+    changed = [
+        {"name": name, "before": now.get(name, []), "after": then.get(name, [])}
+        for name in sorted({*now, *then})
+        if now.get(name, []) != then.get(name, [])
+    ]
+    return new, {"kept": kept, "certificates": changed}
 
 
 def run(module: AnsibleModule) -> dict[str, t.Any]:
@@ -458,10 +670,25 @@ def run(module: AnsibleModule) -> dict[str, t.Any]:
     old = Files.of(directory)
     software = postfix.software()
     wanted = _wanted(module.params, software)
-    new = Files(set_parameters(old.main, wanted), set_services(old.master, wishes))
+    record = path_of(module.params["record"]) if module.params["record"] else ""
+    settings = load(record) if record else Settings()
+    chosen: list[Choice] = []
+    told: dict[str, t.Any] = {}
+    if module.params["state"] == "returned":
+        new, told = old, {"kept": [], "certificates": []}
+        if settings.states:
+            new, told = _return(module, postfix, old, settings)
+    else:
+        chosen, more = _inbound(module.params, postfix, software, wanted, old.master, wishes)
+        wishes += more
+        new = Files(set_parameters(old.main, wanted), set_services(old.master, wishes))
     warnings: list[str] = []
     if new != old:
         warnings = _validate(module, postfix, software, old, new, wanted, wishes)
+        if record and not module.check_mode and module.params["state"] == "present":
+            # First the record: what a killed run has not set any more is not found, and not taken out.
+            settings.add(Texts(old.main, old.master), Texts(new.main, new.master))
+            save(record, settings)
         if not module.check_mode:
             _replace(module, directory, old, new)
     changes, entries = _changes(old, new)
@@ -469,28 +696,39 @@ def run(module: AnsibleModule) -> dict[str, t.Any]:
         "changed": new != old,
         "parameters": changes,
         "services": entries,
+        "inbound": [choice.as_dict() for choice in chosen],
         "restart_needed": not NEED_RESTART.isdisjoint(changes),
         "config_directory": directory,
         "queue_directory": postfix.value("queue_directory"),
         "software": dataclasses.asdict(software),
         "warnings_of_postfix": warnings,
         "diff": _diff(directory, changes, entries),
+        **told,
     }
 
 
 def main() -> None:
     column = {"type": "str"}
+    by_version = {
+        "type": "list",
+        "elements": "dict",
+        "default": [],
+        "options": {
+            "minimum_postfix": {"type": "str", "default": ""},
+            "minimum_openssl": {"type": "str", "default": ""},
+            "parameters": {"type": "dict", "required": True},
+        },
+    }
     module = AnsibleModule(
         argument_spec={
             "parameters": {"type": "dict", "default": {}},
-            "parameters_by_version": {
-                "type": "list",
-                "elements": "dict",
-                "default": [],
+            "parameters_by_version": by_version,
+            "inbound": {
+                "type": "dict",
                 "options": {
-                    "minimum_postfix": {"type": "str", "default": ""},
-                    "minimum_openssl": {"type": "str", "default": ""},
+                    "services": {"type": "list", "elements": "str", "default": []},
                     "parameters": {"type": "dict", "required": True},
+                    "parameters_by_version": by_version,
                 },
             },
             "services": {
@@ -506,9 +744,12 @@ def main() -> None:
                     "arguments": {"type": "str"},
                 },
             },
+            "record": {"type": "str"},
+            "state": {"type": "str", "choices": ["present", "returned"], "default": "present"},
             "allow_unused": {"type": "list", "elements": "str", "default": []},
             "config_directory": {"type": "path"},
         },
+        required_if=[("state", "returned", ["record"])],
         supports_check_mode=True,
     )
     try:

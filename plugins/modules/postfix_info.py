@@ -10,11 +10,14 @@ module: postfix_info
 short_description: What the Postfix of a host can do, and whether it does
 version_added: 0.1.0
 description:
-  - Tells the installed version, its TLS library and whether it supports DANE for outgoing mail, as Postfix itself says,
-    and whether its configuration has that switched on.
+  - Tells the installed version, its TLS library and whether it supports DANE for outgoing mail, as Postfix itself says.
+    M(mailsec.dane.outbound_info) tells whether its configuration has that switched on.
+  - Tells through which services mail comes in and which certificates they are configured with, which instances there
+    are, and whether another program owns the configuration.
   - With O(keychain_file), fails when a mail server could not work with that file.
-  - With O(probe_address), fails when no STARTTLS session comes about there, or when the certificate that is served is
-    not that of O(keychain_file). This is a look from inside; M(mailsec.dane.starttls_info) looks from outside.
+  - With O(probe_address) or O(probe_services), fails when no STARTTLS session comes about there, or when another
+    certificate than that of O(keychain_file) is served. This is a look from inside; M(mailsec.dane.starttls_info) looks
+    from outside.
   - Runs on the mail server and needs nothing but Python's standard library there.
 author:
   - mailsec.dane contributors (!UNKNOWN)
@@ -32,8 +35,15 @@ options:
   probe_address:
     description: IP address of this host at which Postfix listens.
     type: str
+  probe_services:
+    description:
+      - Services of C(smtpd) and C(postscreen), with the type, for instance V(smtp/inet).
+      - Every address at which they listen is probed.
+    type: list
+    elements: str
+    default: []
   probe_port:
-    description: Port to probe.
+    description: Port to probe at O(probe_address).
     type: int
     default: 25
   probe_timeout:
@@ -42,6 +52,7 @@ options:
     default: 30
 seealso:
   - module: mailsec.dane.postconf
+  - module: mailsec.dane.outbound_info
   - module: mailsec.dane.starttls_info
 """
 
@@ -86,52 +97,123 @@ software:
     reason:
       description: Why.
       type: str
-findings:
-  description:
-    - V(outbound-dane-off) when the configuration, of the service that C(default_transport) names or of C(main.cf), does
-      not verify with DANE those that mail is sent to. Where a host does not send, or sends everything to a relay that
-      does, nothing has to be done about it.
-    - Tables with exceptions for single destinations are not looked at.
+services:
+  description: The services of C(smtpd) and C(postscreen) that listen on the network, as they are configured now.
   returned: success
   type: list
   elements: dict
   contains:
-    code:
-      description: Stable code of the finding.
+    name:
+      description: Name and type in C(master.cf).
       type: str
-      sample: outbound-dane-off
-    severity:
-      description: One of V(critical), V(error), V(warning) and V(info).
+      sample: smtp/inet
+    command:
+      description: The program.
       type: str
-      sample: error
-    subject:
-      description: What it is about.
+      sample: smtpd
+    address:
+      description: Where it listens; empty means the addresses of C(inet_interfaces).
       type: str
-      sample: service smtp/unix of Postfix
+      sample: ""
+    port:
+      description: Where it listens; 0 when the system does not know its name.
+      type: int
+      sample: 25
+    certificates:
+      description:
+        - What is served without SNI, by Postfix's precedence. The same file twice when one has key and chain.
+        - For C(postscreen) those of C(tlsproxy) and of the C(smtpd) behind it.
+      type: list
+      elements: dict
+      sample: [{key_file: /etc/ssl/private/mx.key, chain_file: /etc/ssl/certs/mx.pem}]
+    sni_maps:
+      description: Tables of certificates by the name that a client asks for; they win over RV(services[].certificates).
+      type: str
+      sample: ""
+    security_level:
+      description: V(none), V(may) or V(encrypt).
+      type: str
+      sample: may
+    wrappermode:
+      description: Whether a session begins with TLS.
+      type: bool
+      sample: false
+instances:
+  description: Configuration directories of all instances, the default one first, also when only a process knows them.
+  returned: success
+  type: list
+  elements: str
+  sample: [/etc/postfix]
+owner:
+  description:
+    - Another program that owns the configuration; null when there is none.
+    - It would undo what is changed by hand. Only an audit makes sense on such a host.
+  returned: success
+  type: dict
+  contains:
+    program:
+      description: The program.
+      type: str
+      sample: YunoHost
     evidence:
-      description: What was observed.
+      description: What was seen of it.
       type: str
-      sample: smtp_tls_security_level = may
-    expected:
-      description: What would have been right.
-      type: str
-      sample: smtp_tls_security_level = dane
+      sample: /etc/yunohost exists
     remedy:
-      description: What to do.
+      description: Where its administrator changes settings.
       type: str
-    rule:
-      description: Where the rule stands.
+outbound:
+  description: How mail goes out now; null without Postfix.
+  returned: success
+  type: dict
+  contains:
+    security_level:
+      description: C(smtp_tls_security_level) of C(main.cf).
       type: str
+      sample: may
+    host_lookup:
+      description: C(smtp_host_lookup) of C(main.cf).
+      type: str
+      sample: dns
+    without_dns:
+      description:
+        - Services that deliver without DNS by C(disable_dns_lookups), with the parameter that keeps it so.
+        - Once C(main.cf) sets C(smtp_dns_support_level), the older parameter has no effect, and mail to names that only
+          the host knows bounces.
+        - As option C(services) of module M(mailsec.dane.postconf) takes them.
+      type: list
+      elements: dict
+      sample: [{name: smtp-amavis, type: unix, parameters: {smtp_dns_support_level: disabled}}]
+stale_copies:
+  description: Files below the queue directory, for services that are chrooted, that differ from those of the system.
+  returned: success
+  type: list
+  elements: str
+  sample: [/var/spool/postfix/etc/resolv.conf]
 keychain_file:
   description: O(keychain_file) as given, else null.
   returned: success
   type: str
   sample: /etc/mailsec-dane/live/keychain.pem
-probe:
-  description: The session with O(probe_address).
-  returned: when O(probe_address) is given
-  type: dict
+keychain_spki_sha256:
+  description: SHA-256 of the public keys of O(keychain_file), lower-case hex.
+  returned: success
+  type: list
+  elements: str
+probes:
+  description: The sessions that came about.
+  returned: success
+  type: list
+  elements: dict
   contains:
+    address:
+      description: Address.
+      type: str
+      sample: 192.0.2.1
+    port:
+      description: Port.
+      type: int
+      sample: 25
     tls_version:
       description: Version of TLS.
       type: str
@@ -155,9 +237,19 @@ import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.mailsec.dane.plugins.module_utils._keychain import leaf_fingerprints, problem
-from ansible_collections.mailsec.dane.plugins.module_utils._outbound import outbound_findings
+from ansible_collections.mailsec.dane.plugins.module_utils._keychain import (
+    leaf_fingerprints,
+    problem,
+    public_key_fingerprints,
+)
+from ansible_collections.mailsec.dane.plugins.module_utils._listening import listeners, reachable
+from ansible_collections.mailsec.dane.plugins.module_utils._owner import owner_of
 from ansible_collections.mailsec.dane.plugins.module_utils._postfix import Postfix, PostfixError
+from ansible_collections.mailsec.dane.plugins.module_utils._services import Configuration, inbound_services
+
+_DIRECTORY: t.Final = "/etc/postfix"
+#: Seconds for which another certificate than the wanted one may still be served.
+_OLD_PROCESSES: t.Final = 3.0
 
 
 def _session(address: str, port: int, timeout: float) -> dict[str, str]:
@@ -178,15 +270,70 @@ def _session(address: str, port: int, timeout: float) -> dict[str, str]:
 
 def _probe(address: str, port: int, timeout: float) -> dict[str, str]:
     """Return what is served, as soon as it is; ValueError with the last reason when the time is over."""
-    end = time.monotonic() + timeout
+    start = time.monotonic()
     while True:
+        patience = timeout
         try:
-            return _session(address, port, max(1.0, end - time.monotonic()))
+            return _session(address, port, max(1.0, start + timeout - time.monotonic()))
         except (OSError, smtplib.SMTPException) as error:
             reason = " ".join(str(error).split())[:300]
-        if time.monotonic() > end:
+            if isinstance(error, smtplib.SMTPNotSupportedError):
+                # It answers, so it has started.
+                patience = min(timeout, _OLD_PROCESSES)
+        if time.monotonic() > start + patience:
             raise ValueError(f"no STARTTLS session with {address} port {port} within {timeout:g} s: {reason}")
         time.sleep(0.2)
+
+
+def _copies(queue_directory: str) -> list[str]:
+    """Return the copies for chrooted services that are not what the system has."""
+    found = []
+    for name in ("resolv.conf",):
+        copy = os.path.join(queue_directory, "etc", name)
+        try:
+            with open(copy, "rb") as file, open(os.path.join("/etc", name), "rb") as original:
+                found += [copy] if file.read() != original.read() else []
+        except FileNotFoundError:
+            continue
+    return found
+
+
+def _addresses(configuration: Configuration, names: list[str]) -> list[tuple[str, int]]:
+    """Return where the services listen: their own address, or every other socket on their port."""
+    services = {service.name: service for service in inbound_services(configuration)}
+    unknown = sorted(set(names) - set(services))
+    if unknown:
+        raise ValueError(f"probe_services: master.cf has no service {', '.join(unknown)} of smtpd or postscreen")
+    found = []
+    for service in (services[name] for name in names):
+        if service.address:
+            found.append((service.address, service.port))
+            continue
+        others = {other.address for other in services.values() if other.port == service.port}
+        here = [one for one in listeners([service.port]) if one.address not in others]
+        # All addresses of one socket are served alike, and loopback is always there.
+        found += [(reachable(one)[0], one.port) for one in here]
+        if not here:
+            # The probe says that nothing answers.
+            found.append(("127.0.0.1", service.port))
+    return list(dict.fromkeys(found))
+
+
+def _proven(address: str, port: int, timeout: float, keychain: str) -> dict[str, t.Any]:
+    """Return what is served; ValueError when that is not the certificate of the keychain file ('' for any)."""
+    end = time.monotonic() + _OLD_PROCESSES
+    while True:
+        served = {"address": address, "port": port, **_probe(address, port, timeout)}
+        if not keychain or served["fingerprint_sha256"] in leaf_fingerprints(keychain):
+            return served
+        # After a reload, a process of before may take one more session.
+        if time.monotonic() < end:
+            time.sleep(0.2)
+            continue
+        raise ValueError(
+            f"{served['address']} port {served['port']} serves the certificate with SHA-256"
+            f" {served['fingerprint_sha256']}, which is not that of {keychain}"
+        )
 
 
 def gather(module: AnsibleModule) -> dict[str, t.Any]:
@@ -197,22 +344,28 @@ def gather(module: AnsibleModule) -> dict[str, t.Any]:
         module.warn(f"{wrong}; outside check mode this is an error")
     elif wrong:
         raise ValueError(f"keychain_file: {wrong}")
-    result: dict[str, t.Any] = {"installed": False, "software": None, "findings": [], "keychain_file": keychain}
+    result: dict[str, t.Any] = {"installed": False, "software": None, "keychain_file": keychain}
+    result |= {"services": [], "instances": [], "stale_copies": [], "keychain_spki_sha256": [], "probes": []}
+    if keychain and not wrong:
+        result["keychain_spki_sha256"] = list(public_key_fingerprints(keychain))
+    targets = [(module.params["probe_address"], module.params["probe_port"])] if module.params["probe_address"] else []
+    directory = _DIRECTORY
     program = module.get_bin_path("postconf", opt_dirs=["/usr/sbin", "/usr/local/sbin"])
     if program:
         directory = module.run_command([program, "-dh", "config_directory"], check_rc=True)[1].strip()
         postfix = Postfix(module.run_command, os.path.dirname(program), directory)
         software = postfix.software()
-        found = [entry.as_dict() for entry in outbound_findings(postfix, software)]
-        result |= {"installed": True, "software": dataclasses.asdict(software), "findings": found}
-    if module.params["probe_address"]:
-        served = _probe(module.params["probe_address"], module.params["probe_port"], module.params["probe_timeout"])
-        if keychain and not wrong and served["fingerprint_sha256"] not in leaf_fingerprints(keychain):
-            raise ValueError(
-                f"{module.params['probe_address']} port {module.params['probe_port']} serves the certificate with"
-                f" SHA-256 {served['fingerprint_sha256']}, which is not that of {keychain}"
-            )
-        result["probe"] = served
+        result |= {"installed": True, "software": dataclasses.asdict(software)}
+        result["instances"] = postfix.instances()
+        configuration = postfix.configuration()
+        result["services"] = [service.as_dict() for service in inbound_services(configuration)]
+        result["stale_copies"] = _copies(configuration.expanded["queue_directory"])
+        targets += _addresses(configuration, module.params["probe_services"])
+    owner = owner_of(directory)
+    result["owner"] = dataclasses.asdict(owner) if owner else None
+    for address, port in targets:
+        proven = _proven(address, port, module.params["probe_timeout"], "" if wrong else keychain or "")
+        result["probes"].append(proven)
     return result
 
 
@@ -221,6 +374,7 @@ def main() -> None:
         argument_spec={
             "keychain_file": {"type": "path"},
             "probe_address": {"type": "str"},
+            "probe_services": {"type": "list", "elements": "str", "default": []},
             "probe_port": {"type": "int", "default": 25},
             "probe_timeout": {"type": "int", "default": 30},
         },

@@ -11,6 +11,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import postfix_root
 import pytest
 import yaml
 from dns_world import HERE, World, Zone, free_port
@@ -199,7 +200,7 @@ def server_names(directory: Path, pems: dict[str, bytes]) -> str:
     for name, pem in pems.items():
         (directory / name).write_bytes(pem)
     table.write_text("".join(f"{name} {directory / name}\n" for name in pems))
-    subprocess.run(["postmap", "-F", f"hash:{table}"], check=True, timeout=30)
+    subprocess.run(postfix_root.command("postmap", "-F", f"hash:{table}"), check=True, timeout=30)
     return f"hash:{table}"
 
 

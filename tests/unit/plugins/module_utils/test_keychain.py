@@ -12,7 +12,11 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.mailsec.dane.plugins.module_utils._keychain import leaf_fingerprints, problem
+from ansible_collections.mailsec.dane.plugins.module_utils._keychain import (
+    first_fingerprint,
+    leaf_fingerprints,
+    problem,
+)
 
 
 def openssl(*words: str) -> str:
@@ -53,6 +57,17 @@ def test_f05_a_usable_keychain(pairs: dict[str, tuple[str, str]], file: Path, mo
     assert problem(str(file)) == ""
     leaves = [hashlib.sha256(ssl.PEM_cert_to_DER_cert(pairs[name][1])).hexdigest() for name in ("ec", "rsa")]
     assert list(leaf_fingerprints(str(file))) == leaves
+
+
+def test_r05_parameters_of_a_curve_before_the_key(pairs: dict[str, tuple[str, str]], file: Path) -> None:
+    parameters = openssl("ecparam", "-name", "prime256v1")
+    assert parameters.startswith("-----BEGIN EC PARAMETERS")
+    file.write_text(parameters + "".join(pairs["ec"]))
+    assert problem(str(file)) == ""
+    leaf = hashlib.sha256(ssl.PEM_cert_to_DER_cert(pairs["ec"][1])).hexdigest()
+    assert leaf_fingerprints(str(file)) == (leaf,) and first_fingerprint(str(file)) == leaf
+    file.write_text(parameters + pairs["ec"][1] + pairs["ec"][0])
+    assert "starts with a certificate" in problem(str(file))
 
 
 def test_f05_the_certificate_behind_a_key_is_the_leaf_and_no_other(
