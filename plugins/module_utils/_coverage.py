@@ -14,8 +14,7 @@ import enum
 import typing as t
 
 from ansible_collections.mailsec.dane.plugins.module_utils import _matching, _smtp, _x509
-from ansible_collections.mailsec.dane.plugins.module_utils._probe_findings import mismatch_code
-from ansible_collections.mailsec.dane.plugins.module_utils._ways import refuses_variant
+from ansible_collections.mailsec.dane.plugins.module_utils._probe_findings import mismatch_code, refuses_variant
 
 if t.TYPE_CHECKING:
     import collections.abc as c

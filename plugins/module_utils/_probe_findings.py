@@ -14,11 +14,15 @@ from ansible_collections.mailsec.dane.plugins.module_utils._findings import Find
 if t.TYPE_CHECKING:
     import collections.abc as c
 
-    from ansible_collections.mailsec.dane.plugins.module_utils._smtp import Probe
+    from ansible_collections.mailsec.dane.plugins.module_utils._smtp import Endpoint, Probe
 
 _OLD_VERSIONS: t.Final = frozenset({"SSLv3", "TLSv1", "TLSv1.1"})
+#: Outcome of a probe that got no answer to its question, although the server had answered another one before.
+PARTLY_SEEN: t.Final = "endpoint-partly-seen"
 #: Outcomes that say nothing about STARTTLS, because no conversation took place.
-NO_CONVERSATION: t.Final = frozenset({"connect-failed", "probe-timeout", "endpoint-partly-seen"})
+NO_CONVERSATION: t.Final = frozenset({"connect-failed", "probe-timeout", PARTLY_SEEN})
+#: Outcomes that may depend on the server name and on the type of key; after any other no further question helps.
+HANDSHAKE: t.Final = frozenset({"tls-handshake-failed", "starttls-handshake-reset"})
 
 
 def probe_findings(probe: Probe, tlsa_usable: bool = False) -> tuple[Finding, ...]:
@@ -58,6 +62,16 @@ def mismatch_code(probe: Probe, reason: str, probes: c.Iterable[Probe], fitting:
         if one.endpoint == probe.endpoint and one.chain == probe.chain and _insists(one) < _insists(probe)
     )
     return "" if any(plainer) else reason
+
+
+def refuses_variant(seen: Probe, reached: t.Collection[Endpoint]) -> bool:
+    """Say whether the server refused only the type of key insisted on, or a handshake without server name.
+
+    ``reached`` are the endpoints that came as far as TLS in another way. Such a refusal is no fault: senders with DANE
+    send a server name, and take every type of key.
+    """
+    special = seen.key_type is not None or seen.server_name is None
+    return special and seen.outcome in HANDSHAKE and seen.endpoint in reached
 
 
 def _insists(probe: Probe) -> int:

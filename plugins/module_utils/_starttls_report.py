@@ -15,10 +15,13 @@ from ansible_collections.mailsec.dane.plugins.module_utils._findings import Find
 from ansible_collections.mailsec.dane.plugins.module_utils._injection import Injection
 from ansible_collections.mailsec.dane.plugins.module_utils._matching import MatchResult, diagnose, match
 from ansible_collections.mailsec.dane.plugins.module_utils._printable import printable
-from ansible_collections.mailsec.dane.plugins.module_utils._probe_findings import mismatch_code, probe_findings
+from ansible_collections.mailsec.dane.plugins.module_utils._probe_findings import (
+    mismatch_code,
+    probe_findings,
+    refuses_variant,
+)
 from ansible_collections.mailsec.dane.plugins.module_utils._survey import NotProbed
 from ansible_collections.mailsec.dane.plugins.module_utils._tlsa import DANE_TA, TlsaRecord
-from ansible_collections.mailsec.dane.plugins.module_utils._ways import refuses_variant
 from ansible_collections.mailsec.dane.plugins.module_utils._x509 import Certificate, CertificateError, load_der
 
 if t.TYPE_CHECKING:

@@ -15,10 +15,11 @@ import typing as t
 from ansible_collections.mailsec.dane.plugins.module_utils import _findings
 from ansible_collections.mailsec.dane.plugins.module_utils._findings import Finding, finding
 from ansible_collections.mailsec.dane.plugins.module_utils._printable import printable
+from ansible_collections.mailsec.dane.plugins.module_utils._probe_findings import PARTLY_SEEN
 
 #: Outcomes after which nothing is known about what a server offers.
 _NO_EHLO: t.Final = frozenset(
-    {"connect-failed", "probe-timeout", "smtp-greeting-failed", "smtp-protocol-error", "ehlo-rejected"}
+    {"connect-failed", "probe-timeout", "smtp-greeting-failed", "smtp-protocol-error", "ehlo-rejected", PARTLY_SEEN}
 )
 _MASKED: t.Final = "starttls-keyword-masked"
 
@@ -94,6 +95,8 @@ def _view(vantage: str, entries: t.Sequence[Shown]) -> _View | None:
     spoken = [shown for shown in entries if shown["outcome"] not in _NO_EHLO]
     if not spoken:
         return None
+    # What a server did not show at one place, because it limits connections, is not a difference.
+    partly = any(shown["outcome"] == PARTLY_SEEN for shown in entries)
     keywords = frozenset(line.partition(" ")[0] for shown in spoken for line in shown["ehlo"])
     return _View(
         vantage,
@@ -101,7 +104,7 @@ def _view(vantage: str, entries: t.Sequence[Shown]) -> _View | None:
         all(any(line.partition(" ")[0] == "STARTTLS" for line in shown["ehlo"]) for shown in spoken),
         any(_MASKED in shown["oddities"] for shown in spoken),
         frozenset(shown["ehlo_host"].partition(" ")[0].lower() for shown in spoken if shown["ehlo_host"]),
-        frozenset(key for shown in spoken if (key := _key(shown))),
+        frozenset(key for shown in spoken if (key := _key(shown)) and not partly),
     )
 
 

@@ -19,10 +19,13 @@ from ansible_collections.mailsec.dane.plugins.module_utils._authority import Sta
 from ansible_collections.mailsec.dane.plugins.module_utils._discovery import Policy, mx_set
 from ansible_collections.mailsec.dane.plugins.module_utils._matching import MatchResult, Profile, match
 from ansible_collections.mailsec.dane.plugins.module_utils._observation import Beside
-from ansible_collections.mailsec.dane.plugins.module_utils._probe_findings import mismatch_code
+from ansible_collections.mailsec.dane.plugins.module_utils._probe_findings import (
+    PARTLY_SEEN,
+    mismatch_code,
+    refuses_variant,
+)
 from ansible_collections.mailsec.dane.plugins.module_utils._smtp import TLS
 from ansible_collections.mailsec.dane.plugins.module_utils._tlsa import DANE_TA, TlsaError, TlsaRecord
-from ansible_collections.mailsec.dane.plugins.module_utils._ways import PARTLY_SEEN, refuses_variant
 from ansible_collections.mailsec.dane.plugins.module_utils._x509 import Certificate, CertificateError, load_der
 
 if t.TYPE_CHECKING:

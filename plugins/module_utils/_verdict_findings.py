@@ -27,12 +27,16 @@ from ansible_collections.mailsec.dane.plugins.module_utils._policy_findings impo
     tlsrpt_findings,
 )
 from ansible_collections.mailsec.dane.plugins.module_utils._printable import printable
-from ansible_collections.mailsec.dane.plugins.module_utils._probe_findings import mismatch_code, probe_findings
+from ansible_collections.mailsec.dane.plugins.module_utils._probe_findings import (
+    PARTLY_SEEN,
+    mismatch_code,
+    probe_findings,
+    refuses_variant,
+)
 from ansible_collections.mailsec.dane.plugins.module_utils._public_cas import PUBLIC_CAS
 from ansible_collections.mailsec.dane.plugins.module_utils._smtp import TLS
 from ansible_collections.mailsec.dane.plugins.module_utils._tlsa import DANE_TA, TlsaRrset, lint, owner_name
 from ansible_collections.mailsec.dane.plugins.module_utils._verdict import HostState
-from ansible_collections.mailsec.dane.plugins.module_utils._ways import PARTLY_SEEN, refuses_variant
 from ansible_collections.mailsec.dane.plugins.module_utils._x509 import CertificateError
 from ansible_collections.mailsec.dane.plugins.module_utils._zone_findings import zone_findings
 

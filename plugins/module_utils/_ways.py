@@ -13,16 +13,13 @@ import dataclasses
 import typing as t
 
 from ansible_collections.mailsec.dane.plugins.module_utils import _openssl_client
+from ansible_collections.mailsec.dane.plugins.module_utils._probe_findings import HANDSHAKE, PARTLY_SEEN
 from ansible_collections.mailsec.dane.plugins.module_utils._smtp import TLS, Endpoint, Limits, Probe, probe
 from ansible_collections.mailsec.dane.plugins.module_utils._x509 import CertificateError, load_der
 
-#: Outcome of a probe that got no answer to its question, although the server had answered another one before.
-PARTLY_SEEN: t.Final = "endpoint-partly-seen"
 #: The types of key that senders ask for; None is the server's choice.
 ALL_KEY_TYPES: t.Final = (None, "rsa", "ecdsa")
 
-#: Outcomes that may depend on the server name and on the type of key; after any other no further question helps.
-_HANDSHAKE: t.Final = frozenset({"tls-handshake-failed", "starttls-handshake-reset"})
 #: Types of key as certificates have them -> as probes insist on them.
 _INSISTED: t.Final[t.Mapping[str, str]] = {"rsa": "rsa", "ec": "ecdsa"}
 #: What the alert is called that a server sends which speaks TLS 1.3 only.
@@ -55,28 +52,18 @@ async def ask_all_ways(
             if key_type is not None and _is_known(found, name, key_type):
                 continue
             seen = await probe(endpoint, name, ehlo_name, limits, key_type)
-            if key_type is not None and seen.outcome in _HANDSHAKE and _TOO_OLD in seen.detail:
+            if key_type is not None and seen.outcome in HANDSHAKE and _TOO_OLD in seen.detail:
                 seen = await _newest(seen, key_type, ehlo_name, limits)
             if any(one.outcome == TLS for one in found) and not _is_answer(seen):
                 seen = dataclasses.replace(seen, outcome=PARTLY_SEEN, detail=f"{seen.outcome}: {seen.detail}")
             found.append(seen)
-            if len(found) == 1 and seen.outcome not in (TLS, *_HANDSHAKE):
+            if len(found) == 1 and seen.outcome not in (TLS, *HANDSHAKE):
                 return found
     return found
 
 
-def refuses_variant(seen: Probe, reached: t.Collection[Endpoint]) -> bool:
-    """Say whether the server refused only the type of key insisted on, or a handshake without server name.
-
-    ``reached`` are the endpoints that came as far as TLS in another way. Such a refusal is no fault: senders with DANE
-    send a server name, and take every type of key.
-    """
-    special = seen.key_type is not None or seen.server_name is None
-    return special and seen.outcome in _HANDSHAKE and seen.endpoint in reached
-
-
 def _is_answer(seen: Probe) -> bool:
-    return seen.outcome == TLS or (seen.outcome in _HANDSHAKE and _UNFINISHED not in seen.detail)
+    return seen.outcome == TLS or (seen.outcome in HANDSHAKE and _UNFINISHED not in seen.detail)
 
 
 def _is_known(found: t.Sequence[Probe], name: str | None, key_type: str) -> bool:
@@ -87,7 +74,7 @@ def _is_known(found: t.Sequence[Probe], name: str | None, key_type: str) -> bool
         return True
     same_chain = any(one.server_name != name and one.key_type is None and one.chain == chosen.chain for one in found)
     return same_chain and any(
-        one.server_name != name and one.key_type == key_type and one.outcome in _HANDSHAKE for one in found
+        one.server_name != name and one.key_type == key_type and one.outcome in HANDSHAKE for one in found
     )
 
 

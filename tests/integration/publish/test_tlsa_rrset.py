@@ -30,9 +30,10 @@ from name_servers import (
     TA,
     Call,
     Names,
+    record,
     wait_for,
 )
-from support.credentials import server_context
+from support.credentials import rsa_self_signed, server_context
 from support.smtp_responder import Behaviour, Responder, running
 
 BOTH = sorted([EE, TA])
@@ -371,6 +372,26 @@ def test_what_matches_nothing_is_refused_unless_forced(call: Call, names: Names,
     assert names.served() == ([], None)
     assert call([NEXT_EE, FOREIGN], force=True)["changed"] is True
     assert call([EE, FOREIGN])["changed"] is True, "one of the records matches"
+
+
+def test_r08_every_key_of_the_mail_server_has_to_match(call: Call, names: Names) -> None:
+    second = rsa_self_signed(HOST)
+    rsa = record(second)
+    with running(server := Responder(server_context(NOW, second), address=MAIL, port=25)):
+        for records, missing in (([EE, FOREIGN], rsa), ([rsa, FOREIGN], EE)):
+            result = call(records)
+            said = failure(result)
+            assert "algorithm-uncovered" in said and missing in said and "keys of every type" in said
+            assert [one["fit"] for one in result["endpoints"]].count("matches") == 1
+        assert names.served() == ([], None)
+        connections = len(server.sessions)
+        assert call([EE, rsa])["changed"] is True
+        assert len(server.sessions) - connections == 4
+    default = Responder(server_context(NEXT), address=MAIL, port=25)
+    default.contexts_by_name[HOST] = server_context(NOW)
+    with running(default):
+        assert "without server name" in failure(call([EE, FOREIGN]))
+        assert call([EE, NEXT_EE])["changed"] is True
 
 
 def test_a_mail_server_without_tls_is_refused(call: Call, names: Names) -> None:

@@ -45,6 +45,13 @@ def test_places_that_see_the_same_differ_in_nothing() -> None:
     assert compared(shown(STRIPPED), shown(STRIPPED)) == {}
 
 
+def test_what_a_busy_server_did_not_show_is_not_a_difference() -> None:
+    other = shown(key="cd" * 32, key_type="rsa")
+    unseen = shown(outcome="endpoint-partly-seen", ehlo=[], ehlo_host="", key_type="rsa")
+    assert compared([shown(), other], [shown(), unseen]) == {}
+    assert list(compared([shown(), other], [shown()])) == ["certificate-differs-by-vantage"]
+
+
 # The table of starttls-probing.md section 3, from the server outwards.
 @pytest.mark.parametrize("pattern", list(itertools.product([True, False], repeat=3)))
 def test_where_starttls_is_missing(pattern: tuple[bool, ...]) -> None:

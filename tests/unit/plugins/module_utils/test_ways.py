@@ -16,7 +16,12 @@ from support import credentials
 from support.memory_dns import MemoryDns
 from support.smtp_responder import Behaviour, Responder
 
-from ansible_collections.mailsec.dane.plugins.module_utils import _coverage, _openssl_client, _report, _ways
+from ansible_collections.mailsec.dane.plugins.module_utils import (
+    _coverage,
+    _openssl_client,
+    _probe_findings,
+    _report,
+)
 from ansible_collections.mailsec.dane.plugins.module_utils._audit import Audit, Settings
 from ansible_collections.mailsec.dane.plugins.module_utils._smtp import Endpoint, Limits, Probe
 from ansible_collections.mailsec.dane.plugins.module_utils._tlsa import TlsaRecord, compute
@@ -169,9 +174,9 @@ def seen(chain: tuple[bytes, ...] = EC.chain, outcome: str = "tls", **more: obje
 @pytest.mark.parametrize("outcome", ["tls-handshake-failed", "starttls-handshake-reset"])
 def test_a_server_that_wants_a_server_name_is_warned_of(outcome: str) -> None:
     without = seen(server_name=None, outcome=outcome)
-    assert _ways.refuses_variant(without, {without.endpoint})
-    assert not _ways.refuses_variant(without, set())
-    assert not _ways.refuses_variant(seen(outcome=outcome), {without.endpoint})
+    assert _probe_findings.refuses_variant(without, {without.endpoint})
+    assert not _probe_findings.refuses_variant(without, set())
+    assert not _probe_findings.refuses_variant(seen(outcome=outcome), {without.endpoint})
 
 
 def test_the_gate_before_publication() -> None:
