@@ -98,7 +98,8 @@ cp /etc/resolv.conf /etc/hosts /etc/services /var/spool/postfix-out/etc/
 postfix -c {OUT} start; sleep 1; postfix -c {OUT} status
 """
 REGISTERED = {
-    "postmulti": f"postmulti -e init && postmulti -i {OUT} -e import && postmulti -i postfix-out -e enable",
+    "postmulti": "postmulti -e init; postmulti -I postfix-out -e import config_directory=/etc/postfix-out;"
+    " postmulti -i postfix-out -e enable",
     "alternate": f"postconf -e alternate_config_directories={OUT}",
 }
 
