@@ -53,7 +53,6 @@ CLIENT_SETTINGS: t.Final = (
     "dns_support_level",
     "host_lookup",
     "dns_resolver_options",
-    "dns_reply_filter",
     "fallback_relay",
 )
 
@@ -83,8 +82,7 @@ class Instance:
     ``parameters`` are all of main.cf with defaults, resolved; ``explicit`` the names that main.cf sets;
     ``options`` all settings of -o in master.cf, by service. ``tables`` has every table that the settings name.
     ``active`` is False for an instance that is switched off and does not run. ``other_resolver`` is the copy of
-    resolv.conf of its chrooted services where that names other resolvers than the host's; ``filters`` are the values
-    of smtp_dns_reply_filter that take TLSA records out of answers.
+    resolv.conf of its chrooted services where that names other resolvers than the host's.
     """
 
     directory: str
@@ -96,7 +94,6 @@ class Instance:
     options: t.Mapping[str, t.Mapping[str, str]]
     tables: t.Mapping[str, Table]
     other_resolver: str = ""
-    filters: frozenset[str] = frozenset()
 
     def value(self, name: str) -> str:
         return self.parameters.get(name, "")
@@ -184,9 +181,6 @@ def _obstacles(instance: Instance, service: Service) -> list[tuple[str, str, str
     options = instance.client(service, "dns_resolver_options")
     if words(options) & {"res_defnames", "res_dnsrch"}:
         found.append((f"{prefix}_dns_resolver_options", options, ""))
-    replies = instance.client(service, "dns_reply_filter")
-    if replies in instance.filters:
-        found.append((f"{prefix}_dns_reply_filter", replies, ""))
     name = f"{prefix}_tls_dane_insecure_mx_policy"
     policy = instance.setting(service, name)
     # Its default depends on the level in the older versions and is right where the level is dane.

@@ -88,7 +88,6 @@ class Look:
             options,
             {name: self._table(directory, name) for name in _named(parameters, options)},
             _other_resolver(parameters) if _chrooted(listed, parameters) else "",
-            frozenset(value for value in _filters(parameters, options) if self._takes_tlsa(directory, value)),
         )
 
     def _active(self, directory: str, parameters: t.Mapping[str, str]) -> bool:
@@ -97,24 +96,6 @@ class Look:
         if directory not in map(os.path.realpath, registered) or parameters.get("multi_instance_enable") == "yes":
             return True
         return self._running(directory)
-
-    def _takes_tlsa(self, directory: str, value: str) -> bool:
-        record = "_25._tcp.mail.example.org. 3600 IN TLSA 3 1 1 " + "00" * 32
-        for table in table_names(value):
-            command = [
-                "timeout",
-                _SECONDS,
-                os.path.join(self._programs, "postmap"),
-                "-c",
-                directory,
-                "-q",
-                record,
-                table,
-            ]
-            status, out, _errors = self._run(command)
-            if status == 0:
-                return out.strip().upper().startswith("IGNORE")
-        return False
 
     def _table(self, directory: str, name: str) -> Table:
         bare = re.sub(r"^(?:proxy:|debug:)+", "", name)
@@ -131,12 +112,6 @@ class Look:
         except (OSError, PostfixError) as error:
             return Table(name, None, squeeze(str(error))[:300])
         return Table(name, None, f"tables of type {kind} can only be asked for single keys")
-
-
-def _filters(parameters: t.Mapping[str, str], options: t.Mapping[str, t.Mapping[str, str]]) -> set[str]:
-    values = (settings.get(f"{client}_dns_reply_filter", "") for settings in (parameters, *options.values())
-              for client in ("smtp", "lmtp"))  # fmt: skip
-    return {value for value in values if value}
 
 
 def _chrooted(listed: t.Iterable[ListedService], parameters: t.Mapping[str, str]) -> bool:
@@ -208,4 +183,4 @@ def _patterns(path: str) -> t.Iterator[tuple[str, str]]:
         end = line.rfind(mark, line.index(mark) + 1) if mark else -1
         found = re.match(r"(\S*)\s+(.*)", line[end:]) if end > 0 else None
         if found:
-            yield f"{line[:end]}{found.group(1)}", squeeze(found.group(2))
+            yield f"pattern {line[:end]}{found.group(1)}", squeeze(found.group(2))

@@ -64,18 +64,31 @@ class SendingLab(lab_driver.Lab):  # type: ignore[misc, name-defined]
         """Output of a shell command on one host that must succeed."""
         return self.host(host, command).split(">>\n", 1)[1].strip()
 
-    def play(self, host: str, tasks: list[dict[str, t.Any]], *arguments: str) -> Run:
+    def play(self, host: str, tasks: list[dict[str, t.Any]], *arguments: str, facts: bool = False) -> Run:
         path = self.directory / "test.yml"
-        path.write_text(json.dumps([{"name": "Test", "hosts": host, "tasks": tasks}]))
+        path.write_text(json.dumps([{"name": "Test", "hosts": host, "gather_facts": facts, "tasks": tasks}]))
         command = [str(Path(sys.executable).with_name("ansible-playbook")), "-i", self.directory / "inventory.yml"]
         done = lab_driver.run(*command, path, *arguments, check=False)
         return Run(done.stdout + done.stderr)
 
     def apply(self, host: str, *arguments: str, **variables: t.Any) -> Run:
+        """Sets what may be set and proves it: what role postfix does for outgoing mail, without its look at ports."""
+        tasks = [
+            {"name": "Look", "mailsec.dane.outbound_info": {}, "register": "__postfix_outbound_before"},
+            {"name": "Set", "mailsec.dane.postconf": {
+                "parameters": "{{ __postfix_outbound_before.parameters }}",
+                "services": "{{ __postfix_outbound_before.services }}"}, "register": "set"},
+            {"name": "Reload", "ansible.builtin.command": "postfix reload", "when": "set is changed"},
+            {"name": "Prove", "vars": variables, "ansible.builtin.include_role": {
+                "name": "mailsec.dane.postfix", "tasks_from": "outbound_proof"}},
+        ]  # fmt: skip
+        return self.play(host, tasks, *arguments)
+
+    def role(self, host: str, *arguments: str, **variables: t.Any) -> Run:
         """Role postfix, for outgoing mail alone."""
         role = {"name": "mailsec.dane.postfix"}
         task = {"name": "Postfix", "ansible.builtin.import_role": role, "vars": {"postfix_inbound": False, **variables}}
-        return self.play(host, [task], *arguments)
+        return self.play(host, [task], *arguments, facts=True)
 
     def module(self, host: str, name: str, **options: t.Any) -> dict[str, t.Any]:
         """The result of a module, which may have failed."""
@@ -138,7 +151,7 @@ def lab() -> Iterator[SendingLab]:
     )
     roles = [{"name": "Resolver", "ansible.builtin.import_role": {"name": "mailsec.dane.resolver"}, "vars": RESOLVER}]
     tasks = [*roles, {"name": "Install by hand", "ansible.builtin.shell": install}]
-    installed = made.play("mail", tasks)
+    installed = made.play("mail", tasks, facts=True)
     assert not installed.failed, installed.output
     yield made
     made.playbook(lab_state="absent")

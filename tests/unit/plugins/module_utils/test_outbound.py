@@ -267,13 +267,6 @@ def test_the_obsolete_table_counts_where_there_is_no_other(value: str, found: bo
     assert codes(both) == []
 
 
-def test_a_filter_of_dns_answers_that_takes_tlsa_records_out() -> None:
-    answers = "regexp:/f"
-    off = postfix({"smtp_dns_reply_filter": answers}, filters=frozenset([answers]))
-    assert codes(off) == [("outbound-dane-off", "smtp")]
-    assert codes(postfix({"smtp_dns_reply_filter": answers})) == []
-
-
 def test_a_chroot_with_other_resolvers_is_not_known() -> None:
     copy = "/var/spool/postfix/etc/resolv.conf"
     assert codes(postfix(other_resolver=copy)) == [("outbound-unknown", copy)]
