@@ -134,19 +134,36 @@ async def _owner(
         servers, unresolved, notes = await _servers(zone, means, systems)
     except AuthorityError as error:
         return (AuthorityView(owner, str(means.primary), failure=str(error), primary=True),), (), None
-    primary = next((one for one in servers if _place(one) == _place(means.primary)), means.primary)
+    listed = next((one for one in servers if _place(one) == _place(means.primary)), None)
+    primary = dataclasses.replace(listed or means.primary, key=means.primary.key)
     others = tuple(one for one in servers if one != primary)
+    # With the key the primary may show a view of its own; senders get the one that it shows without.
+    public = (listed,) if listed and primary.key else ()
     seen, doubt = await asyncio.gather(
-        _authority.observe(owner, zone, (primary, *others), means.timeout), _doubt(owner, resolver)
+        _authority.observe(owner, zone, (primary, *others, *public), means.timeout), _doubt(owner, resolver)
     )
     bogus, unvalidated = "", ""
     if doubt is not None:
         bogus, unvalidated = (doubt.sentence, "") if doubt.denied else ("", doubt.sentence)
     views = tuple(_rollover_observe.authority_view(view, str(primary), bogus, unvalidated) for view in seen)
+    if public:
+        views = _both_views(views)
     hidden = tuple(
         AuthorityView(owner, name, failure=f"its addresses could not be learnt: {why}") for name, why in unresolved
     )
     return views + hidden, notes, doubt
+
+
+def _both_views(views: tuple[AuthorityView, ...]) -> tuple[AuthorityView, ...]:
+    """Return ``views``, whose first is what the primary shows with the key and whose last is what it shows without.
+
+    Where both are the same, one stands for both.
+    """
+    signed, *others, public = views
+    if (signed.records, signed.ttl, bool(signed.failure)) == (public.records, public.ttl, bool(public.failure)):
+        return (signed, *others)
+    named = dataclasses.replace(signed, address=f"{signed.address} with the TSIG key")
+    return (named, *others, dataclasses.replace(public, primary=False))
 
 
 async def _servers(
@@ -219,7 +236,7 @@ async def _endpoints(
 ) -> tuple[dict[Endpoint, tuple[Probe, ...]], tuple[str, ...]]:
     endpoints, notes = means.endpoints, ()
     if endpoints is None:
-        literals, why = await _authority.addresses(base_domain, means.primary, systems, means.timeout)
+        literals, why = await _authority.addresses(base_domain, means.primary.public, systems, means.timeout)
         if why:
             raise LookError(f"not all addresses of {base_domain} could be learnt: {why}")
         if not literals:

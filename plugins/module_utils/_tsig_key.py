@@ -19,6 +19,7 @@ ALGORITHMS: t.Final = ("hmac-sha224", "hmac-sha256", "hmac-sha384", "hmac-sha512
 _COMMENT_OR_STRING: t.Final = re.compile(r'"[^"\n]*"|//[^\n]*|#[^\n]*|/\*.*?\*/', re.DOTALL)
 _KEY: t.Final = re.compile(r'\bkey\s+(?:"([^"]+)"|([^\s"{};]+))\s*\{([^{}]*)\}\s*;')
 _CLAUSE: t.Final = re.compile(r'\b(algorithm|secret)\s+(?:"([^"]*)"|([^\s";]+))\s*;')
+_MAX_BYTES: t.Final = 65536
 _NAME: t.Final = re.compile(r"(?=.{1,253}\Z)[a-z0-9_-]{1,63}(?:\.[a-z0-9_-]{1,63})*")
 
 
@@ -76,3 +77,28 @@ def parse_key_file(text: str, name: str | None = None) -> TsigKey:
     if lacking:
         raise TsigKeyError(f"key {wanted} in the file has no {' and no '.join(lacking)}")
     return TsigKey.from_text(wanted, clauses["secret"], clauses["algorithm"])
+
+
+def given(options: t.Mapping[str, t.Any]) -> TsigKey | None:
+    """Return the key that a module's options ``key_name``, ``key_secret``, ``key_algorithm`` and ``key_file`` name.
+
+    None where they name none. Raises ValueError, which names the option and never holds the secret.
+    """
+    path, name = options["key_file"], options["key_name"]
+    if path is None:
+        if name is None:
+            return None
+        if options["key_secret"] is None:
+            raise ValueError("key_name is given, but neither key_secret nor key_file")
+        return TsigKey.from_text(name, options["key_secret"], options["key_algorithm"])
+    try:
+        with open(path, encoding="utf-8") as file:
+            text = file.read(_MAX_BYTES)
+    except OSError as error:
+        raise ValueError(f"key_file {path} cannot be read: {error.strerror}") from error
+    except UnicodeError:
+        raise ValueError(f"key_file {path} is no text file") from None
+    try:
+        return parse_key_file(text, name)
+    except TsigKeyError as error:
+        raise ValueError(f"key_file {path}: {error}") from error

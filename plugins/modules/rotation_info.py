@@ -161,6 +161,23 @@ options:
     description: Its port.
     type: int
     default: 53
+  key_name:
+    description:
+      - Name of the TSIG key with which O(server) is asked, as it may show a view of its own to that key. Its view for
+        everybody is looked at, too.
+      - With O(key_file), which of the keys in the file to take; not needed when there is only one.
+    type: str
+  key_secret:
+    description: Secret of the TSIG key in base64.
+    type: str
+  key_algorithm:
+    description: Algorithm of the TSIG key. A O(key_file) has its own.
+    type: str
+    choices: [hmac-sha224, hmac-sha256, hmac-sha384, hmac-sha512]
+    default: hmac-sha256
+  key_file:
+    description: File with the TSIG key as C(tsig-keygen) writes it, on the host where this module runs.
+    type: path
   zone:
     description: Zone that holds the records. The default is what O(server) says.
     type: str
@@ -340,6 +357,7 @@ from ansible_collections.mailsec.dane.plugins.module_utils import (
     _rotation_look,
     _rotation_members,
     _tlsa,
+    _tsig_key,
 )
 from ansible_collections.mailsec.dane.plugins.module_utils._deps import missing
 from ansible_collections.mailsec.dane.plugins.module_utils._dns_client import Server
@@ -399,7 +417,9 @@ def _means(params: dict[str, t.Any], repeats: int) -> _rotation_look.Means:
         Server(one["address"], one["port"], one["trusted"]) for one in params["nameservers"]
     )
     return _rotation_look.Means(
-        primary=_authority.named(params["server"], "server", params["server_port"])[0],
+        primary=dataclasses.replace(
+            _authority.named(params["server"], "server", params["server_port"])[0], key=_tsig_key.given(params)
+        ),
         resolvers=resolvers,
         authorities=(
             tuple(one for text in servers for one in _authority.named(text, "name_servers")) if servers else None
@@ -478,6 +498,14 @@ def main() -> None:
             "watch": {"type": "str", "choices": [*_rotation.DEPLOYABLE, "previous"]},
             "server": {"type": "str", "required": True},
             "server_port": {"type": "int", "default": 53},
+            "key_name": {"type": "str"},
+            "key_secret": {"type": "str", "no_log": True},
+            "key_algorithm": {
+                "type": "str",
+                "choices": list(_tsig_key.ALGORITHMS),
+                "default": "hmac-sha256",
+            },
+            "key_file": {"type": "path", "no_log": False},
             "zone": {"type": "str"},
             "name_servers": {"type": "list", "elements": "str"},
             "endpoints": {"type": "list", "elements": "str"},
@@ -495,6 +523,8 @@ def main() -> None:
             },
             "timeout": {"type": "float", "default": 5},
         },
+        required_by={"key_secret": ("key_name",)},
+        mutually_exclusive=[("key_secret", "key_file")],
         supports_check_mode=True,
     )
     for gap in missing("cryptography", "dnspython"):

@@ -397,27 +397,6 @@ def _records(texts: t.Sequence[str]) -> tuple[TlsaRecord, ...]:
     return tuple(dict.fromkeys(TlsaRecord.from_text(text) for text in texts))
 
 
-def _key(params: dict[str, t.Any]) -> _tsig_key.TsigKey | None:
-    path = params["key_file"]
-    if path is None:
-        if params["key_name"] is None:
-            return None
-        if params["key_secret"] is None:
-            raise ValueError("key_name is given, but neither key_secret nor key_file")
-        return _tsig_key.TsigKey.from_text(params["key_name"], params["key_secret"], params["key_algorithm"])
-    try:
-        with open(path, encoding="utf-8") as file:
-            text = file.read(65536)
-    except OSError as error:
-        raise ValueError(f"key_file {path} cannot be read: {error.strerror}") from error
-    except UnicodeError:
-        raise ValueError(f"key_file {path} is no text file") from None
-    try:
-        return _tsig_key.parse_key_file(text, params["key_name"])
-    except _tsig_key.TsigKeyError as error:
-        raise ValueError(f"key_file {path}: {error}") from error
-
-
 def _means(params: dict[str, t.Any]) -> Means:
     if not 0 < params["timeout"] <= 600:
         raise ValueError(f"timeout is {params['timeout']:g}: it is more than 0 and up to 600 seconds")
@@ -428,7 +407,7 @@ def _means(params: dict[str, t.Any]) -> Means:
         raise ValueError("name_servers is empty: leave it out, or give at least one")
     return Means(
         _authority.named(params["server"], "server", params["server_port"])[0],
-        _key(params),
+        _tsig_key.given(params),
         params["timeout"],
         params["wait_timeout"] if params["wait"] else None,
         socket.gethostname(),
