@@ -169,7 +169,7 @@ class Instance:
         kind = one.columns[5]
         level = self._value(one, f"{kind}_dns_support_level", self._main)
         before = self._value(one, f"{kind}_dns_support_level", self._now)
-        if not before and dict(one.options).get("disable_dns_lookups") == "yes":
+        if before in ("", "disabled") and dict(one.options).get("disable_dns_lookups") == "yes":
             # A level in main.cf makes this switch ineffective: the service needs the new one of its own.
             if level:
                 option = {"name": one.name, "type": one.type, "parameters": {f"{kind}_dns_support_level": "disabled"}}
