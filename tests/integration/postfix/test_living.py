@@ -48,10 +48,10 @@ rm -rf /var/lib/mailsec-dane /etc/postfix && cp -a /root/postfix.orig /etc/postf
 SHOW = r"""
 one() { timeout 20 openssl s_client "$@" </dev/null 2>/dev/null | sed -n 's/^subject=CN = //p'; }
 for place in 127.0.0.1:25 192.0.2.12:25 203.0.113.8:25 127.0.0.1:587; do
-  echo $place $(one -connect $place -starttls smtp %(sni)s)
+  echo $place $(one -connect $place -starttls smtp "$@")
 done
-echo 127.0.0.1:465 $(one -connect 127.0.0.1:465 %(sni)s)
-echo 127.0.0.1:10025 $(one -connect 127.0.0.1:10025 -starttls smtp %(sni)s)
+echo 127.0.0.1:465 $(one -connect 127.0.0.1:465 "$@")
+echo 127.0.0.1:10025 $(one -connect 127.0.0.1:10025 -starttls smtp "$@")
 """
 BEFORE = {
     "127.0.0.1:25": "general",
@@ -72,7 +72,7 @@ def living(lab: t.Any) -> t.Any:
     """The lab with one host as an administrator set it up."""
     lab.make_keychain()
     path = lab.directory / "setup.sh"
-    for name, text in (("setup", SETUP), ("reset", RESET)):
+    for name, text in (("setup", SETUP), ("reset", RESET), ("show", SHOW)):
         path.write_text(text)
         task = {"name": name, "ansible.builtin.copy": {"src": str(path), "dest": f"/root/{name}.sh", "mode": "0700"}}
         lab.play([task], hosts=NAME).succeeded()
@@ -87,10 +87,7 @@ def reset(living: t.Any) -> None:
 
 def served(lab: t.Any, sni: str = "-noservername") -> dict[str, str]:
     """The subject at each place, '' without TLS."""
-    path = lab.directory / "show.sh"
-    path.write_text(SHOW % {"sni": sni})
-    lab.play([{"name": "Copy", "ansible.builtin.copy": {"src": str(path), "dest": "/root/show.sh"}}], hosts=NAME)
-    pairs = (line.partition(" ") for line in lab.tell(NAME, "bash /root/show.sh").splitlines())
+    pairs = (line.partition(" ") for line in lab.tell(NAME, f"bash /root/show.sh {sni}").splitlines())
     return {place: subject for place, _space, subject in pairs}
 
 
