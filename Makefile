@@ -36,6 +36,10 @@ sanity: ## Run ansible-test sanity and units without containers, on every ansibl
 integration: ## Run the tests on real servers (as root)
 	@tests/run/test.sh integration
 
+.PHONY: bare
+bare: ## Carry out README's two commands on bare Debian 12 and 13 (root; ARGS='trixie, lint, integration tls' for a part)
+	@tests/run/bare.sh "$(ARGS)"
+
 .PHONY: model
 model: deps ## Search a million states of the rotation planner for one that breaks mail (ARGS=KB-03 shows a counterexample)
 	@$(BIN)/python -m tests.model $(ARGS)
@@ -49,8 +53,8 @@ bench: deps root ## Compare the speed of our own validation with that of a trust
 	@$(BIN)/python tests/benchmark/dnssec.py $(ARGS)
 
 .PHONY: rehearsal
-rehearsal: deps root ## Rotate on real servers under mail, killed and disturbed at every step (root; ARGS=... for pytest)
-	@status=0; for suite in rotation rotation_shapes; do \
+rehearsal: deps root ## Deploy and rotate on real servers under mail, killed and disturbed at every step (root; ARGS=... for pytest)
+	@status=0; for suite in living rotation rotation_shapes; do \
 	  $(BIN)/python -m pytest tests/integration/$$suite $(ARGS) || status=1; \
 	done; exit $$status
 

@@ -2,15 +2,16 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The filter that makes the record of a rotation from the events of its journal."""
+"""Filters for rotations: the record of one, and what the first run on a mail server has to do."""
 
 from __future__ import annotations
 
+import dataclasses
 import typing as t
 
 from ansible.errors import AnsibleFilterError
 
-from ansible_collections.mailsec.dane.plugins.module_utils import _rollover_data, _timeline, _timeline_svg
+from ansible_collections.mailsec.dane.plugins.module_utils import _adoption, _rollover_data, _timeline, _timeline_svg
 from ansible_collections.mailsec.dane.plugins.module_utils._rollover_data import Node
 
 
@@ -29,8 +30,18 @@ def rotation_record(events: t.Any, title: str = "Rotation", since: float = 0, po
     }
 
 
+def first_look(
+    services: t.Any, sockets: t.Any = (), owner: t.Any = None, ports: t.Any = (25,)
+) -> dict[str, str]:
+    """Return what the first run has to do with a mail server, see the documentation of the filter."""
+    try:
+        return dataclasses.asdict(_adoption.first_look(services, sockets, owner, [int(port) for port in ports]))
+    except (KeyError, TypeError, ValueError) as error:
+        raise AnsibleFilterError(f"mailsec.dane.first_look: {error!r}") from error
+
+
 class FilterModule:
     """Filters of the collection for rotations."""
 
     def filters(self) -> dict[str, t.Callable[..., t.Any]]:
-        return {"rotation_record": rotation_record}
+        return {"first_look": first_look, "rotation_record": rotation_record}

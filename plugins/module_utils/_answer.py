@@ -35,6 +35,7 @@ class Outcome(enum.Enum):
 #: Reasons an ``ERROR`` carries. Kebab-case and stable; each is a finding code.
 ERROR_REASONS: t.Final = frozenset(
     {
+        "audit-error",
         "dns-timeout",
         "dns-servfail",
         "dns-refused",
@@ -47,7 +48,7 @@ ERROR_REASONS: t.Final = frozenset(
 
 
 #: The reasons among them that say where we stand, and nothing about the name that was asked for.
-OWN_VIEW_REASONS: t.Final = frozenset({"dns-unreachable", "resolver-not-validating"})
+OWN_VIEW_REASONS: t.Final = frozenset({"audit-error", "dns-unreachable", "resolver-not-validating"})
 
 
 @dataclasses.dataclass(frozen=True)

@@ -19,20 +19,21 @@ import socket
 import typing as t
 
 from ansible_collections.mailsec.dane.plugins.module_utils._address import is_special_use
+from ansible_collections.mailsec.dane.plugins.module_utils._contained import (
+    domain_error,
+    domain_verdict,
+    host_error,
+    host_verdict,
+)
 from ansible_collections.mailsec.dane.plugins.module_utils._discovery import find_mx, locate
 from ansible_collections.mailsec.dane.plugins.module_utils._observation import (
     Beside,
     DomainObservation,
     HostObservation,
 )
-from ansible_collections.mailsec.dane.plugins.module_utils._smtp import Endpoint, Limits, Probe, probe
-from ansible_collections.mailsec.dane.plugins.module_utils._tlsa import TlsaError, owner_name
-from ansible_collections.mailsec.dane.plugins.module_utils._verdict import (
-    DomainVerdict,
-    HostVerdict,
-    judge_domain,
-    judge_host,
-)
+from ansible_collections.mailsec.dane.plugins.module_utils._smtp import Endpoint, Limits, Probe
+from ansible_collections.mailsec.dane.plugins.module_utils._tlsa import TlsaError, host_name, owner_name
+from ansible_collections.mailsec.dane.plugins.module_utils._ways import ask_all_ways
 
 if t.TYPE_CHECKING:
     import collections.abc as c
@@ -40,6 +41,7 @@ if t.TYPE_CHECKING:
     from ansible_collections.mailsec.dane.plugins.module_utils._answer import Answer, Resolver
     from ansible_collections.mailsec.dane.plugins.module_utils._discovery import HostDns, MxSet
     from ansible_collections.mailsec.dane.plugins.module_utils._mta_sts_look import StsLook
+    from ansible_collections.mailsec.dane.plugins.module_utils._verdict import DomainVerdict, HostVerdict
     from ansible_collections.mailsec.dane.plugins.module_utils._zone_look import ZoneLook, ZoneView
 
 _LONGEST_NAME: t.Final = 253
@@ -52,7 +54,8 @@ class Settings:
     ``concurrency`` bounds the addresses that are probed at once. ``special_use`` allows probing of addresses that
     the Internet does not route (RFC 6890), as in a laboratory. ``ip_versions`` are those that are probed.
     ``managed`` names the MX hosts the organisation manages (None: not said, F01). Each address is probed once per
-    entry of ``sni`` (True: with the TLSA base domain as server name) and ``key_types`` (None: the server's choice).
+    entry of ``sni`` (True: with the TLSA base domain as server name) and ``key_types`` (None: the server's choice), as
+    far as that can show another chain; where no TLSA records are in force, in the first of these ways only.
     That is done ``repeats`` times, ``pause`` seconds apart. ``tlsrpt``: look who is told of failures. ``dane_required``
     names the domains to which senders are known that insist on DANE. ``now`` is the moment of the verdict, aware; None
     is the present.
@@ -96,7 +99,7 @@ class Audit:
         return self._settings.now or datetime.datetime.now(datetime.UTC)
 
     async def domains(self, names: t.Iterable[str]) -> c.AsyncGenerator[DomainVerdict]:
-        """Judge mail domains; yields in order of completion. Raises ValueError for what is no domain name."""
+        """Judge mail domains, A-labels; yields in order of completion. Raises ValueError for what is no domain name."""
         async with contextlib.aclosing(_at_once(self._domain, names, self._width)) as verdicts:
             async for verdict in verdicts:
                 yield verdict
@@ -105,7 +108,7 @@ class Audit:
         """Judge MX hosts, names or address literals, by themselves; yields in order of completion."""
         async with contextlib.aclosing(_at_once(self._observe, names, self._width)) as observations:
             async for observation in observations:
-                yield judge_host(observation, self.now)
+                yield host_verdict(observation, self.now)
 
     @property
     def _width(self) -> int:
@@ -113,11 +116,19 @@ class Audit:
         return self._settings.concurrency * 4
 
     async def _domain(self, name: str) -> DomainVerdict:
+        name = host_name(name)
+        try:
+            observation = await self._observe_domain(name)
+        except Exception as error:  # noqa: BLE001 - becomes the verdict on this domain, and costs no other its own
+            observation = domain_error(name, error)
+        return domain_verdict(observation, self.now)
+
+    async def _observe_domain(self, name: str) -> DomainObservation:
         mx = await find_mx(self._resolver, name)
         hosts = await asyncio.gather(*(self._observe(host.name) for host in mx.hosts))
         zone = await self._look.look(mx.answer.canonical_name or mx.domain, "MX") if self._look else None
         stray, beside = await self._stray(mx, hosts), await self._beside(mx)
-        return judge_domain(DomainObservation(mx, tuple(hosts), stray, zone, beside), self.now)
+        return DomainObservation(mx, tuple(hosts), stray, zone, beside)
 
     async def _beside(self, mx: MxSet) -> Beside:
         required = mx.domain in self._settings.dane_required
@@ -146,12 +157,18 @@ class Audit:
         return await asyncio.shield(self._hosts[host])
 
     async def _observe_host(self, host: str) -> HostObservation:
+        try:
+            return await self._look_at_host(host)
+        except Exception as error:  # noqa: BLE001 - becomes the verdict on this host, and costs no other its own
+            return host_error(host, self._settings.port, error)
+
+    async def _look_at_host(self, host: str) -> HostObservation:
         settings = self._settings
         dns = await locate(self._resolver, host, settings.port)
         left_out = {address: code for address in dns.addresses if (code := why_not(address, settings))}
         found = await asyncio.gather(
             *(
-                self._meet(Endpoint(address, settings.port), dns.base_domain or dns.host)
+                self._meet(Endpoint(address, settings.port), dns.base_domain or dns.host, dns.tlsa is not None)
                 for address in dns.addresses
                 if address not in left_out
             )
@@ -181,21 +198,22 @@ class Audit:
         name = f"_{secrets.token_hex(8)}._tcp.{dns.base_domain}"
         return await self._resolver.resolve(name, "TLSA") if len(name) <= _LONGEST_NAME else None
 
-    async def _meet(self, endpoint: Endpoint, server_name: str) -> list[Probe]:
-        """Probe one address; one probe after the other, for a server may count connections."""
+    async def _meet(self, endpoint: Endpoint, server_name: str, every_chain: bool) -> list[Probe]:
+        """Probe one address; in all ways if ``every_chain``, because each chain has to match the TLSA records."""
         settings = self._settings
         literal = server_name == endpoint.address
-        names = dict.fromkeys(server_name if sni and not literal else None for sni in settings.sni)
+        names = list(dict.fromkeys(server_name if sni and not literal else None for sni in settings.sni))
+        key_types = settings.key_types
+        if not every_chain:
+            names, key_types = names[:1], key_types[:1]
         found: list[Probe] = []
         async with self._probing:
             for round_number in range(settings.repeats):
                 if round_number:
                     await asyncio.sleep(settings.pause)
-                for name in names:
-                    for key_type in settings.key_types:
-                        found.append(await probe(endpoint, name, settings.ehlo_name, settings.limits, key_type))
-                        if len(found) == 1 and found[0].outcome == "connect-failed":
-                            return found
+                found += await ask_all_ways(endpoint, names, key_types, settings.ehlo_name, settings.limits)
+                if found[0].outcome == "connect-failed":
+                    return found
         return found
 
 

@@ -186,7 +186,10 @@ async def find_name_servers(
     for them, else from ``resolvers``. ``port`` is that of all servers found; of the parent zone only
     addresses are asked of which ``may_ask`` is true. Raises AuthorityError when ``primary`` gives no NS set.
     """
-    reply = await ask(primary, f"{zone}.", "NS", timeout)
+    # Whom to wait for is what the public is told; a primary that only answers to its key is asked with it.
+    reply = await ask(primary.public, f"{zone}.", "NS", timeout)
+    if primary.key and (isinstance(reply, Unanswered) or not _of_type(reply.answer, "NS")):
+        reply = await ask(primary, f"{zone}.", "NS", timeout)
     if isinstance(reply, Unanswered):
         raise AuthorityError(f"name server {primary} does not tell who serves zone {zone or '.'}: it {reply.detail}")
     child = _names(_of_type(reply.answer, "NS"))
@@ -279,8 +282,11 @@ async def _look_up(
     name: str, rdtype: str, primary: NameServer | None, resolvers: c.Sequence[NameServer], timeout: float
 ) -> tuple[list[str], str]:
     why = "this machine has no resolver to ask"
-    attempts = [(primary, False)] if primary else []
-    for server, recursive in [*attempts, *((resolver, True) for resolver in resolvers)]:
+    attempts = [(primary.public, False)] if primary else []
+    attempts += [(resolver, True) for resolver in resolvers]
+    # Last, because those who sign may get addresses that the public does not.
+    attempts += [(primary, False)] if primary and primary.key else []
+    for server, recursive in attempts:
         reply = await ask(server, name, rdtype, timeout, recursive)
         if isinstance(reply, Unanswered):
             why = f"{rdtype} records of {name.rstrip('.')}: {server} {reply.detail}"

@@ -46,6 +46,11 @@ CATALOGUE: t.Final[t.Mapping[str, tuple[str, str, str]]] = {
         "error", "RFC 7672 section 2.1.3",
         "Keep every alias hop in a signed zone, or name the final host directly.",
     ),
+    "audit-error": (
+        "error", "mailsec.dane",
+        "The audit has a fault, so that it could not examine this name; the verdicts on the others are not affected. "
+        "Report the evidence at https://github.com/mailsec/ansible-dane/issues.",
+    ),
     "banner-masked": (
         "warning", "Cisco ASA inspect esmtp",
         "Switch off SMTP inspection on the firewall in front of this server.",
@@ -174,6 +179,11 @@ CATALOGUE: t.Final[t.Mapping[str, tuple[str, str, str]]] = {
         "critical", "RFC 7671 section 8",
         "Bring the odd node to the published key or take it out of service.",
     ),
+    "endpoint-partly-seen": (
+        "warning", "RFC 7671 section 8.1",
+        "The server answered some connections only, so that further keys of it stay unseen. Exempt the address of the "
+        "machine that audits from limits on connections, and audit again.",
+    ),
     "extended-master-secret-missing": (
         "error", "RFC 7627",
         "Upgrade the TLS library of the mail server, or switch the extended master secret on.",
@@ -277,6 +287,18 @@ CATALOGUE: t.Final[t.Mapping[str, tuple[str, str, str]]] = {
     "outbound-dane-off": (
         "error", "RFC 7672 section 2",
         "Set the parameters named, as role postfix does: this server sends in the clear to whoever asks it to.",
+    ),
+    "outbound-policy-lower": (
+        "error", "RFC 7672 section 2",
+        "Give the next hop level dane in the table of TLS policies, or no entry: the entry wins over main.cf.",
+    ),
+    "outbound-relay": (
+        "warning", "RFC 7672 section 2",
+        "Have the relay validate with DANE what it sends on, and secure the way to it with a level of its own.",
+    ),
+    "outbound-unknown": (
+        "warning", "RFC 7672 section 2",
+        "Find out from the program or table named whether receivers are validated: Postfix cannot list it.",
     ),
     "port-25-blocked-at-vantage": (
         "info", "RFC 5321 section 4.5.4.2",

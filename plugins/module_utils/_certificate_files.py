@@ -9,6 +9,7 @@
     DIRECTORY/live/     keychain.pem            what the mail server reads: key, then chain
                         chain.pem               its public part, for whoever computes TLSA records
     DIRECTORY/previous/ keychain.pem, chain.pem what was live before
+    DIRECTORY/adopted.json                      where the key in use came from, while it is one that was in use before
 
 ``live/keychain.pem`` is the truth: it changes by one rename, and everything else is brought in line with it by
 the next call, wherever an earlier one was cut off. The key in it changes only when that is asked for, because
@@ -21,14 +22,17 @@ import contextlib
 import dataclasses
 import fcntl
 import hashlib
+import json
 import os
 import re
+import shlex
 import stat
 import time
 import typing as t
 
-from ansible_collections.mailsec.dane.plugins.module_utils import _openssl
+from ansible_collections.mailsec.dane.plugins.module_utils import _openssl, _source_file
 from ansible_collections.mailsec.dane.plugins.module_utils._openssl import Openssl, OpensslError
+from ansible_collections.mailsec.dane.plugins.module_utils._source_file import FilesError
 from ansible_collections.mailsec.dane.plugins.module_utils._x509 import CertificateError
 
 if t.TYPE_CHECKING:
@@ -39,6 +43,7 @@ NEXT: t.Final = "next"
 LIVE: t.Final = "live"
 PREVIOUS: t.Final = "previous"
 SLOTS: t.Final = (STAGED, NEXT)
+ADOPTED: t.Final = "adopted.json"
 
 _MODES: t.Final[t.Mapping[str, int]] = {"": 0o755, LIVE: 0o755, STAGED: 0o700, NEXT: 0o700, PREVIOUS: 0o700}
 _PRIVATE: t.Final = 0o600
@@ -48,10 +53,6 @@ _MAX_CERTIFICATES: t.Final = 10
 _MAX_NAMES: t.Final = 100
 _DAY: t.Final = 86400
 _NAME: t.Final = re.compile(r"(?=.{4,253}\Z)([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
-
-
-class FilesError(ValueError):
-    """Something is not as it must be; the message names the file or option, the rule, and what to do."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -132,6 +133,15 @@ def read_key(text: str, what: str) -> str:
     return block
 
 
+@dataclasses.dataclass(frozen=True)
+class Adopted:
+    """A key that the mail server used before: its digest as TLSA records have it, and the files it was read from."""
+
+    public_key: str
+    key_file: str
+    chain_file: str
+
+
 class Files:
     """The directory of one mail server.
 
@@ -187,6 +197,42 @@ class Files:
             raise FilesError(f"{path} has more than {_MAX_BYTES} bytes")
         return data.decode("utf-8", "surrogateescape")
 
+    def read_source(self, path: str, private: bool) -> str | None:
+        """Return the text of a file that another program keeps, None when there is none.
+
+        Symbolic links are followed, as certbot and dehydrated use them, where nobody else can redirect them; a key may
+        be readable by its group, as Debian has it for group ssl-cert. FilesError says what is wrong, and what helps.
+        """
+        if path in self._planned:
+            return self._planned[path]
+        found = _source_file.open_source(path, {0, self._owner})
+        if found is None:
+            return None
+        with os.fdopen(found.handle, "rb") as file:
+            self._check_source(found, private)
+            data = file.read(_MAX_BYTES + 1)
+        if len(data) > _MAX_BYTES:
+            raise FilesError(f"{found.described} has more than {_MAX_BYTES} bytes")
+        return data.decode("utf-8", "surrogateescape")
+
+    def _check_source(self, found: _source_file.Source, private: bool) -> None:
+        if found.stat.st_uid not in (0, self._owner):
+            raise FilesError(
+                f"{found.described} belongs to user number {found.stat.st_uid}, who can change it at any time; it must "
+                f"belong to root. Run: chown root {shlex.quote(found.path)}"
+            )
+        mode = stat.S_IMODE(found.stat.st_mode)
+        # The group may read a key, and nobody else; write only its owner.
+        if mode & (0o027 if private else 0o022):
+            rule = "only its owner may write a key, and only its owner and group read it" if private else (
+                "only its owner may write it"
+            )
+            wanted = mode & (0o640 if private else 0o755)
+            raise FilesError(
+                f"{found.described} has mode {mode:04o}; {rule}. Run: chmod {wanted:04o} {shlex.quote(found.path)}"
+                + ("; replace the key if somebody may have read it" if private else "")
+            )
+
     def key(self, slot: str) -> str | None:
         """Return the private key in ``slot``, None when there is none."""
         path = self._path(slot, "key.pem")
@@ -204,6 +250,21 @@ class Files:
         path = self._path(LIVE, "keychain.pem")
         text = self.read(path, private=True)
         return None if text is None else Pair(read_key(text, path), read_chain(text, path))
+
+    def adopted(self) -> Adopted | None:
+        """Return where the key in use came from; None when it was made for this collection, or nothing is in use."""
+        path, live = self._path(ADOPTED), self.live()
+        text = self.read(path, private=False)
+        if text is None or live is None:
+            return None
+        try:
+            found = Adopted(**json.loads(text))
+        except (TypeError, ValueError) as error:
+            raise FilesError(f"{path} is damaged ({error}): remove it, then the certificate is renewed as all others are") from error
+        return found if found.public_key == self._digest(live.key, self._path(LIVE, "keychain.pem")) else None
+
+    def _digest(self, key: str, what: str) -> str:
+        return hashlib.sha256(self.public_key(key, what)).hexdigest()
 
     def public_key(self, key: str, what: str) -> bytes:
         """Return the raw public key of ``key``; FilesError naming ``what``."""
@@ -337,11 +398,30 @@ class Files:
             self._write(STAGED, "key.pem", live.key, _PRIVATE)
         elif found[STAGED] != digest:
             raise FilesError(
-                f"{self._path(STAGED, 'key.pem')} (public key {found[STAGED]}) is not the key in use "
-                f"({self._path(LIVE, 'keychain.pem')}, public key {digest}): published TLSA records may depend on the "
-                f"one in use. Remove {self._path(STAGED, 'key.pem')} to renew with the key in use; to change the key, "
-                "rotate it"
+                f"{self._path(STAGED, 'key.pem')} (public key {found[STAGED]}) and {self._path(LIVE, 'keychain.pem')} "
+                f"(public key {digest}) have different keys: another program replaced one of them. Senders refuse mail if "
+                "no TLSA record is published for the one that the mail server presents. Run the playbook "
+                "mailsec.dane.finish: it puts back the key whose record is published. Then find out which program did it"
             )
+        self._forget_adopted(digest)
+
+    def _forget_adopted(self, live: str) -> None:
+        """Forget an adopted key once it is neither in use nor what could be gone back to."""
+        adopted = self._digest_of_adopted()
+        if adopted in (None, live):
+            return
+        path = self._path(PREVIOUS, "keychain.pem")
+        former = self.read(path, private=True)
+        if former is None or self._digest(read_key(former, path), path) != adopted:
+            self._remove("", ADOPTED)
+
+    def _digest_of_adopted(self) -> str | None:
+        text = self.read(self._path(ADOPTED), private=False)
+        try:
+            return None if text is None else str(json.loads(text)["public_key"])
+        except (KeyError, TypeError, ValueError):
+            # What is damaged is named by adopted(), where it matters.
+            return None
 
     def _begin(self, slot: str) -> None:
         """Settle, and make room in ``next`` when its key has gone live: the one to come is another."""
@@ -417,6 +497,9 @@ class Files:
         """
         if _openssl.spki_of(pair.chain[0]) != self.public_key(pair.key, what):
             raise FilesError(f"{what}: the private key does not belong to the first certificate of the chain")
+        if self._digest(pair.key, what) == self._digest_of_adopted():
+            # It was in use with this certificate before: DANE-EE looks at neither names nor dates (RFC 7671 section 5.1).
+            return
         try:
             self._openssl.verify(pair.chain, names)
         except OpensslError as error:
@@ -429,7 +512,10 @@ class Files:
         records may have been published of.
         """
         self._begin(slot)
-        what, present = self._path(slot), self.key(slot)
+        what, present, live = self._path(slot), self.key(slot), self.live()
+        if slot == NEXT and key is not None and live is not None and key == live.key:
+            # The files given have the key in use: that is not another key.
+            return
         if key is None and present is None:
             raise FilesError(f"{what} has no key.pem that a certificate could belong to")
         pair = Pair(t.cast("str", key or present), chain)
@@ -438,7 +524,7 @@ class Files:
         if key is not None and present is not None:
             old, new = (hashlib.sha256(self.public_key(text, what)).hexdigest() for text in (present, key))
             replaces = old != new
-            if replaces and (slot == NEXT or self.live() is not None):
+            if replaces and (slot == NEXT or live is not None):
                 raise FilesError(
                     f"the new key (public key {new}) is not the one in {what} (public key {old}): a renewal keeps the "
                     "key, because published TLSA records may depend on it. To change the key, rotate it"
@@ -447,6 +533,31 @@ class Files:
             self._write(slot, "chain.pem", pair.public, _PUBLIC)
         if key is not None and (present is None or replaces):
             self._write(slot, "key.pem", pair.key, _PRIVATE)
+
+    def adopt(self, pair: Pair, source: Adopted) -> bool:
+        """Take over what the mail server presents already: it becomes the live pair, and nothing that is served changes.
+
+        Returns whether anything was written; nothing is when something is live already. FilesError when the pair does
+        not belong together or is not the one that is served.
+        """
+        if self.live() is not None:
+            return False
+        what = source.key_file
+        if _openssl.spki_of(pair.chain[0]) != self.public_key(pair.key, what):
+            raise FilesError(f"{what} is not the key of the first certificate in {source.chain_file}: nothing was taken over")
+        found = self._digest(pair.key, what)
+        if found != source.public_key:
+            raise FilesError(
+                f"{what} has public key {found}, but the mail server presents {source.public_key}: the file was replaced and "
+                "the mail server does not use it yet. Reload the mail server if that was meant, then run this again"
+            )
+        self._write("", ADOPTED, json.dumps(dataclasses.asdict(source), indent=1) + "\n", _PUBLIC)
+        self._write(STAGED, "chain.pem", pair.public, _PUBLIC)
+        self._write(STAGED, "key.pem", pair.key, _PRIVATE)
+        self._write(LIVE, "chain.pem", pair.public, _PUBLIC)
+        # Last, because from here on the host counts as one that has a certificate in use.
+        self._write(LIVE, "keychain.pem", pair.keychain, _PRIVATE)
+        return True
 
     def _chain_or_none(self, slot: str) -> tuple[str, ...] | None:
         try:

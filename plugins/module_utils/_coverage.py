@@ -14,6 +14,8 @@ import enum
 import typing as t
 
 from ansible_collections.mailsec.dane.plugins.module_utils import _matching, _smtp, _x509
+from ansible_collections.mailsec.dane.plugins.module_utils._probe_findings import mismatch_code
+from ansible_collections.mailsec.dane.plugins.module_utils._ways import refuses_variant
 
 if t.TYPE_CHECKING:
     import collections.abc as c
@@ -40,38 +42,77 @@ class Fit(enum.Enum):
 
 @dataclasses.dataclass(frozen=True)
 class Coverage:
-    """One endpoint and how it fits; ``reason`` is a finding code or ``dane-ok``, ``detail`` a sentence."""
+    """One endpoint, asked in one way, and how it fits; ``reason`` is a finding code or ``dane-ok``.
+
+    ``detail`` is a sentence. ``server_name`` None: asked without; ``key_type`` None: the server's choice.
+    """
 
     endpoint: Endpoint
     fit: Fit
     reason: str
     detail: str = ""
+    server_name: str | None = None
+    key_type: str | None = None
+
+    def __str__(self) -> str:
+        asked = [f"key type {self.key_type}"] if self.key_type else []
+        asked += [] if self.server_name else ["without server name"]
+        return f"{self.endpoint}" + (f" ({', '.join(asked)})" if asked else "")
 
     def as_dict(self) -> dict[str, t.Any]:
         """The entry as results carry it."""
         return {
             "address": self.endpoint.address, "port": self.endpoint.port,
+            "server_name": self.server_name, "key_type": self.key_type or "any",
             "fit": self.fit.value, "reason": self.reason, "detail": self.detail,
         }
 
 
+def cover_all(
+    probes: c.Iterable[Probe], records: c.Sequence[TlsaRecord], base_domain: str, now: datetime.datetime
+) -> tuple[Coverage, ...]:
+    """Say how the endpoints of ``probes``, each asked in several ways, fit the RRset ``records``.
+
+    Each chain of an endpoint has one entry, for the first way in which it was shown. Types of key that a server lacks
+    are left out.
+    """
+    told = tuple(probes)
+    reached = {probe.endpoint for probe in told if probe.outcome == _smtp.TLS}
+    seen = [(probe, cover(probe, records, base_domain, now)) for probe in told if not refuses_variant(probe, reached)]
+    fitting = [probe for probe, entry in seen if entry.fit is Fit.MATCHES]
+    found: dict[object, Coverage] = {}
+    for probe, entry in seen:
+        if entry.fit is Fit.MISMATCH and probe.outcome == _smtp.TLS:
+            code = mismatch_code(probe, entry.reason, told, fitting) or entry.reason
+            entry = dataclasses.replace(entry, reason=code, detail=entry.detail.replace(entry.reason, code, 1))
+        found.setdefault((probe.endpoint, probe.chain or probe), entry)
+    return tuple(found.values())
+
+
 def cover(probe: Probe, records: c.Sequence[TlsaRecord], base_domain: str, now: datetime.datetime) -> Coverage:
-    """Say how the endpoint of ``probe`` fits the RRset ``records`` at the TLSA base domain ``base_domain``."""
+    """Say how what ``probe`` saw fits the RRset ``records`` at the TLSA base domain ``base_domain``."""
+    fit, reason, detail = _fit(probe, records, base_domain, now)
+    return Coverage(probe.endpoint, fit, reason, detail, probe.server_name, probe.key_type)
+
+
+def _fit(
+    probe: Probe, records: c.Sequence[TlsaRecord], base_domain: str, now: datetime.datetime
+) -> tuple[Fit, str, str]:
     if probe.outcome in _WITHOUT_TLS:
-        return Coverage(probe.endpoint, Fit.MISMATCH, probe.outcome, probe.detail)
+        return Fit.MISMATCH, probe.outcome, probe.detail
     chain = _chain(probe)
     if not chain:
-        return Coverage(probe.endpoint, Fit.UNKNOWN, probe.outcome, probe.detail or "its certificates cannot be read")
+        return Fit.UNKNOWN, probe.outcome, probe.detail or "its certificates cannot be read"
     results = {profile: _matching.match(records, chain, (base_domain,), now, profile) for profile in _matching.Profile}
     refusing = {profile: result for profile, result in results.items() if not result.authenticated}
     if not refusing:
-        return Coverage(probe.endpoint, Fit.MATCHES, "dane-ok")
+        return Fit.MATCHES, "dane-ok", ""
     reason = next(iter(refusing.values())).reason
     if not probe.chain_complete and any(record.usage == 2 for record in records):
-        return Coverage(probe.endpoint, Fit.UNKNOWN, reason, "this Python shows the server's own certificate only")
+        return Fit.UNKNOWN, reason, "this Python shows the server's own certificate only"
     who = "senders refuse" if len(refusing) == len(results) else "some senders refuse"
     served = f"it serves the key 3 1 1 {chain[0].spki_sha256}"
-    return Coverage(probe.endpoint, Fit.MISMATCH, reason, f"{who}: {reason}; {served}")
+    return Fit.MISMATCH, reason, f"{who}: {reason}; {served}"
 
 
 def helpful(probe: Probe, records: c.Iterable[TlsaRecord], base_domain: str, now: datetime.datetime) -> set[TlsaRecord]:

@@ -23,6 +23,7 @@ try:
     import dns.rdataclass
     import dns.rdatatype
     import dns.rdtypes.ANY.TLSA
+    import dns.tsig
 except ImportError:  # reported by _deps
     HAS_DNSPYTHON = False
 else:
@@ -30,6 +31,9 @@ else:
     # A TLSA record whose digest has the wrong length is one that senders leave aside (SR-T8). To the library it makes
     # the whole message unreadable, and nobody could find the record, let alone replace it.
     dns.rdtypes.ANY.TLSA.TLSA._cert_length_by_mtype = {}
+
+if t.TYPE_CHECKING:
+    from ansible_collections.mailsec.dane.plugins.module_utils._tsig_key import TsigKey
 
 #: Largest UDP answer asked for: what gets through unfragmented nearly everywhere (DNS flag day 2020).
 _UDP_BYTES: t.Final = 1232
@@ -56,7 +60,11 @@ class Server:
 
 
 class ExchangeError(Exception):
-    """No answer, or none that parses: ``reason`` is ``dns-timeout``, ``dns-unreachable`` or ``dns-malformed``."""
+    """No answer, or none that parses.
+
+    ``reason`` is ``dns-timeout``, ``dns-unreachable``, ``dns-malformed``, or ``dns-tsig`` when server and client do not
+    agree about the signature; then ``detail`` goes on after the name of the server.
+    """
 
     def __init__(self, reason: str, detail: str) -> None:
         super().__init__(reason, detail)
@@ -71,6 +79,27 @@ def question(name: dns.name.Name, rdtype: str, checking_disabled: bool = False) 
     if checking_disabled:
         query.flags |= dns.flags.CD
     return query
+
+
+def sign(message: dns.message.Message, key: TsigKey) -> None:
+    """Have ``message`` signed with ``key`` (RFC 8945) each time that it is sent."""
+    message.use_tsig(
+        dns.tsig.Key(dns.name.from_text(f"{key.name}."), key.secret, dns.name.from_text(f"{key.algorithm}."))
+    )
+
+
+def tsig_fault(error: Exception, key: str) -> str | None:
+    """Say what a server reported about the signature of a request, to go on after its name; None for other errors."""
+    if isinstance(error, dns.tsig.PeerBadKey):
+        return (
+            f"does not know the TSIG key {key} with this algorithm (BADKEY): set the key up there, or give its name "
+            "and algorithm as the server has them"
+        )
+    if isinstance(error, dns.tsig.PeerBadSignature):
+        return f"has another secret for the TSIG key {key} (BADSIG): give the secret that stands there"
+    if isinstance(error, dns.tsig.PeerBadTime | dns.tsig.BadTime):
+        return "has a clock that differs too much from the one of this machine for TSIG (BADTIME): synchronise them"
+    return None
 
 
 async def exchange(
@@ -99,15 +128,25 @@ async def exchange(
 
 def _parse(query: dns.message.Message, wire: bytes, server: Server) -> dns.message.Message:
     try:
-        answer = dns.message.from_wire(wire)
+        answer = dns.message.from_wire(wire, keyring=query.keyring, request_mac=query.mac)
     except dns.message.Truncated as error:
         answer = error.message()  # type: ignore[no-untyped-call]
+    except (
+        dns.tsig.PeerError, dns.tsig.BadTime, dns.tsig.BadSignature, dns.tsig.BadKey, dns.tsig.BadAlgorithm
+    ) as error:
+        raise ExchangeError("dns-tsig", _tsig_words(query, error)) from None
     except (dns.exception.DNSException, ValueError) as error:
         kind = type(error).__name__
         raise ExchangeError("dns-malformed", f"the answer of {server} does not parse ({kind})") from error
     if not query.is_response(answer):
         raise ExchangeError("dns-malformed", f"the answer of {server} is one to another question")
     return answer
+
+
+def _tsig_words(query: dns.message.Message, error: Exception) -> str:
+    names = (query.keyname, query.keyalgorithm)
+    key = "{} ({})".format(*(text_name(name) if name else "" for name in names))
+    return tsig_fault(error, key) or f"gives an answer that does not verify with the TSIG key {key}: {error}"
 
 
 class _Datagrams(asyncio.DatagramProtocol):

@@ -27,6 +27,9 @@ except ImportError:  # reported by _deps
 else:
     HAS_DNSPYTHON = True
 
+if t.TYPE_CHECKING:
+    from ansible_collections.mailsec.dane.plugins.module_utils._tsig_key import TsigKey
+
 #: How the seconds for a question are shared among its attempts: a datagram may get lost.
 _SHARES: t.Final = (0.2, 0.3, 0.5)
 _UDP_PAYLOAD: t.Final = 1232
@@ -34,11 +37,20 @@ _UDP_PAYLOAD: t.Final = 1232
 
 @dataclasses.dataclass(frozen=True)
 class NameServer:
-    """A name server at one IP address (a literal); ``name`` is '' when only the address is known."""
+    """A name server at one IP address (a literal); ``name`` is '' when only the address is known.
+
+    With ``key`` all questions to it are signed. It may then give other answers than it gives to the public.
+    """
 
     address: str
     port: int = 53
     name: str = ""
+    key: TsigKey | None = dataclasses.field(default=None, compare=False, repr=False)
+
+    @property
+    def public(self) -> NameServer:
+        """The same server, asked as everybody asks it."""
+        return dataclasses.replace(self, key=None)
 
     def __str__(self) -> str:
         host = f"[{self.address}]" if ":" in self.address and self.port != 53 else self.address
@@ -68,10 +80,22 @@ async def ask(
 ) -> dns.message.QueryMessage | Unanswered:
     """Ask ``server`` for ``rdtype`` at ``name`` (any case, with or without final dot), within ``timeout`` seconds.
 
+    The question is signed with the key of ``server``, if it has one; an answer whose signature is wrong is none. Where
+    the server refuses that it is asked without: Knot takes signed questions only if its ACL has action query.
     Signatures are asked for; a resolver is told not to validate, so that broken zones are found, too. UDP first,
     unless ``over_tcp``. A message that is returned has rcode NOERROR or NXDOMAIN. Raises ValueError
     for what is no domain name.
     """
+    answer = await _ask(server, name, rdtype, timeout, recursive, over_tcp)
+    if server.key and isinstance(answer, Unanswered) and answer.failure is Failure.REFUSED:
+        plain = await _ask(server.public, name, rdtype, timeout, recursive, over_tcp)
+        return answer if isinstance(plain, Unanswered) else plain
+    return answer
+
+
+async def _ask(
+    server: NameServer, name: str, rdtype: str, timeout: float, recursive: bool, over_tcp: bool
+) -> dns.message.QueryMessage | Unanswered:
     try:
         qname = dns.name.from_text(name)
     except dns.exception.DNSException as error:
@@ -81,6 +105,8 @@ async def ask(
         query.flags |= dns.flags.CD
     else:
         query.flags &= ~dns.flags.RD
+    if server.key:
+        _dns_client.sign(query, server.key)
     where = _dns_client.Server(server.address, server.port)
     for share in _SHARES:
         try:
@@ -90,6 +116,8 @@ async def ask(
                 return Unanswered(Failure.UNREACHABLE, f"cannot be reached: {error.detail}")
             if error.reason == "dns-malformed":
                 return Unanswered(Failure.MALFORMED, f"cannot be understood: {error.detail}")
+            if error.reason == "dns-tsig":
+                return Unanswered(Failure.REFUSED, error.detail)
     return Unanswered(Failure.TIMEOUT, f"gives no answer within {timeout:g} seconds")
 
 

@@ -10,6 +10,8 @@ Standard library only: also used on mail hosts. Private to the collection.
 from __future__ import annotations
 
 import dataclasses
+import datetime
+import math
 import time
 import typing as t
 import uuid
@@ -29,6 +31,17 @@ class Moment:
     monotonic: float
     boot: str
     behind: float = 0
+
+
+def moment_text(moment: float | None) -> str | None:
+    """Return a moment in Unix time for people, in UTC and never too early; None for never and for no time."""
+    if moment is None or not math.isfinite(moment):
+        return None
+    try:
+        when = datetime.datetime.fromtimestamp(math.ceil(moment), datetime.UTC)
+    except (OverflowError, ValueError, OSError):
+        return None
+    return f"{when:%Y-%m-%dT%H:%M:%SZ}"
 
 
 def read_clocks() -> Moment:

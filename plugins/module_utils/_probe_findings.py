@@ -18,7 +18,7 @@ if t.TYPE_CHECKING:
 
 _OLD_VERSIONS: t.Final = frozenset({"SSLv3", "TLSv1", "TLSv1.1"})
 #: Outcomes that say nothing about STARTTLS, because no conversation took place.
-NO_CONVERSATION: t.Final = frozenset({"connect-failed", "probe-timeout"})
+NO_CONVERSATION: t.Final = frozenset({"connect-failed", "probe-timeout", "endpoint-partly-seen"})
 
 
 def probe_findings(probe: Probe, tlsa_usable: bool = False) -> tuple[Finding, ...]:
@@ -46,6 +46,11 @@ def mismatch_code(probe: Probe, reason: str, probes: c.Iterable[Probe], fitting:
     if probe.server_name is None and any(one.key_type == probe.key_type and one.server_name for one in fits):
         return "sni-divergence"
     if probe.key_type is not None and fits:
+        return "algorithm-uncovered"
+    probes = tuple(probes)
+    if any(one.key_type and one.server_name == probe.server_name for one in fits) and not any(
+        one.key_type and one.endpoint == probe.endpoint and one.chain == probe.chain for one in probes
+    ):
         return "algorithm-uncovered"
     plainer = (
         one

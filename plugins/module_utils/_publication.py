@@ -15,7 +15,14 @@ import datetime
 import time
 import typing as t
 
-from ansible_collections.mailsec.dane.plugins.module_utils import _authority, _coverage, _smtp, _tlsa, _update
+from ansible_collections.mailsec.dane.plugins.module_utils import (
+    _authority,
+    _coverage,
+    _smtp,
+    _tlsa,
+    _update,
+    _ways,
+)
 from ansible_collections.mailsec.dane.plugins.module_utils._authority import Delegation, View
 from ansible_collections.mailsec.dane.plugins.module_utils._coverage import Coverage, Fit
 from ansible_collections.mailsec.dane.plugins.module_utils._dns_question import NameServer
@@ -93,8 +100,8 @@ class Course:
 class Means:
     """By which servers and with which patience: ``timeout`` is for one question, ``wait`` for all servers (seconds).
 
-    ``primary`` takes updates, signed with ``key``. ``authorities`` None: those that the NS sets name. ``wait`` None:
-    do not wait. ``not_after``: Unix time after which no update is sent.
+    ``primary`` takes updates, signed with ``key``, and may show the key a view of its own. ``authorities`` None: those
+    that the NS sets name. ``wait`` None: do not wait. ``not_after``: Unix time after which no update is sent.
     """
 
     primary: NameServer
@@ -107,6 +114,11 @@ class Means:
     resolvers: tuple[NameServer, ...] = ()
     limits: Limits = _smtp.DEFAULT_LIMITS
     not_after: float | None = None
+
+    @property
+    def signed(self) -> NameServer:
+        """The primary as it answers to the key of the updates: an update meets the same view of the zone."""
+        return dataclasses.replace(self.primary, key=self.key)
 
 
 def check(rrset: TlsaRrset) -> tuple[str, ...]:
@@ -140,15 +152,18 @@ def same(one: TlsaRrset, other: TlsaRrset) -> bool:
 async def publish(wish: Wish, means: Means, course: Course, check_mode: bool = False) -> None:
     """Bring about ``wish`` and record in ``course`` what happened.
 
-    In check mode all is done but the update and the wait. Raises PublicationError, AuthorityError; before the update
+    In check mode all is done but the update and the wait. Raises PublicationError; before the update
     nothing has been changed by then, and ``course.changed`` says whether it was made.
     """
     for warning in check(wish.rrset):
         course.warn(warning)
-    course.zone = means.zone or await _authority.find_zone(means.primary, wish.owner, means.timeout)
-    current = await _current(wish.owner, course.zone, means)
-    course.before = course.after = current
-    servers = await _authorities(course, means)
+    try:
+        course.zone = means.zone or await _authority.find_zone(means.signed, wish.owner, means.timeout)
+        current = await _current(wish.owner, course.zone, means)
+        course.before = course.after = current
+        servers = await _authorities(course, means)
+    except _authority.AuthorityError as error:
+        raise PublicationError(f"Nothing was changed: {error}") from error
     wanted = target(wish, current)
     if not same(current, wanted):
         _expect(wish, current)
@@ -162,13 +177,15 @@ async def publish(wish: Wish, means: Means, course: Course, check_mode: bool = F
 
 
 async def _current(owner: str, zone: str, means: Means) -> TlsaRrset:
-    (view,) = await _authority.observe(owner, zone, (means.primary,), means.timeout)
+    (view,) = await _authority.observe(owner, zone, (means.signed,), means.timeout)
     if view.status is _authority.Status.ALIAS:
         raise PublicationError(
             f"Name server {means.primary} {view.detail}: publish the records at the end of the alias of {owner}"
         )
     if not view.is_known:
-        raise PublicationError(f"What stands at {owner} is unknown: name server {means.primary} {view.detail}")
+        raise PublicationError(
+            f"Nothing was changed: what stands at {owner} is unknown, because name server {means.primary} {view.detail}"
+        )
     return view.rrset
 
 
@@ -196,13 +213,13 @@ async def _judge(wish: Wish, current: TlsaRrset, course: Course, means: Means) -
         return
     probes = await _probes(wish, course, means)
     now = datetime.datetime.now(datetime.UTC)
-    course.coverage = tuple(_coverage.cover(probe, wish.records, wish.base_domain, now) for probe in probes)
+    course.coverage = _coverage.cover_all(probes, wish.records, wish.base_domain, now)
     refused = [entry for entry in course.coverage if entry.fit is Fit.MISMATCH]
     unseen = [entry for entry in course.coverage if entry.fit is Fit.UNKNOWN]
     if refused:
         raise PublicationError(
             f"This RRset is not published, because mail would be refused: {_list(refused)}. "
-            "Serve a certificate that matches first, or set force"
+            f"{_help(refused)}, or set force"
         )
     if len(unseen) == len(course.coverage):
         raise PublicationError(
@@ -213,7 +230,7 @@ async def _judge(wish: Wish, current: TlsaRrset, course: Course, means: Means) -
     if dropped and not wish.exclusive:
         _keep(wish, dropped, probes, unseen, now)
     for entry in unseen:
-        course.warn(f"whether endpoint {entry.endpoint} matches is unknown, since it could not be seen: {entry.detail}")
+        course.warn(f"whether endpoint {entry} matches is unknown, since it could not be seen: {entry.detail}")
 
 
 def _keep(
@@ -233,21 +250,29 @@ def _keep(
 
 
 def _list(entries: c.Iterable[Coverage]) -> str:
-    return "; ".join(f"{entry.endpoint}: {entry.detail or entry.reason}" for entry in entries) or "it has no address"
+    return "; ".join(f"{entry}: {entry.detail or entry.reason}" for entry in entries) or "it has no address"
+
+
+def _help(refused: c.Collection[Coverage]) -> str:
+    if any(entry.reason == "algorithm-uncovered" for entry in refused):
+        return "Add the records of the keys of every type to records, serve certificates of one type only"
+    return "Serve a certificate that matches first"
 
 
 async def _probes(wish: Wish, course: Course, means: Means) -> list[Probe]:
     endpoints = wish.endpoints
     if endpoints is None:
-        literals, why = await _authority.addresses(wish.base_domain, means.primary, means.resolvers, means.timeout)
+        literals, why = await _authority.addresses(wish.base_domain, means.signed, means.resolvers, means.timeout)
         if why:
             course.warn(f"perhaps not all addresses of {wish.base_domain} are known: {why}")
         endpoints = tuple(Endpoint(literal, wish.port) for literal in literals)
     if len(endpoints) > _MAX_ENDPOINTS:
         raise PublicationError(f"{wish.base_domain} has {len(endpoints)} endpoints; more than {_MAX_ENDPOINTS}")
-    return await asyncio.gather(
-        *(_smtp.probe(endpoint, wish.base_domain, means.ehlo_name, means.limits) for endpoint in endpoints)
+    ways = (wish.base_domain, None), _ways.ALL_KEY_TYPES
+    found = await asyncio.gather(
+        *(_ways.ask_all_ways(endpoint, *ways, means.ehlo_name, means.limits) for endpoint in endpoints)
     )
+    return [probe for probes in found for probe in probes]
 
 
 async def _change(wish: Wish, current: TlsaRrset, wanted: TlsaRrset, course: Course, means: Means) -> None:
@@ -258,7 +283,7 @@ async def _change(wish: Wish, current: TlsaRrset, wanted: TlsaRrset, course: Cou
         await _update.replace_rrset(means.primary, course.zone, current, wanted, means.key, means.timeout)
     except UpdateError as error:
         # An answer may have got lost on its way, so look before saying that nothing was done.
-        (view,) = await _authority.observe(wish.owner, course.zone, (means.primary,), means.timeout)
+        (view,) = await _authority.observe(wish.owner, course.zone, (means.signed,), means.timeout)
         lost = error.refusal in (Refusal.CHANGED_MEANWHILE, Refusal.UNANSWERED, Refusal.UNSIGNED_REPLY)
         if lost and view.serves(wanted):
             course.changed = True
@@ -288,9 +313,12 @@ def _undone(error: UpdateError, wish: Wish, current: TlsaRrset, view: View) -> s
 
 
 async def _authorities(course: Course, means: Means) -> tuple[NameServer, ...]:
-    """Return every address to look at, the primary first; known before anything is changed."""
+    """Return every address to look at, the primary first; known before anything is changed.
+
+    They are asked without signature, as caches ask them; a primary that caches do not know is asked with it.
+    """
     if means.authorities is None:
-        delegation = await _authority.find_name_servers(course.zone, means.primary, means.resolvers, means.timeout)
+        delegation = await _authority.find_name_servers(course.zone, means.signed, means.resolvers, means.timeout)
     else:
         delegation = Delegation(means.authorities)
     for note in delegation.notes:
@@ -308,7 +336,7 @@ async def _authorities(course: Course, means: Means) -> tuple[NameServer, ...]:
         for server in delegation.servers
         if (server.address, server.port) != (means.primary.address, means.primary.port)
     )
-    primary = next((server for server in delegation.servers if server not in others), means.primary)
+    primary = next((server for server in delegation.servers if server not in others), means.signed)
     return (primary, *others)
 
 
@@ -319,12 +347,12 @@ async def _confirm(
     clock = asyncio.get_running_loop().time
     end, pause = clock() + (patience or 0), _FIRST_PAUSE
     while True:
-        course.views = await _authority.observe(wanted.owner, course.zone, servers, means.timeout)
+        course.views = await _look(wanted.owner, course.zone, servers, means)
         behind = [view for view in course.views if not view.serves(wanted)]
         if patience is None or not behind:
             return
         if clock() + pause > end:
-            raise PublicationError(_behind(wanted, course, behind, patience))
+            raise PublicationError(_behind(wanted, course, behind, patience) + await _hidden(wanted, course, means))
         await asyncio.sleep(pause)
         pause = min(pause * 1.5, _LONGEST_PAUSE)
 
@@ -337,6 +365,30 @@ def _behind(wanted: TlsaRrset, course: Course, behind: c.Sequence[View], patienc
         f"{done} after {patience:g} seconds not every authoritative name server serves {wanted.owner} as wanted. "
         f"{'; '.join(told)}. Mend the zone transfer or the server, and run this again; "
         "name_servers says which servers to ask"
+    )
+
+
+async def _look(owner: str, zone: str, servers: c.Sequence[NameServer], means: Means) -> tuple[View, ...]:
+    views = await _authority.observe(owner, zone, servers, means.timeout)
+    if means.key is None or views[0].status is not _authority.Status.REFUSED:
+        return views
+    # A primary that answers nobody but us is not one that caches ask.
+    return (*await _authority.observe(owner, zone, (means.signed,), means.timeout), *views[1:])
+
+
+async def _hidden(wanted: TlsaRrset, course: Course, means: Means) -> str:
+    """Say so when the primary shows the RRset to the key of the updates only."""
+    first = course.views[0]
+    if means.key is None or first.server.key or first.serves(wanted):
+        return ""
+    (view,) = await _authority.observe(wanted.owner, course.zone, (means.signed,), means.timeout)
+    if not view.serves(wanted):
+        return ""
+    return (
+        f". {means.primary} does serve it to questions that are signed with the TSIG key {means.key}: it has several "
+        "views, and the update went to one that the public does not see, so that senders do not find the records. Use "
+        "a key for the view of the public (BIND: match-clients of the views), or give the servers to ask as "
+        "name_servers"
     )
 
 

@@ -151,6 +151,7 @@ def host_result(host: HostVerdict, now: datetime.datetime) -> dict[str, t.Any]:
     dns = host.observation.dns
     return {
         "host": printable(host.host),
+        "given": None,
         "verdict": host.state.value,
         "status": host.state.status,
         "reason": host.reason,
@@ -209,6 +210,16 @@ def worst_status(results: t.Sequence[Result]) -> int:
     return next((status for status in (2, 3, 1) if status in found), 0)
 
 
+def invalid_lines(invalid: t.Sequence[Result]) -> list[str]:
+    """Return lines about entries of the options that are not names, and so were not audited."""
+    if not invalid:
+        return []
+    lines = ["", "ERROR: these entries were not audited:"]
+    for entry in invalid[:_ROWS]:
+        lines += _wrapped(f"  {entry['option']}: ", entry["error"])
+    return lines
+
+
 def notes(hosts: t.Sequence[Result]) -> list[str]:
     """Say what the results of all MX hosts together tell about the place from where they were seen."""
     outcomes = [endpoint["outcome"] for host in hosts for endpoint in host["endpoints"]]
@@ -224,7 +235,7 @@ def text(domains: t.Sequence[Result], hosts: t.Sequence[Result]) -> list[str]:
     hosts = sorted(hosts, key=lambda one: (HostState(one["verdict"]).rank, one["host"]))
     for domain in domains:
         weakest = f"weakest: {domain['weakest_host']}" if domain["weakest_host"] and len(domain["hosts"]) > 1 else ""
-        rows.append((domain["domain"], domain["verdict"].upper(), domain["reason"], weakest))
+        rows.append((_written(domain, "domain"), domain["verdict"].upper(), domain["reason"], weakest))
         rows += [_row(host, "  ") for host in domain["hosts"]]
     rows += [_row(host, "") for host in hosts]
     findings = [entry for one in (*domains, *hosts) for entry in one["findings"]]
@@ -252,7 +263,13 @@ def _table(heading: tuple[str, str, str, str], rows: t.Sequence[tuple[str, str, 
 def _row(host: Result, indent: str) -> tuple[str, str, str, str]:
     kinds = ", ".join(" ".join(record.split()[:3]) for record in host["records"]) or "none"
     foreign = " (not managed)" if host["managed"] is False else ""
-    return f"{indent}{host['host']}{foreign}", host["verdict"], host["reason"], kinds
+    return f"{indent}{_written(host, 'host')}{foreign}", host["verdict"], host["reason"], kinds
+
+
+def _written(result: Result, field: str) -> str:
+    """The name, and in brackets what the user wrote, where that is an internationalised name."""
+    name, given = result[field], result.get("given") or ""
+    return name if given.isascii() else f"{name} ({given})"
 
 
 def _remedies(findings: t.Sequence[Result]) -> list[str]:

@@ -11,7 +11,7 @@ import typing as t
 
 from ansible_collections.mailsec.dane.plugins.module_utils._dns_client import Server
 
-_MAX_BYTES: t.Final = 65536
+MAX_BYTES: t.Final = 65536
 
 
 def system_servers(path: str = "/etc/resolv.conf") -> tuple[Server, ...]:
@@ -21,7 +21,7 @@ def system_servers(path: str = "/etc/resolv.conf") -> tuple[Server, ...]:
     """
     try:
         with open(path, encoding="utf-8", errors="replace") as file:
-            lines = file.read(_MAX_BYTES).splitlines()
+            lines = file.read(MAX_BYTES).splitlines()
     except FileNotFoundError:
         lines = []
     found: dict[Server, None] = {}

@@ -21,10 +21,10 @@ import struct
 import typing as t
 
 from ansible_collections.mailsec.dane.plugins.module_utils._findings import Finding, finding
+from ansible_collections.mailsec.dane.plugins.module_utils._stub_resolver import RCODES, wire_name
 
 _RD, _AD, _CD, _TC, _QR = 0x0100, 0x0020, 0x0010, 0x0200, 0x8000
 _SOA: t.Final = 6
-_RCODES: t.Final = {0: "NOERROR", 1: "FORMERR", 2: "SERVFAIL", 3: "NXDOMAIN", 4: "NOTIMP", 5: "REFUSED"}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -44,24 +44,16 @@ class Reply:
         return seen if self.status.isupper() else f"{self.status} {self.detail}".strip()
 
 
-def _name(zone: str) -> bytes:
-    """Wire form of a domain name; ValueError when it is none."""
-    labels = [label.encode("idna") for label in zone.rstrip(".").split(".")] if zone.strip(".") else []
-    if any(not 0 < len(label) < 64 for label in labels) or sum(len(label) + 1 for label in labels) > 254:
-        raise ValueError(f"{zone!r} is no domain name")
-    return b"".join(bytes([len(label)]) + label for label in labels) + b"\0"
-
-
 def check_zone(zone: str) -> None:
     """ValueError when ``zone`` is no domain name."""
-    _name(zone)
+    wire_name(zone)
 
 
 def _query(zone: str, checking_disabled: bool) -> bytes:
     flags = _RD | _AD | (_CD if checking_disabled else 0)
     head = struct.pack("!6H", secrets.randbelow(1 << 16), flags, 1, 0, 0, 1)
     # An OPT record with a size that needs no fragments (RFC 6891), without DO: the AD bit is asked for by AD alone.
-    return head + _name(zone) + struct.pack("!2H", _SOA, 1) + b"\0" + struct.pack("!2HIH", 41, 1232, 0, 0)
+    return head + wire_name(zone) + struct.pack("!2H", _SOA, 1) + b"\0" + struct.pack("!2HIH", 41, 1232, 0, 0)
 
 
 def _parse(query: bytes, data: bytes) -> Reply:
@@ -71,7 +63,7 @@ def _parse(query: bytes, data: bytes) -> Reply:
     end = 12 + query[12:].index(b"\0") + 5
     if questions and data[12:end].lower() != query[12:end].lower():
         return Reply("malformed", detail="another question")
-    return Reply(_RCODES.get(flags & 15, f"RCODE{flags & 15}"), bool(flags & _AD), answers)
+    return Reply(RCODES.get(flags & 15, f"RCODE{flags & 15}"), bool(flags & _AD), answers)
 
 
 def ask(address: str, zone: str, checking_disabled: bool = False, timeout: float = 5.0, port: int = 53) -> Reply:
@@ -104,7 +96,7 @@ def ask_libc(zone: str) -> Reply:
 
     Its errors do not tell time-outs from SERVFAIL: the status is ``failed`` then.
     """
-    _name(zone)
+    wire_name(zone)
     library = _library()
     library.__res_init()
     answer = ctypes.create_string_buffer(65535)

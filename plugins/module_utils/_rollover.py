@@ -17,9 +17,10 @@ import typing as t
 
 from ansible_collections.mailsec.dane.plugins.module_utils import _rollover_guards as guards
 from ansible_collections.mailsec.dane.plugins.module_utils import _rollover_learn, _rollover_state
-from ansible_collections.mailsec.dane.plugins.module_utils._moment import Moment
+from ansible_collections.mailsec.dane.plugins.module_utils._moment import Moment, moment_text
 from ansible_collections.mailsec.dane.plugins.module_utils._rollover_guards import Obstacle, describe
 from ansible_collections.mailsec.dane.plugins.module_utils._rollover_state import (
+    NO_TLS,
     CachedRrset,
     Chain,
     Exposure,
@@ -234,7 +235,15 @@ class _Planner:
         return _rollover_state.revoked_records(self.target, self.now.wall)
 
     @functools.cached_property
+    def _is_bare(self) -> bool:
+        """Nothing managed here serves TLS yet: a copy that matches no chain refuses mail already, one without records none."""
+        bare = {view.endpoint for view in self.observation.endpoints if view.chains == frozenset({NO_TLS})}
+        return self.target.bare and bare.issuperset(self.target.endpoints)
+
+    @functools.cached_property
     def _deploy_obstacles(self) -> list[Obstacle]:
+        if self._is_bare:
+            return []
         return guards.deploy_obstacles(self.journal, self.target.chains, self.policy, self.emergency)
 
     # Stages.
@@ -244,7 +253,7 @@ class _Planner:
         for owner in self.target.owners:
             records = self._bases[owner].records
             for view in self.observation.endpoints:
-                for chain in sorted(view.chains, key=lambda chain: chain.identity):
+                for chain in sorted(view.chains - {NO_TLS}, key=lambda chain: chain.identity):
                     if not guards.matches(records, chain, False):
                         step = self._repair(owner, records, view.endpoint, chain)
                         if step is not None:
@@ -258,7 +267,7 @@ class _Planner:
         cached = [entry for entry in self._cached if entry.records]
         own = [view for view in self.observation.endpoints if view.endpoint in self.target.endpoints]
         for view in own if cached else ():
-            for chain in sorted(view.chains, key=lambda chain: chain.identity):
+            for chain in sorted(view.chains - {NO_TLS}, key=lambda chain: chain.identity):
                 if all(guards.matches_cached(entry, chain, False) for entry in cached):
                     continue
                 step = self._go_back(view.endpoint, f"{view.endpoint} serves a key that not every cache knows yet")
@@ -288,7 +297,7 @@ class _Planner:
             if guards.may_return(self._cached, chains, strict):
                 shown = {view.endpoint: view.chains for view in self.observation.endpoints}
                 others = [one for one in self.target.endpoints if shown.get(one, frozenset()) != frozenset(chains)]
-                return Deploy(chains, tuple(dict.fromkeys((endpoint, *others))), False, why)
+                return Deploy(chains, tuple(dict.fromkeys((endpoint, *others))), False, why, repairs=True)
         return None
 
     def _short_cut_step(self) -> Step | None:
@@ -304,6 +313,9 @@ class _Planner:
 
     def _late_generate_step(self) -> Step | None:
         if Scheme.NEXT not in self.target.scheme or self.target.next_keys:
+            return None
+        if not self.target.generates:
+            self.notes.append("there is no next key to publish: the program that makes the certificates has not made one")
             return None
         return Generate("no next key is held; with one published and aged, an emergency needs no wait")
 
@@ -512,7 +524,8 @@ class _Planner:
         exposed = exposed_until(self.journal, self.target, self.now)
         text = "published, served and wanted are the same"
         if exposed is not None:
-            text += "; signed copies of the old RRset make the stolen key acceptable for some time yet"
+            until = moment_text(exposed)
+            text += "; the stolen key may still be accepted " + (f"until {until}" if until else "while it is published")
         return Done(text, exposed)
 
 
@@ -527,9 +540,12 @@ def exposed_until(journal: Journal, target: Target, now: Moment) -> float | None
     for entry in journal.rrsets:
         if entry.records is not None and not entry.records & stolen:
             continue
-        if entry.is_served:
+        if entry.served_by:
             return float("inf")
         left = guards.cache_seconds(entry, target.policy, journal.outage) - entry.age
+        if entry.intended:
+            # An update that was begun may still come, but only for so long.
+            left += max(target.policy.effect - journal.effect_age, 0)
         times.append(max(now.wall + left, entry.signed_until or 0))
     late = [moment for moment in times if moment > now.wall]
     return max(late) if stolen and late else None

@@ -11,11 +11,10 @@ Pure. Private to the collection.
 from __future__ import annotations
 
 import dataclasses
-import datetime
 import math
 import typing as t
 
-from ansible_collections.mailsec.dane.plugins.module_utils._moment import Moment
+from ansible_collections.mailsec.dane.plugins.module_utils._moment import Moment, moment_text
 from ansible_collections.mailsec.dane.plugins.module_utils._rollover_state import (
     AuthorityView,
     CachedRrset,
@@ -381,7 +380,7 @@ def step_data(step: Step) -> dict[str, t.Any]:
         data |= {
             "chains": [chain.identity for chain in step.chains],
             "key_records": [chain.key.to_text() for chain in step.chains],
-            "endpoints": list(step.endpoints), "returnable": step.returnable,
+            "endpoints": list(step.endpoints), "returnable": step.returnable, "repairs": step.repairs,
         }
     elif isinstance(step, Choose):
         data["options"] = [{"exposure": one.exposure.value, "sentence": one.sentence} for one in step.options]
@@ -428,18 +427,7 @@ def summary(step: Step) -> str:
     return f"{start[type(step)]}: {step.why}."
 
 
-def moment_text(moment: float | None) -> str | None:
-    """Return a moment in Unix time for people, in UTC and never too early; None for never and for no time."""
-    if moment is None or not math.isfinite(moment):
-        return None
-    try:
-        when = datetime.datetime.fromtimestamp(math.ceil(moment), datetime.UTC)
-    except (OverflowError, ValueError, OSError):
-        return None
-    return f"{when:%Y-%m-%dT%H:%M:%SZ}"
-
-
 __all__ = (
-    "DataError", "Node", "TargetError", "action", "journal_data", "moment_text", "plan_data", "read_chain",
+    "DataError", "Node", "TargetError", "action", "journal_data", "plan_data", "read_chain",
     "read_journal", "read_moment", "read_observation", "read_target", "step_data", "summary",
 )

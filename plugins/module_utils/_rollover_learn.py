@@ -16,6 +16,7 @@ from ansible_collections.mailsec.dane.plugins.module_utils import _rollover_guar
 from ansible_collections.mailsec.dane.plugins.module_utils._moment import possibly_elapsed, proven_elapsed, remembered
 from ansible_collections.mailsec.dane.plugins.module_utils._rollover_state import (
     CachedRrset,
+    NO_TLS,
     Journal,
     Mark,
     ServedChain,
@@ -217,6 +218,9 @@ def _chains(journal: Journal, observation: Observation, policy: Policy, settled:
     found: list[ServedChain] = []
     for chain, entry in entries.items():
         seen_at = frozenset(seen[chain] | (entry.seen_at & unsure))
+        if chain == NO_TLS and not seen_at:
+            # The first deployment restarts the mail server, so that no process without TLS is left.
+            continue
         intended = frozenset() if settled else entry.intended
         is_served = bool(seen_at or intended)
         age = 0 if is_served or entry.is_served else entry.age

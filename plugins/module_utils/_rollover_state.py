@@ -91,6 +91,10 @@ class Chain:
         return hash(self.identity)
 
 
+#: Stands for what an endpoint without TLS presents: no record ever matches it.
+NO_TLS: t.Final = Chain("no TLS", TlsaRecord(3, 1, 1, bytes(32)))
+
+
 class Scheme(enum.Enum):
     """Which records are kept published."""
 
@@ -121,6 +125,7 @@ class Target:
     ``revoked``: chains whose key was stolen; no record that they satisfy stays published. ``fallback``: other
     chains still held, to return to. ``known``: chains that were planned once, whose records may be put back.
     ``release``: records of others that may be removed. ``kept``: records that other hosts behind the same name need.
+    ``bare``: the host never served TLS on these endpoints. ``generates``: a next key can be made when there is none.
     """
 
     owners: tuple[str, ...]
@@ -135,6 +140,8 @@ class Target:
     known: tuple[Chain, ...] = ()
     release: frozenset[TlsaRecord] = frozenset()
     kept: frozenset[TlsaRecord] = frozenset()
+    bare: bool = False
+    generates: bool = True
     policy: Policy = Policy()
 
     def __post_init__(self) -> None:

@@ -47,12 +47,16 @@ class Publish:
 
 @dataclasses.dataclass(frozen=True)
 class Deploy:
-    """Make ``endpoints`` serve exactly ``chains``. ``returnable``: going back to the former ones stays safe."""
+    """Make ``endpoints`` serve exactly ``chains``. ``returnable``: going back to the former ones stays safe.
+
+    ``repairs``: what they serve now was not planned, and mail may fail.
+    """
 
     chains: tuple[Chain, ...]
     endpoints: tuple[str, ...]
     returnable: bool
     why: str
+    repairs: bool = False
 
 
 @dataclasses.dataclass(frozen=True)

@@ -6,7 +6,8 @@
 
 The content of the journal file is ``journal`` (the planner's), ``goal`` (the rotation that was begun), ``revoked``
 (stolen chains, as PEM), ``discarded`` (the stolen key whose next key went with it), ``key`` (that in use when last all
-was as wanted) and ``missed`` (records that somebody took away). Pure. Private to the collection.
+was as wanted), ``missed`` (records that somebody took away) and ``adopted`` (the key that was in use before the first
+run, and whether a rotation to a key of its own follows). Pure. Private to the collection.
 """
 
 from __future__ import annotations
@@ -25,11 +26,13 @@ from ansible_collections.mailsec.dane.plugins.module_utils import (
     _rollover_state,
     _rotation_findings,
     _rotation_goal,
+    _rotation_outcome,
     _timeline,
     _x509,
 )
 from ansible_collections.mailsec.dane.plugins.module_utils._rollover_data import DataError, Node
 from ansible_collections.mailsec.dane.plugins.module_utils._rollover_state import (
+    NO_TLS,
     EndpointView,
     Exposure,
     Observation,
@@ -55,6 +58,12 @@ SLOTS: t.Final = ("live", "staged", "next", "previous")
 #: Those that a deployment takes.
 DEPLOYABLE: t.Final = ("staged", "next")
 STOLEN: t.Final = ("current", "next")
+#: What follows the adoption of a key: it stays until somebody asks for a rotation, or a rotation to a key of our own
+#: follows by itself. By default it follows where no TLSA record was published.
+AUTO: t.Final = "auto"
+ADOPT: t.Final = "adopt"
+MOVE: t.Final = "move"
+ADOPTIONS: t.Final = (AUTO, ADOPT, MOVE)
 #: Takes the place of an endpoint while another program's key is in it.
 LIVE_FILE: t.Final = "live/keychain.pem"
 
@@ -68,7 +77,9 @@ class Wanted:
     when none of them is an endpoint (address translation), all endpoints are taken for its own. ``restart``: forget a
     rotation that was begun. ``others`` and ``unaccounted``: other hosts behind the base domain, what they served when
     a run last reached them, and those that none has reached. ``watch``: the slot whose chain the endpoints are to
-    follow, instead of the one that shall be served in the end. The others are as in ``_rollover_state.Target``.
+    follow, instead of the one that shall be served in the end. ``bare``: the host has never served TLS, and says so
+    itself. ``adopted``: the ``3 1 1`` record of the key that was in use before the first run, ``adoption`` what follows
+    for it: see ``ADOPTIONS``. The others are as in ``_rollover_state.Target``.
     """
 
     base_domain: str
@@ -89,6 +100,10 @@ class Wanted:
     kept: frozenset[TlsaRecord] = frozenset()
     others: tuple[EndpointView, ...] = ()
     unaccounted: tuple[str, ...] = ()
+    bare: bool = False
+    generates: bool = True
+    adopted: str = ""
+    adoption: str = AUTO
 
 
 def decide(
@@ -113,11 +128,17 @@ class _Decision:
     ) -> None:
         self.wanted, self.look, self.lock, self.now = wanted, look, lock, now
         self.slots, self.stored = slots, Node(content, "content")
-        self.stored.only("journal", "goal", "revoked", "discarded", "key", "missed")
+        self.stored.only("journal", "goal", "revoked", "discarded", "key", "missed", "adopted")
         self.date = datetime.datetime.fromtimestamp(now.wall, datetime.UTC)
         self.chains = {slot: chain for slot in SLOTS if (chain := self._chain(slots.get(slot) or "", slot))}
         if "live" not in self.chains:
-            raise DataError("nothing is live on this host yet: deploy a certificate, and let the mail server serve it")
+            if not wanted.bare or wanted.request != _rotation_goal.KEEP or "staged" not in self.chains:
+                raise DataError(
+                    "this host has no certificate in use yet, so there is nothing to rotate: run the playbook "
+                    "mailsec.dane.inbound first, which sets up STARTTLS and publishes the records"
+                )
+            self.chains["live"] = NO_TLS
+        self.adopted = self._adopted()
 
     def _chain(self, pem: str, what: str) -> Chain | None:
         if not pem:
@@ -134,6 +155,23 @@ class _Decision:
         except ValueError as error:
             raise DataError(f"the chain in {what}: {error}") from error
 
+    def _adopted(self) -> dict[str, t.Any] | None:
+        """Return what is remembered of the key that was in use before the first run; None when it is gone."""
+        key, stored = self.wanted.adopted, self.stored.field("adopted")
+        if not key or self._key("live") != key:
+            return None
+        if stored.given and stored.field("key").text() == key:
+            return {"key": key, "moves": stored.field("moves").flag()}
+        moves = self.wanted.adoption == MOVE or (self.wanted.adoption == AUTO and not self.look.published)
+        return {"key": key, "moves": moves}
+
+    def _request(self) -> str:
+        """Return what is asked for; the rotation away from an adopted key begins once all is as wanted with it."""
+        is_settled = self.stored.field("key").text("") == self.wanted.adopted
+        if self.wanted.request == _rotation_goal.KEEP and self.adopted and self.adopted["moves"] and is_settled:
+            return _rotation_goal.NEW_KEY
+        return self.wanted.request
+
     def result(self) -> dict[str, t.Any]:
         wanted, live = self.wanted, self.chains["live"].key.to_text()
         held = Held(live, self._key("staged"), self._key("next"))
@@ -141,12 +179,17 @@ class _Decision:
         gone = self.stored.field("discarded").text("")
         discard = wanted.request == _rotation_goal.COMPROMISE and "next" in wanted.stolen and gone != live
         try:
-            choice = _rotation_goal.choose(goal, held, wanted.request, wanted.minimum_age, self.now.wall, discard)
+            choice = _rotation_goal.choose(goal, held, self._request(), wanted.minimum_age, self.now.wall, discard)
         except _rotation_goal.GoalError as error:
             error.findings = [one.as_dict() for one in self._aside_findings({})[0]]
             raise
         revoked = self._revoked(choice, discard)
         if choice.missing:
+            if not wanted.generates:
+                raise DataError(
+                    "there is no other key to rotate to: the certificates come from files (certificate_source: file), "
+                    "and these have the key in use. Have the program that makes them renew with a new key, then run this again"
+                )
             why = "there is none yet, and a rotation needs one"
             return self._aside("generate", f"Generate the next key: {why}.", why, goal, revoked)
         if choice.begins and self.chains["next"].key in {chain.key for chain in revoked.values()}:
@@ -170,6 +213,7 @@ class _Decision:
                 "discarded": gone,
                 "key": key,
                 "missed": _missed_data(missed),
+                "adopted": self.adopted,
             },
             "events": _timeline.events_between(journal, plan.journal, plan.step, self.now.wall),
             **self._of_host(plan, target),
@@ -184,6 +228,15 @@ class _Decision:
         """What was seen, in the planner's words."""
         wanted = self.wanted
         views = self.look.endpoints((wanted.base_domain,), self.date, wanted.policy.repeats, wanted.issuer_depths)
+        if self.chains["live"] == NO_TLS:
+            # What the host says of itself counts for its own addresses, unless somebody answers there with TLS.
+            own = self._endpoints()
+            bare = frozenset({NO_TLS})
+            views = tuple(
+                dataclasses.replace(view, chains=bare, failure="", repeats=wanted.policy.repeats)
+                if view.endpoint in own and not view.chains else view
+                for view in views
+            )
         return Observation(
             self.look.authorities, (*views, *wanted.others), self.lock, wanted.unaccounted
         )
@@ -198,7 +251,8 @@ class _Decision:
     def _journal(self) -> Journal:
         if self.stored.field("journal").given:
             return _rollover_data.read_journal(self.stored.field("journal").value)
-        if self.wanted.first_rollout:
+        # Records that can be seen outweigh the statement that there never were any.
+        if self.wanted.first_rollout and not self.look.published:
             return _rollover_state.first_journal()
         return _rollover_state.lost_journal(self.wanted.owners, self.wanted.policy)
 
@@ -245,7 +299,7 @@ class _Decision:
             "journal": self.stored.field("journal").value, "goal": _rotation_goal.goal_data(goal),
             "revoked": list(revoked),
             "discarded": self.stored.field("discarded").text("") if discarded is None else discarded,
-            "key": self.stored.field("key").text(""), "missed": _missed_data(missed),
+            "key": self.stored.field("key").text(""), "missed": _missed_data(missed), "adopted": self.adopted,
         }
         phase = "preparing"
         if self.lock:
@@ -257,6 +311,7 @@ class _Decision:
         return {
             "step": step, "phase": phase, "notes": [], "findings": [one.as_dict() for one in findings],
             "report": [f"Phase: {phase}", step["summary"], *map(_sentence, findings)],
+            "outcome": {"state": "blocked" if self.lock else "pending", "sentence": step["summary"]},
             "content": content, "events": [], "chains": [_rollover_data.chain_data(self.chains["live"])],
             "wants": None, "waits_for": [], "slot": "next", "key": self.chains["live"].key.to_text(), "lagging": [],
             "observation": self._shown(self.observation), "decided": self.now.wall,
@@ -311,7 +366,7 @@ class _Decision:
             endpoints=endpoints,
             chains=(served,),
             next_keys=next_keys,
-            scheme=frozenset() if withdrawing else wanted.scheme,
+            scheme=frozenset() if withdrawing else self._scheme(served),
             ttl=wanted.ttl,
             revoked=revoked,
             exposure=exposure,
@@ -319,8 +374,21 @@ class _Decision:
             known=tuple(rest.values()),
             release=wanted.release,
             kept=wanted.kept,
+            bare=live == NO_TLS,
+            generates=wanted.generates,
             policy=wanted.policy,
         )
+
+    def _scheme(self, served: Chain) -> frozenset[Scheme]:
+        """Return which records are wanted: of an adopted chain no record of its CA, unless it is published already.
+
+        Public CAs change their issuing certificates without notice.
+        """
+        scheme = self.wanted.scheme
+        is_adopted = self.adopted is not None and served.key.to_text() == self.adopted["key"]
+        if is_adopted and Scheme.CURRENT in scheme and not self.look.published & set(served.issuers):
+            return scheme - {Scheme.ISSUER}
+        return scheme
 
     def _planned(self, choice: Choice) -> tuple[str, ...]:
         """Return the keys that a rotation, or what came before the first one, made live, the last one first."""
@@ -387,9 +455,12 @@ class _Decision:
         withdrawing = self.wanted.request == _rotation_goal.WITHDRAW
         phase = _rotation_goal.phase(reached, live, step["action"], withdrawing)
         notes = [*filter(None, [choice.note]), *plan.notes, *self.look.notes]
+        if self.adopted and self.adopted["moves"] and isinstance(plan.step, Done):
+            notes.append("the key in use was adopted; the next run begins a rotation to the next key")
         report = _report(phase, step, notes, plan) + [_sentence(one) for one in findings]
         shown = [one.as_dict() for one in findings]
-        return {"step": step, "phase": phase, "notes": notes, "findings": shown, "report": report}
+        result = _rotation_outcome.outcome(plan.step, step["summary"])
+        return {"step": step, "phase": phase, "notes": notes, "findings": shown, "report": report, "outcome": result}
 
     def _shown(self, observation: Observation) -> dict[str, t.Any]:
         return {

@@ -17,7 +17,7 @@ import typing as t
 from ansible_collections.mailsec.dane.plugins.module_utils import _findings, _rollover, _rollover_state
 from ansible_collections.mailsec.dane.plugins.module_utils import _rollover_guards as guards
 from ansible_collections.mailsec.dane.plugins.module_utils._findings import Severity
-from ansible_collections.mailsec.dane.plugins.module_utils._rollover_data import moment_text
+from ansible_collections.mailsec.dane.plugins.module_utils._moment import moment_text
 from ansible_collections.mailsec.dane.plugins.module_utils._rollover_guards import describe
 from ansible_collections.mailsec.dane.plugins.module_utils._rollover_state import Exposure, Scheme, Target
 from ansible_collections.mailsec.dane.plugins.module_utils._tlsa import DANE_EE, TlsaRecord

@@ -139,11 +139,17 @@ async def probe(
         raise ValueError(
             f"'{printable(server_name, 80)}' is no name for SNI: a host name as A-labels without final dot"
         )
-    if not _EHLO_NAME.fullmatch(ehlo_name):
-        raise ValueError(f"'{printable(ehlo_name, 80)}' is no name for EHLO: printable ASCII without blanks")
+    check_ehlo_name(ehlo_name)
     if key_type is not None and key_type not in _tls.KEY_TYPES:
         raise ValueError(f"'{printable(key_type, 80)}' is no key type: {' or '.join(_tls.KEY_TYPES)}")
     return await Dialogue(endpoint, server_name, ehlo_name, limits, key_type).run()
+
+
+def check_ehlo_name(name: str) -> str:
+    """Return ``name``. Raises ValueError when no server would take it."""
+    if not _EHLO_NAME.fullmatch(name):
+        raise ValueError(f"'{printable(name, 80)}' is no name for EHLO: printable ASCII without blanks")
+    return name
 
 
 class Ended(Exception):

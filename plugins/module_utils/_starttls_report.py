@@ -11,13 +11,14 @@ import typing as t
 
 from ansible_collections.mailsec.dane.plugins.module_utils import _findings
 from ansible_collections.mailsec.dane.plugins.module_utils._ca_findings import Served, ca_findings
-from ansible_collections.mailsec.dane.plugins.module_utils._findings import Finding, finding
+from ansible_collections.mailsec.dane.plugins.module_utils._findings import Finding, Severity, finding
 from ansible_collections.mailsec.dane.plugins.module_utils._injection import Injection
 from ansible_collections.mailsec.dane.plugins.module_utils._matching import MatchResult, diagnose, match
 from ansible_collections.mailsec.dane.plugins.module_utils._printable import printable
 from ansible_collections.mailsec.dane.plugins.module_utils._probe_findings import mismatch_code, probe_findings
 from ansible_collections.mailsec.dane.plugins.module_utils._survey import NotProbed
 from ansible_collections.mailsec.dane.plugins.module_utils._tlsa import DANE_TA, TlsaRecord
+from ansible_collections.mailsec.dane.plugins.module_utils._ways import refuses_variant
 from ansible_collections.mailsec.dane.plugins.module_utils._x509 import Certificate, CertificateError, load_der
 
 if t.TYPE_CHECKING:
@@ -62,8 +63,13 @@ def report(
         shown["injection"] = tried[0].value if tried else None
         if tried and tried[0] in _INJECTIONS:
             findings.append(finding(_INJECTIONS[tried[0]], str(entry.probe.endpoint), tried[1]))
-        if not _lacks_key_type(entry.probe, reached):
+        if not refuses_variant(entry.probe, reached):
             findings += probe_findings(entry.probe, usable)
+        elif entry.probe.key_type is None:
+            evidence = f"without server name there is no TLS: {entry.probe.detail}"
+            findings.append(
+                finding("sni-divergence", str(entry.probe.endpoint), evidence, severity=Severity.WARNING)
+            )
         if records and entry.probe.outcome == "tls":
             comparison = _Compared(entry.probe, records, reference_name or entry.host, now)
             shown["tlsa"] = comparison.as_dict()
@@ -72,11 +78,6 @@ def report(
     for one in compared:
         findings += one.findings([other.probe for other in compared], fitting)
     return {"endpoints": endpoints, "findings": [found.as_dict() for found in _findings.sort(findings)]}
-
-
-def _lacks_key_type(probe: Probe, reached: t.Collection[Endpoint]) -> bool:
-    """A server that shakes hands, only not with the type of key insisted on, is in order (lab.md section 9)."""
-    return probe.key_type is not None and probe.outcome == "tls-handshake-failed" and probe.endpoint in reached
 
 
 def _endpoint(host: str, probe: Probe) -> dict[str, t.Any]:

@@ -15,7 +15,8 @@ import ipaddress
 import socket
 import typing as t
 
-from ansible_collections.mailsec.dane.plugins.module_utils._smtp import Endpoint, Limits, Probe, probe
+from ansible_collections.mailsec.dane.plugins.module_utils._smtp import Endpoint, Limits, Probe
+from ansible_collections.mailsec.dane.plugins.module_utils._ways import ask_all_ways
 
 if t.TYPE_CHECKING:
     import collections.abc as c
@@ -27,7 +28,8 @@ _MAX_ADDRESSES: t.Final = 64
 class Wish:
     """What is wanted of one MX host: which addresses (none: those the system resolver gives), and how to ask.
 
-    Each address is probed once per server name (None: without SNI) and type of key (None: the server's choice).
+    Each address is probed once per server name (None: without SNI) and type of key (None: the server's choice), as far
+    as that can show another chain.
     """
 
     host: str
@@ -77,13 +79,10 @@ async def _one(
         left_out.append(NotProbed(wish.host, "address-too-many", detail))
 
     async def meet(address: str) -> list[Seen]:
-        # One after the other: a server may count connections, and judge a client by them.
         async with room:
-            return [
-                Seen(wish.host, await probe(Endpoint(address, port), server_name, ehlo_name, limits, key_type))
-                for server_name in wish.server_names
-                for key_type in wish.key_types
-            ]
+            endpoint = Endpoint(address, port)
+            probes = await ask_all_ways(endpoint, wish.server_names, wish.key_types, ehlo_name, limits)
+            return [Seen(wish.host, probe) for probe in probes]
 
     found = await asyncio.gather(*(meet(address) for address in addresses[:_MAX_ADDRESSES]))
     return [entry for entries in found for entry in entries] + left_out

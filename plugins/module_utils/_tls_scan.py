@@ -4,8 +4,8 @@
 
 """What one endpoint offers in TLS over SMTP: asked with one ClientHello per connection, few connections at a time.
 
-A value counts as not offered only when the server refuses it in so many words, or closes the connection and still
-accepts afterwards what it had accepted before. Anything else is a gap with its reason. Private to the collection.
+A value counts as not offered only when the server refuses it in so many words, or closes the connection twice and
+accepts in between what it had accepted before. Anything else is a gap with its reason. Private to the collection.
 """
 
 from __future__ import annotations
@@ -199,6 +199,10 @@ class _Asking:
                     raise
                 if await self._answer(self._control) is None:
                     raise _Failed(f"{close}, and refuses what it had accepted before") from close
+            try:
+                # A connection that was merely lost is not lost again.
+                return await self._answer(question)
+            except _SilentClose:
                 return None
 
     async def _answer(self, question: Question) -> Accepted | None:

@@ -34,6 +34,9 @@ class TsigKey:
     secret: bytes = dataclasses.field(repr=False)
     algorithm: str = "hmac-sha256"
 
+    def __str__(self) -> str:
+        return f"{self.name} ({self.algorithm})"
+
     @classmethod
     def from_text(cls, name: str, secret: str, algorithm: str = "hmac-sha256") -> TsigKey:
         """Make a key of its name, its secret in base64 and its algorithm. Raises TsigKeyError."""

@@ -15,6 +15,7 @@ import enum
 import struct
 import typing as t
 
+from ansible_collections.mailsec.dane.plugins.module_utils import _dns_client
 from ansible_collections.mailsec.dane.plugins.module_utils._printable import printable
 
 try:
@@ -105,6 +106,12 @@ async def replace_rrset(
             return
 
 
+def _tsig_refusal(error: Exception) -> Refusal:
+    if isinstance(error, dns.tsig.PeerBadKey):
+        return Refusal.BAD_KEY
+    return Refusal.BAD_SIGNATURE if isinstance(error, dns.tsig.PeerBadSignature) else Refusal.BAD_TIME
+
+
 def _message(zone: str, expected: TlsaRrset, wanted: TlsaRrset, key: TsigKey | None) -> dns.update.UpdateMessage:
     message = dns.update.UpdateMessage(dns.name.from_text(f"{zone}."))
     owner = dns.name.from_text(f"{wanted.owner}.")
@@ -116,9 +123,7 @@ def _message(zone: str, expected: TlsaRrset, wanted: TlsaRrset, key: TsigKey | N
     if wanted.records:
         message.add(owner, wanted.ttl, *(_rdata(record) for record in wanted.records))
     if key:
-        message.use_tsig(
-            dns.tsig.Key(dns.name.from_text(f"{key.name}."), key.secret, dns.name.from_text(f"{key.algorithm}."))
-        )
+        _dns_client.sign(message, key)
     return message
 
 
@@ -147,17 +152,13 @@ def _check(
     """Raise UpdateError unless ``wire`` is a genuine answer to ``sent`` and says that the update was made."""
     try:
         reply = _parse(wire, sent, server, key)
-    except dns.tsig.PeerBadKey:
-        said = f"does not know the TSIG key {_key(key)} with this algorithm"
-        raise UpdateError(Refusal.BAD_KEY, f"{server} {said} (BADKEY)") from None
-    except dns.tsig.PeerBadSignature:
-        said = f"has another secret for the TSIG key {_key(key)}"
-        raise UpdateError(Refusal.BAD_SIGNATURE, f"{server} {said} (BADSIG)") from None
-    except (dns.tsig.PeerBadTime, dns.tsig.BadTime):
-        said = f"the clocks of this machine and of {server} differ too much for TSIG (BADTIME): synchronise them"
-        raise UpdateError(Refusal.BAD_TIME, said) from None
-    except (dns.tsig.PeerError, dns.tsig.BadSignature, dns.tsig.BadKey, dns.tsig.BadAlgorithm) as error:
-        said = f"the answer of {server} to the update does not verify with the TSIG key {_key(key)}: {error}"
+    except (
+        dns.tsig.PeerError, dns.tsig.BadTime, dns.tsig.BadSignature, dns.tsig.BadKey, dns.tsig.BadAlgorithm
+    ) as error:
+        fault = _dns_client.tsig_fault(error, str(key))
+        if fault:
+            raise UpdateError(_tsig_refusal(error), f"{server} {fault}") from None
+        said = f"the answer of {server} to the update does not verify with the TSIG key {key}: {error}"
         raise UpdateError(Refusal.UNSIGNED_REPLY, said) from None
     except (dns.exception.DNSException, ValueError, LookupError) as error:
         said = f"the answer of {server} to the update cannot be read: {printable(str(error), 120)}"
@@ -169,7 +170,7 @@ def _check(
         refusal, meaning = _meaning(rcode, zone, owner, key)
         raise UpdateError(refusal, f"{server} answers {dns.rcode.to_text(rcode)} to the update of {owner}: {meaning}")
     if key and not reply.had_tsig:
-        said = f"{server} says that the update was made, but does not sign that with the TSIG key {_key(key)}"
+        said = f"{server} says that the update was made, but does not sign that with the TSIG key {key}"
         raise UpdateError(Refusal.UNSIGNED_REPLY, said)
 
 
@@ -191,6 +192,7 @@ def _is_signed(wire: bytes) -> bool:
 
 
 def _meaning(rcode: int, zone: str, owner: str, key: TsigKey | None) -> tuple[Refusal, str]:
+    name = zone or "."
     known: dict[int, tuple[Refusal, str]] = {
         dns.rcode.NXRRSET: (Refusal.CHANGED_MEANWHILE, "the RRset there is not the expected one"),
         dns.rcode.YXRRSET: (Refusal.CHANGED_MEANWHILE, "there is an RRset, and none was expected"),
@@ -198,21 +200,39 @@ def _meaning(rcode: int, zone: str, owner: str, key: TsigKey | None) -> tuple[Re
         dns.rcode.YXDOMAIN: (Refusal.CHANGED_MEANWHILE, "the name exists, and was expected not to"),
         dns.rcode.REFUSED: (
             Refusal.REFUSED,
-            f"its policy does not let {_key(key)} change TLSA records at this name, or it is no primary of the zone",
+            f"its policy does not let {_key(key)} change TLSA records at this name, or zone {name} is frozen, or it is "
+            f"not the primary of the zone. {_ask_the_server(name)}",
         ),
         dns.rcode.NOTAUTH: (
             Refusal.NOT_AUTHORITATIVE,
-            f"it is not the primary of zone {zone}" + (f", or does not accept the TSIG key {_key(key)}" if key else ""),
+            f"it is not the primary of zone {name}"
+            + (f", or does not accept the TSIG key {key}" if key else "")
+            + f". {_ask_the_server(name)}",
         ),
-        dns.rcode.NOTZONE: (Refusal.NOT_IN_ZONE, f"the name does not lie in zone {zone}"),
-        dns.rcode.NOTIMP: (Refusal.NOT_SUPPORTED, "it does not take dynamic updates (RFC 2136) for this zone"),
+        dns.rcode.NOTZONE: (Refusal.NOT_IN_ZONE, f"the name does not lie in zone {name}"),
+        dns.rcode.NOTIMP: (
+            Refusal.NOT_SUPPORTED,
+            "it does not take dynamic updates (RFC 2136). Give as server the one that does, or switch them on there "
+            "(PowerDNS: dnsupdate=yes in pdns.conf)",
+        ),
         dns.rcode.SERVFAIL: (
             Refusal.SERVER_FAILURE,
-            "it failed to make the change; its log says why (zone frozen, journal not writable)",
+            f"it failed to make the change: zone {name} is not loaded or frozen, or the server cannot write its zone "
+            f"file or journal; its log says which. {_ask_the_server(name)}",
         ),
     }
     return known.get(rcode, (Refusal.MALFORMED, "it does not understand the update"))
 
 
+def _ask_the_server(zone: str) -> str:
+    """Return the commands that tell which of several causes it is, and those that help."""
+    return (
+        f"On the name server, BIND: 'rndc zonestatus {zone}' shows type and frozen; 'rndc thaw {zone}' ends the "
+        f"freeze; update-policy or allow-update of the zone names the key. Knot: 'knotc zone-status {zone}' shows role "
+        f"and freeze; 'knotc zone-thaw {zone}' ends the freeze; an acl of the zone has the key and action update. "
+        f"PowerDNS: 'pdnsutil show-zone {zone}' shows the kind and TSIG-ALLOW-DNSUPDATE; pdns.conf has dnsupdate=yes"
+    )
+
+
 def _key(key: TsigKey | None) -> str:
-    return f"{key.name} ({key.algorithm})" if key else "an unsigned update"
+    return str(key) if key else "an unsigned update"

@@ -19,8 +19,10 @@ from ansible_collections.mailsec.dane.plugins.module_utils._authority import Sta
 from ansible_collections.mailsec.dane.plugins.module_utils._discovery import Policy, mx_set
 from ansible_collections.mailsec.dane.plugins.module_utils._matching import MatchResult, Profile, match
 from ansible_collections.mailsec.dane.plugins.module_utils._observation import Beside
+from ansible_collections.mailsec.dane.plugins.module_utils._probe_findings import mismatch_code
 from ansible_collections.mailsec.dane.plugins.module_utils._smtp import TLS
 from ansible_collections.mailsec.dane.plugins.module_utils._tlsa import DANE_TA, TlsaError, TlsaRecord
+from ansible_collections.mailsec.dane.plugins.module_utils._ways import PARTLY_SEEN, refuses_variant
 from ansible_collections.mailsec.dane.plugins.module_utils._x509 import Certificate, CertificateError, load_der
 
 if t.TYPE_CHECKING:
@@ -102,6 +104,8 @@ _DECIDED: t.Final[t.Mapping[Policy, HostState]] = {
     Policy.UNREACHABLE: HostState.UNREACHABLE,
     Policy.UNKNOWN: HostState.UNKNOWN,
 }
+#: Reasons that only the comparison with other chains of the same endpoint shows.
+_OTHER_CHAIN: t.Final = frozenset({"algorithm-uncovered", "sni-divergence"})
 #: Outcomes of a probe after which no sender, with DANE or without, has a mail server to talk to.
 NO_MAIL_SERVER: t.Final = frozenset({"connect-failed", "probe-timeout", "smtp-greeting-failed", "smtp-protocol-error"})
 
@@ -242,15 +246,38 @@ def _judge_host(observation: HostObservation, now: datetime.datetime, mx: MxSet 
     names = tuple(dict.fromkeys([dns.base_domain or dns.host, *(mx.next_hops if mx else ())]))
     duties = {profile: _duty(dns, profile, mx) for profile in Profile}
     reached = {probe.endpoint for probe in observation.probes if probe.outcome == TLS}
-    endpoints = tuple(
-        _judge_endpoint(probe, records, names, duties, now)
-        for probe in observation.probes
-        # A server that shakes hands, only not with the type of key insisted on, is in order.
-        if not (probe.key_type and probe.outcome == "tls-handshake-failed" and probe.endpoint in reached)
+    endpoints = _named(
+        [
+            _judge_endpoint(probe, records, names, duties, now)
+            for probe in observation.probes
+            if not refuses_variant(probe, reached) and not _is_unneeded(probe)
+        ]
     )
     profiles = {profile.value: _roll_up(observation, endpoints, profile, duties[profile]) for profile in Profile}
     state, reason = _worst(profiles.values())
     return HostVerdict(observation, state, reason, profiles, endpoints, records, bad, names)
+
+
+def _is_unneeded(probe: Probe) -> bool:
+    """Whether nothing was seen, in a way in which no sender with DANE asks."""
+    return probe.outcome == PARTLY_SEEN and probe.server_name is None
+
+
+def _named(endpoints: list[EndpointVerdict]) -> tuple[EndpointVerdict, ...]:
+    """Give refusals their reason, where it is that another chain of the same endpoint satisfies the records."""
+    probes = [endpoint.probe for endpoint in endpoints]
+    fitting = [endpoint.probe for endpoint in endpoints if endpoint.state is HostState.AUTHENTICATED]
+    named: list[EndpointVerdict] = []
+    for endpoint in endpoints:
+        code = mismatch_code(endpoint.probe, endpoint.reason, probes, fitting)
+        if endpoint.state is HostState.REFUSED and endpoint.probe.outcome == TLS and code in _OTHER_CHAIN:
+            profiles = {
+                profile: (state, code if state is HostState.REFUSED else reason)
+                for profile, (state, reason) in endpoint.profiles.items()
+            }
+            endpoint = dataclasses.replace(endpoint, reason=code, profiles=profiles)
+        named.append(endpoint)
+    return tuple(named)
 
 
 def _read(answer: Answer | None) -> tuple[tuple[TlsaRecord, ...], tuple[str, ...]]:
@@ -310,6 +337,8 @@ def _decide(
         return HostState.UNREACHABLE, probe.outcome
     if policy is Policy.OPPORTUNISTIC:
         return HostState.OPPORTUNISTIC, reason
+    if probe.outcome == PARTLY_SEEN:
+        return HostState.UNKNOWN, probe.outcome
     if probe.outcome != TLS:
         return HostState.REFUSED, probe.outcome
     if all(record.unusable_reason() for record in records):

@@ -32,6 +32,7 @@ from ansible_collections.mailsec.dane.plugins.module_utils._public_cas import PU
 from ansible_collections.mailsec.dane.plugins.module_utils._smtp import TLS
 from ansible_collections.mailsec.dane.plugins.module_utils._tlsa import DANE_TA, TlsaRrset, lint, owner_name
 from ansible_collections.mailsec.dane.plugins.module_utils._verdict import HostState
+from ansible_collections.mailsec.dane.plugins.module_utils._ways import PARTLY_SEEN, refuses_variant
 from ansible_collections.mailsec.dane.plugins.module_utils._x509 import CertificateError
 from ansible_collections.mailsec.dane.plugins.module_utils._zone_findings import zone_findings
 
@@ -68,6 +69,7 @@ def host_findings(host: HostVerdict, now: datetime.datetime, table: CaTable = PU
         found += zone_findings(observation.zone, now, here)
     found += [finding(code, f"{host.host} [{address}]", "not probed") for address, code in host.observation.not_probed]
     obliged = host.usable and host.observation.dns.policy is Policy.DANE
+    found += _variant_findings(host)
     for endpoint in host.endpoints:
         found += probe_findings(endpoint.probe, obliged)
         mismatch = _mismatch_findings(endpoint, host.endpoints)
@@ -356,13 +358,30 @@ def _intermittent_findings(host: HostVerdict) -> list[Finding]:
         asked.setdefault((str(probe.endpoint), probe.server_name, probe.key_type), []).append(probe)
     found: dict[str, Finding] = {}
     for probes in asked.values():
-        failed = [probe for probe in probes if probe.outcome != TLS]
+        failed = [probe for probe in probes if probe.outcome not in (TLS, PARTLY_SEEN)]
         if failed and len(failed) < len(probes):
             subject = str(probes[0].endpoint)
             why = ", ".join(sorted({probe.outcome for probe in failed}))
             severity = Severity.CRITICAL if host.usable else None
             evidence = f"no TLS in {len(failed)} of {len(probes)} connections ({why})"
             found[subject] = finding("starttls-intermittent", subject, evidence, severity=severity)
+    return list(found.values())
+
+
+def _variant_findings(host: HostVerdict) -> list[Finding]:
+    """What the server refuses, or did not show, to clients that send no server name; no sender with DANE does that."""
+    probes = host.observation.probes
+    reached = {probe.endpoint for probe in probes if probe.outcome == TLS}
+    found: dict[str, Finding] = {}
+    for probe in probes:
+        if probe.server_name is not None or host.observation.dns.policy is not Policy.DANE:
+            continue
+        subject = str(probe.endpoint)
+        if probe.outcome == PARTLY_SEEN:
+            found[subject] = finding(PARTLY_SEEN, subject, f"without server name: {probe.detail}")
+        elif probe.key_type is None and refuses_variant(probe, reached):
+            evidence = f"without server name there is no TLS: {probe.detail}"
+            found[subject] = finding("sni-divergence", subject, evidence, severity=Severity.WARNING)
     return list(found.values())
 
 

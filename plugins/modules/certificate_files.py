@@ -43,8 +43,9 @@ options:
       - V(staged) puts a certificate into the slot.
       - V(deployed) does so when a certificate is given, then makes the content of the slot live.
       - V(returned) makes the key and chain live again that were live before the last deployment of the slot V(next).
+      - V(adopted) takes over key and chain that the mail server presents already. It changes nothing when something is live.
     type: str
-    choices: [prepared, staged, deployed, returned]
+    choices: [prepared, staged, deployed, returned, adopted]
     required: true
   directory:
     description: The directory of the mail server's key and certificates.
@@ -84,11 +85,23 @@ options:
   key_file:
     description:
       - File on the mail server with a private key to stage, for certificates that are made elsewhere. It must belong to
-        the user that runs the module, and be readable by nobody else.
+        root or the user that runs the module. Its group may read it, nobody else may.
+      - Symbolic links are followed, for instance C(/etc/letsencrypt/live/mx.example.nl/privkey.pem) of certbot, unless
+        somebody else could redirect one. So each directory on the way to the file must belong to root or that user, and
+        be writable by nobody else.
     type: path
   chain_file:
-    description: File on the mail server with the certificate chain to stage, the server's own first.
+    description:
+      - File on the mail server with the certificate chain to stage, the server's own first. For links holds what
+        O(key_file) says.
     type: path
+  renew_adopted:
+    description:
+      - With O(state=staged), stage the certificate that is now in the files an adopted key came from. Nothing is done when the
+        key in use was not adopted.
+      - A warning is given, and nothing is staged, when these files have another key or are gone. The key in use stays.
+    type: bool
+    default: false
   new_key:
     description: Allow O(state=deployed) to change the key of the live certificate.
     type: bool
@@ -102,6 +115,7 @@ options:
   public_key:
     description:
       - With O(state=deployed), SHA-256 of the public key that must be in the slot, in hex. Any other is not deployed.
+      - With O(state=adopted), that of the key that the mail server presents.
     type: str
   journal:
     description:
@@ -165,6 +179,22 @@ deployed:
   description: Whether the mail server has, or would have, another key or chain to read than before.
   returned: with O(state=deployed) and O(state=returned)
   type: bool
+adopted:
+  description: Where the key in use came from when it was in use before this collection; null otherwise.
+  returned: success
+  type: dict
+  contains:
+    public_key:
+      description: SHA-256 of the public key, in hex.
+      type: str
+    key_file:
+      description: The file the key was read from.
+      type: str
+      sample: /etc/letsencrypt/live/mx.example.nl/privkey.pem
+    chain_file:
+      description: The file the certificates were read from.
+      type: str
+      sample: /etc/letsencrypt/live/mx.example.nl/fullchain.pem
 live:
   description: What is live; before the change in check mode. Null when nothing is.
   returned: success
@@ -193,6 +223,8 @@ live:
       type: int
 """
 
+import dataclasses
+import hashlib
 import os
 import typing as t
 
@@ -204,14 +236,14 @@ from ansible_collections.mailsec.dane.plugins.module_utils._journal import Journ
 from ansible_collections.mailsec.dane.plugins.module_utils._moment import read_clocks
 
 
-def _given(files: core.Files, params: dict[str, t.Any]) -> tuple[tuple[str, ...], str | None]:
-    """Return the chain to stage and, when it comes with its key, that key."""
+def _given(files: core.Files, params: dict[str, t.Any]) -> tuple[tuple[str, ...], t.Any]:
+    """Return the chain to stage and, when it comes with its key, that key; else None."""
     if params["certificate"]:
         return core.read_chain(params["certificate"], "option certificate") + _issuers(params), None
     texts = {}
     for option, private in (("key_file", True), ("chain_file", False)):
         path = params[option]
-        texts[option] = files.read(path, private)
+        texts[option] = files.read_source(path, private)
         if texts[option] is None:
             raise core.FilesError(f"{option} {path} does not exist")
     return core.read_chain(texts["chain_file"], params["chain_file"]), core.read_key(
@@ -226,6 +258,23 @@ def _issuers(params: dict[str, t.Any]) -> tuple[str, ...]:
             "Apply the role certificate_authority first"
         )
     return core.read_chain(params["issuers"], "option issuers")
+
+
+def _renew_adopted(files: core.Files, names: tuple[str, ...], slot: str) -> list[str]:
+    """Stage what the files of an adopted key have now; returns warnings."""
+    source = t.cast("core.Adopted", files.adopted())
+    kept = f"the mail server keeps the key and certificate it has ({files.directory}/live)"
+    try:
+        chain, key = _given(files, {"certificate": None, "key_file": source.key_file, "chain_file": source.chain_file})
+    except core.FilesError as error:
+        return [f"the files of the adopted key cannot be read: {error}; {kept}"]
+    if hashlib.sha256(files.public_key(key, source.key_file)).hexdigest() != source.public_key:
+        return [
+            f"{source.key_file} has another key by now than the one that was adopted; {kept}. To use another key, run the "
+            "playbook mailsec.dane.rotate"
+        ]
+    files.stage(slot, chain, names, key)
+    return []
 
 
 def work(files: core.Files, params: dict[str, t.Any]) -> tuple[dict[str, t.Any], list[str]]:
@@ -245,6 +294,13 @@ def work(files: core.Files, params: dict[str, t.Any]) -> tuple[dict[str, t.Any],
             if kind != params["key_type"]:
                 warnings.append(f"the key in {files.directory}/{slot} stays {kind}; only a rotation makes another one")
         return result, warnings
+    if params["state"] == "adopted":
+        chain, key = _given(files, params)
+        source = core.Adopted(params["public_key"].lower(), params["key_file"], params["chain_file"])
+        result["deployed"] = files.adopt(core.Pair(key, chain), source)
+        return result, warnings
+    if params["renew_adopted"]:
+        return result, _renew_adopted(files, names, slot)
     if params["certificate"] or params["key_file"]:
         chain, key = _given(files, params)
         files.stage(slot, chain, names, key)
@@ -269,7 +325,7 @@ def work(files: core.Files, params: dict[str, t.Any]) -> tuple[dict[str, t.Any],
 def main() -> None:
     module = AnsibleModule(
         argument_spec={
-            "state": {"type": "str", "choices": ["prepared", "staged", "deployed", "returned"], "required": True},
+            "state": {"type": "str", "choices": ["prepared", "staged", "deployed", "returned", "adopted"], "required": True},
             "directory": {"type": "path", "default": "/etc/mailsec-dane"},
             "slot": {"type": "str", "choices": list(core.SLOTS), "default": core.STAGED},
             "names": {"type": "list", "elements": "str", "required": True},
@@ -279,6 +335,7 @@ def main() -> None:
             "certificate": {"type": "str"},
             "key_file": {"type": "path", "no_log": False},
             "chain_file": {"type": "path"},
+            "renew_adopted": {"type": "bool", "default": False},
             "new_key": {"type": "bool", "default": False, "no_log": False},
             "new_issuer": {"type": "bool", "default": True},
             "public_key": {"type": "str", "no_log": False},
@@ -288,7 +345,11 @@ def main() -> None:
         mutually_exclusive=[("certificate", "key_file"), ("certificate", "chain_file")],
         required_together=[("key_file", "chain_file")],
         required_by={"certificate": "issuers", "journal": "token"},
-        required_if=[("state", "prepared", ["issuers"]), ("state", "staged", ["certificate", "key_file"], True)],
+        required_if=[
+            ("state", "prepared", ["issuers"]),
+            ("state", "staged", ["certificate", "key_file", "renew_adopted"], True),
+            ("state", "adopted", ["key_file", "chain_file", "public_key"]),
+        ],
         supports_check_mode=True,
     )
     for option in ("certificate", "issuers"):
@@ -303,14 +364,18 @@ def main() -> None:
     openssl = _openssl.Openssl(run, module.get_bin_path("openssl", required=True))
     files = core.Files(module.params["directory"], openssl, change=not module.check_mode)
     try:
+        if module.params["renew_adopted"] and files.adopted() is None:
+            module.exit_json(changed=False, actions=[], live=files.describe(files.live()), adopted=None)
         with files.locked():
             before = files.describe(files.live())
             result, warnings = work(files, module.params)
             after = files.describe(files.live())
+            source = files.adopted()
     except (ValueError, JournalError) as error:
         module.fail_json(msg=str(error), actions=files.actions)
     for warning in warnings:
         module.warn(warning)
+    result["adopted"] = dataclasses.asdict(source) if source else None
     result.update(changed=bool(files.actions), actions=files.actions, live=before if module.check_mode else after)
     if module._diff:
         done = "".join(f"{action}\n" for action in files.actions)

@@ -36,13 +36,18 @@ requirements:
 options:
   domains:
     description:
-      - Mail domains, the part after the C(@). Internationalised names are given as A-labels (C(xn--...)).
+      - Mail domains, the part after the C(@).
+      - Internationalised names may be given as U-labels (C(bücher.example)) or A-labels (C(xn--bcher-kva.example)).
+        U-labels are converted by IDNA 2008 where the Python package C(idna) is installed, else by IDNA 2003, which
+        differs in a few characters only; names with those are invalid then.
+      - An entry that is not a name stands in RV(invalid), and all others are audited.
     type: list
     elements: str
     default: []
   hosts:
     description:
-      - MX hosts to look at by themselves, names or IP addresses, in addition to those of O(domains).
+      - MX hosts to look at by themselves, names or IP addresses, in addition to those of O(domains). For names holds
+        what is said there.
     type: list
     elements: str
     default: []
@@ -206,19 +211,25 @@ options:
   sni:
     description:
       - Whether to send a server name. Senders with DANE always do; V(without) shows what others get.
-      - With both values each address is probed twice, and both have to match.
+      - With both values each address is probed in both ways, and both chains have to match. A server that refuses the
+        handshake without a server name gets a warning only.
     type: list
     elements: str
     choices: [with, without]
-    default: [with]
+    default: [with, without]
   key_type:
     description:
-      - V(any) takes the key that the server prefers. V(rsa) and V(ecdsa) insist on a key of that type, which works
-        up to TLS 1.2 only. Each address is probed once per value, and each has to match.
+      - V(any) takes the key that the server prefers. V(rsa) and V(ecdsa) insist on a key of that type; a server that
+        has none is in order. The chain of each key has to match.
+      - A type that the server showed with V(any) is not asked for again, nor one that it lacks when it presents the
+        same chain without a server name. So a server with one key gets three connections, one with an RSA and an ECDSA
+        key four. An address without TLS, or of a host without DNSSEC-secure TLSA records, gets one, in the first of the
+        ways that O(sni) and O(key_type) name.
+      - Insisting works up to TLS 1.2. Where a server speaks TLS 1.3 only, the program C(openssl) asks.
     type: list
     elements: str
     choices: [any, rsa, ecdsa]
-    default: [any]
+    default: [any, rsa, ecdsa]
 seealso:
   - module: mailsec.dane.starttls_info
   - module: mailsec.dane.tlsa_info
@@ -265,11 +276,11 @@ EXAMPLES = r"""
     validation: own
     iterative: true
 
-- name: Look at one host from inside, with every kind of key, with and without a server name
+- name: Look at one host from inside, with one connection per address
   mailsec.dane.dane_info:
     hosts: [mx.example.nl]
-    sni: [with, without]
-    key_type: [any, rsa, ecdsa]
+    sni: [with]
+    key_type: [any]
     nameservers:
       - address: 127.0.0.1
     special_use: true
@@ -280,7 +291,8 @@ RETURN = r"""
 status:
   description:
     - V(0) everything is fine, V(1) something is not protected, V(2) mail is being refused or lost somewhere, V(3)
-      something could not be found out. When several apply, 2 goes before 3, and 3 before 1.
+      something could not be found out, or an entry was invalid and not audited. When several apply, 2 goes before 3,
+      and 3 before 1.
   returned: success
   type: int
   sample: 1
@@ -304,7 +316,28 @@ summary:
     total:
       description: All of them.
       type: int
-  sample: {fine: 1, unprotected: 1, refused: 0, unknown: 0, total: 2}
+    invalid:
+      description: Entries in RV(invalid), which are not in the total.
+      type: int
+  sample: {fine: 1, unprotected: 1, refused: 0, unknown: 0, total: 2, invalid: 0}
+invalid:
+  description: Entries that are not names, and so were not audited.
+  returned: success
+  type: list
+  elements: dict
+  contains:
+    option:
+      description: Option that has the entry.
+      type: str
+      sample: domains
+    given:
+      description: The entry.
+      type: str
+      sample: exam ple.nl
+    error:
+      description: What is wrong with it, and what to do.
+      type: str
+      sample: "'exam ple.nl' has a blank: give each name as an entry of its own"
 report:
   description: The verdicts and what to do as lines of text, the worst first.
   returned: success
@@ -335,6 +368,10 @@ domains:
   contains:
     domain:
       description: Mail domain, lower case.
+      type: str
+      sample: example.nl
+    given:
+      description: The entry of O(domains), which differs from the name for instance when it has U-labels.
       type: str
       sample: example.nl
     verdict:
@@ -424,6 +461,9 @@ hosts:
       description: Name or address of the host, lower case.
       type: str
       sample: mx.example.nl
+    given:
+      description: The entry of O(hosts), null for the MX hosts of O(domains).
+      type: str
     verdict:
       description:
         - V(authenticated) when every strict sender delivers with DANE.
@@ -742,19 +782,19 @@ import typing as t
 
 from ansible.module_utils.basic import AnsibleModule, missing_required_lib
 
-from ansible_collections.mailsec.dane.plugins.module_utils import _report
+from ansible_collections.mailsec.dane.plugins.module_utils import _contained, _report
 from ansible_collections.mailsec.dane.plugins.module_utils._address import is_address, is_special_use
 from ansible_collections.mailsec.dane.plugins.module_utils._audit import Audit, Settings, why_not
 from ansible_collections.mailsec.dane.plugins.module_utils._both_ways import BothWays
 from ansible_collections.mailsec.dane.plugins.module_utils._deps import missing
 from ansible_collections.mailsec.dane.plugins.module_utils._dns_client import Server
 from ansible_collections.mailsec.dane.plugins.module_utils._dns_question import NameServer
+from ansible_collections.mailsec.dane.plugins.module_utils._idna import ascii_name
 from ansible_collections.mailsec.dane.plugins.module_utils._mta_sts_look import StsLook
 from ansible_collections.mailsec.dane.plugins.module_utils._resolv_conf import system_servers
 from ansible_collections.mailsec.dane.plugins.module_utils._resolver import Limits as DnsLimits
 from ansible_collections.mailsec.dane.plugins.module_utils._resolver import TrustedResolver
-from ansible_collections.mailsec.dane.plugins.module_utils._smtp import Limits
-from ansible_collections.mailsec.dane.plugins.module_utils._tlsa import host_name
+from ansible_collections.mailsec.dane.plugins.module_utils._smtp import Limits, check_ehlo_name
 from ansible_collections.mailsec.dane.plugins.module_utils._zone_look import ZoneLook
 from ansible_collections.mailsec.dane.plugins.module_utils.dnssec import _anchors, _limits, _network
 from ansible_collections.mailsec.dane.plugins.module_utils.dnssec._iterative import straight
@@ -795,7 +835,34 @@ def _check(params: dict[str, t.Any]) -> None:
 
 
 def _host(text: str) -> str:
-    return str(ipaddress.ip_address(text)) if is_address(text) else host_name(text)
+    return str(ipaddress.ip_address(text)) if is_address(text) else ascii_name(text)
+
+
+class _Names:
+    """Names that the options have: what is looked up → what was given. ``invalid`` collects what is not a name."""
+
+    def __init__(self, params: dict[str, t.Any]) -> None:
+        self.invalid: list[dict[str, str]] = []
+        self.domains = self._read("domains", params["domains"], ascii_name)
+        self.hosts = self._read("hosts", params["hosts"], _host)
+        managed = params["managed"]
+        self.managed = None if managed is None else self._read("managed", managed, _host)
+        self.required = self._read("dane_required", params["dane_required"], self._among_domains)
+
+    def _read(self, option: str, given: c.Iterable[str], read: c.Callable[[str], str]) -> dict[str, str]:
+        found: dict[str, str] = {}
+        for text in given:
+            try:
+                found.setdefault(read(text), text)
+            except ValueError as error:
+                self.invalid.append({"option": option, "given": text, "error": str(error)})
+        return found
+
+    def _among_domains(self, text: str) -> str:
+        name = ascii_name(text)
+        if name not in self.domains:
+            raise ValueError(f"{text[:80]!r} is not among domains: add it there, or remove it here")
+        return name
 
 
 def _check_servers(option: str, given: list[dict[str, t.Any]]) -> None:
@@ -817,32 +884,23 @@ def _servers(params: dict[str, t.Any]) -> tuple[Server, ...]:
     return tuple(Server(one["address"], one["port"], one["trusted"]) for one in given)
 
 
-def _settings(params: dict[str, t.Any]) -> Settings:
+def _settings(params: dict[str, t.Any], names: _Names) -> Settings:
     total = params["timeout"]
-    managed = params["managed"]
     return Settings(
         port=params["port"],
-        ehlo_name=params["ehlo_name"] or socket.gethostname(),
+        ehlo_name=check_ehlo_name(params["ehlo_name"] or socket.gethostname()),
         concurrency=params["concurrency"],
         limits=Limits(total=total, greeting=max(Limits.greeting, total / 2)),
         special_use=params["special_use"],
         ip_versions=tuple(params["ip_version"]),
-        managed=None if managed is None else frozenset(_host(name) for name in managed),
+        managed=None if names.managed is None else frozenset(names.managed),
         sni=tuple(dict.fromkeys(value == "with" for value in params["sni"])),
         key_types=tuple(dict.fromkeys(None if value == "any" else value for value in params["key_type"])),
         repeats=params["repeats"],
         pause=params["pause"],
         tlsrpt=params["tlsrpt"],
-        dane_required=_required(params),
+        dane_required=frozenset(names.required),
     )
-
-
-def _required(params: dict[str, t.Any]) -> frozenset[str]:
-    required = {host_name(name): name for name in params["dane_required"]}
-    strangers = [name for domain, name in required.items() if domain not in map(host_name, params["domains"])]
-    if strangers:
-        raise ValueError(f"dane_required has {strangers[0][:80]!r}, which is not among domains")
-    return frozenset(required)
 
 
 def _sts_look(params: dict[str, t.Any], settings: Settings, resolver: Resolver) -> StsLook | None:
@@ -898,9 +956,9 @@ def _zone_look(params: dict[str, t.Any], servers: tuple[Server, ...]) -> ZoneLoo
     return ZoneLook(resolvers, params["dns_timeout"], _may_ask(params), params["concurrency"])
 
 
-async def _audit(params: dict[str, t.Any], domains: list[str], hosts: list[str]) -> dict[str, t.Any]:
+async def _audit(params: dict[str, t.Any], names: _Names) -> dict[str, t.Any]:
     # Made here, because they belong to one event loop.
-    settings, servers = _settings(params), _servers(params)
+    settings, servers = _settings(params, names), _servers(params)
     left_aside: tuple[Server, ...] = ()
     if params["validation"] == "own":
         resolver: Resolver = _own(params, servers)
@@ -909,9 +967,10 @@ async def _audit(params: dict[str, t.Any], domains: list[str], hosts: list[str])
         left_aside = trusted.left_aside
         resolver = BothWays(_own(params, servers), trusted) if params["validation"] == "both" else trusted
     audit = Audit(resolver, settings, _zone_look(params, servers), _sts_look(params, settings, resolver))
-    by_domain = {one.domain: _report.domain_result(one, audit.now) async for one in audit.domains(domains)}
-    by_host = {one.host: _report.host_result(one, audit.now) async for one in audit.hosts(hosts)}
-    judged_domains, judged_hosts = [by_domain[name] for name in domains], [by_host[name] for name in hosts]
+    by_domain = {one.domain: _contained.domain_result(one, audit.now) async for one in audit.domains(names.domains)}
+    by_host = {one.host: _contained.host_result(one, audit.now) async for one in audit.hosts(names.hosts)}
+    judged_domains = [{**by_domain[name], "given": given} for name, given in names.domains.items()]
+    judged_hosts = [{**by_host[name], "given": given} for name, given in names.hosts.items()]
     everything = [*judged_domains, *judged_hosts]
     notes = [
         f"The name server {server} was left aside: it is not on loopback, so that its AD bit can be forged on the way."
@@ -919,10 +978,15 @@ async def _audit(params: dict[str, t.Any], domains: list[str], hosts: list[str])
     ]
     notes += _report.notes([host for domain in judged_domains for host in domain["hosts"]] + judged_hosts)
     return {
-        "status": _report.worst_status(everything),
-        "summary": _report.summary(everything),
-        "report": _report.text(judged_domains, judged_hosts) + [f"Note: {note}" for note in notes],
+        "status": _report.worst_status([*everything, *({"status": 3} for _entry in names.invalid)]),
+        "summary": {**_report.summary(everything), "invalid": len(names.invalid)},
+        "report": [
+            *_report.text(judged_domains, judged_hosts),
+            *_report.invalid_lines(names.invalid),
+            *(f"Note: {note}" for note in notes),
+        ],
         "notes": notes,
+        "invalid": names.invalid,
         "domains": judged_domains,
         "hosts": judged_hosts,
     }
@@ -931,9 +995,7 @@ async def _audit(params: dict[str, t.Any], domains: list[str], hosts: list[str])
 def gather(params: dict[str, t.Any]) -> dict[str, t.Any]:
     """Return the result for the module parameters; ValueError with a message for people."""
     _check(params)
-    domains = list(dict.fromkeys(host_name(name) for name in params["domains"]))
-    hosts = list(dict.fromkeys(_host(name) for name in params["hosts"]))
-    return asyncio.run(_audit(params, domains, hosts))
+    return asyncio.run(_audit(params, _Names(params)))
 
 
 def main() -> None:
@@ -977,12 +1039,12 @@ def main() -> None:
             "concurrency": {"type": "int", "default": 32},
             "special_use": {"type": "bool", "default": False},
             "ip_version": {"type": "list", "elements": "int", "choices": [4, 6], "default": [4, 6]},
-            "sni": {"type": "list", "elements": "str", "choices": ["with", "without"], "default": ["with"]},
+            "sni": {"type": "list", "elements": "str", "choices": ["with", "without"], "default": ["with", "without"]},
             "key_type": {
                 "type": "list",
                 "elements": "str",
                 "choices": ["any", "rsa", "ecdsa"],
-                "default": ["any"],
+                "default": ["any", "rsa", "ecdsa"],
                 "no_log": False,
             },
         },

@@ -10,8 +10,8 @@ module: postfix_info
 short_description: What the Postfix of a host can do, and whether it does
 version_added: 0.1.0
 description:
-  - Tells the installed version, its TLS library and whether it supports DANE for outgoing mail, as Postfix itself says,
-    and whether its configuration has that switched on.
+  - Tells the installed version, its TLS library and whether it supports DANE for outgoing mail, as Postfix itself says.
+    M(mailsec.dane.outbound_info) tells whether its configuration has that switched on.
   - Tells through which services mail comes in and which certificates they are configured with, which instances there
     are, and whether another program owns the configuration.
   - With O(keychain_file), fails when a mail server could not work with that file.
@@ -52,6 +52,7 @@ options:
     default: 30
 seealso:
   - module: mailsec.dane.postconf
+  - module: mailsec.dane.outbound_info
   - module: mailsec.dane.starttls_info
 """
 
@@ -95,42 +96,6 @@ software:
       sample: true
     reason:
       description: Why.
-      type: str
-findings:
-  description:
-    - V(outbound-dane-off) when the configuration, of the service that C(default_transport) names or of C(main.cf), does
-      not verify with DANE those that mail is sent to. Where a host does not send, or sends everything to a relay that
-      does, nothing has to be done about it.
-    - Tables with exceptions for single destinations are not looked at.
-  returned: success
-  type: list
-  elements: dict
-  contains:
-    code:
-      description: Stable code of the finding.
-      type: str
-      sample: outbound-dane-off
-    severity:
-      description: One of V(critical), V(error), V(warning) and V(info).
-      type: str
-      sample: error
-    subject:
-      description: What it is about.
-      type: str
-      sample: service smtp/unix of Postfix
-    evidence:
-      description: What was observed.
-      type: str
-      sample: smtp_tls_security_level = may
-    expected:
-      description: What would have been right.
-      type: str
-      sample: smtp_tls_security_level = dane
-    remedy:
-      description: What to do.
-      type: str
-    rule:
-      description: Where the rule stands.
       type: str
 services:
   description: The services of C(smtpd) and C(postscreen) that listen on the network, as they are configured now.
@@ -278,7 +243,6 @@ from ansible_collections.mailsec.dane.plugins.module_utils._keychain import (
     public_key_fingerprints,
 )
 from ansible_collections.mailsec.dane.plugins.module_utils._listening import listeners, reachable
-from ansible_collections.mailsec.dane.plugins.module_utils._outbound import outbound_findings, without_dns
 from ansible_collections.mailsec.dane.plugins.module_utils._owner import owner_of
 from ansible_collections.mailsec.dane.plugins.module_utils._postfix import Postfix, PostfixError
 from ansible_collections.mailsec.dane.plugins.module_utils._services import Configuration, inbound_services
@@ -383,9 +347,8 @@ def gather(module: AnsibleModule) -> dict[str, t.Any]:
         module.warn(f"{wrong}; outside check mode this is an error")
     elif wrong:
         raise ValueError(f"keychain_file: {wrong}")
-    result: dict[str, t.Any] = {"installed": False, "software": None, "findings": [], "keychain_file": keychain}
-    result |= {"services": [], "instances": [], "outbound": None, "stale_copies": []}
-    result |= {"keychain_spki_sha256": [], "probes": []}
+    result: dict[str, t.Any] = {"installed": False, "software": None, "keychain_file": keychain}
+    result |= {"services": [], "instances": [], "stale_copies": [], "keychain_spki_sha256": [], "probes": []}
     if keychain and not wrong:
         result["keychain_spki_sha256"] = list(public_key_fingerprints(keychain))
     targets = [(module.params["probe_address"], module.params["probe_port"])] if module.params["probe_address"] else []
@@ -395,19 +358,10 @@ def gather(module: AnsibleModule) -> dict[str, t.Any]:
         directory = module.run_command([program, "-dh", "config_directory"], check_rc=True)[1].strip()
         postfix = Postfix(module.run_command, os.path.dirname(program), directory)
         software = postfix.software()
-        found = [entry.as_dict() for entry in outbound_findings(postfix, software)]
-        result |= {"installed": True, "software": dataclasses.asdict(software), "findings": found}
+        result |= {"installed": True, "software": dataclasses.asdict(software)}
         result["instances"] = postfix.instances()
         configuration = postfix.configuration()
         result["services"] = [service.as_dict() for service in inbound_services(configuration)]
-        result["outbound"] = {
-            "security_level": configuration.expanded["smtp_tls_security_level"],
-            "host_lookup": configuration.expanded["smtp_host_lookup"],
-            "without_dns": [
-                {"name": name, "type": kind, "parameters": {"smtp_dns_support_level": "disabled"}}
-                for name, kind in without_dns(configuration)
-            ],
-        }
         result["stale_copies"] = _copies(configuration.expanded["queue_directory"])
         targets += _addresses(configuration, module.params["probe_services"])
     owner = owner_of(directory)

@@ -63,6 +63,10 @@ options:
     description: Seconds in which the resolver must come to validate; it may just have been started.
     type: int
     default: 30
+  only_prove:
+    description: Prove that the resolver validates, waiting for it as long as O(timeout), and change nothing.
+    type: bool
+    default: false
   copies:
     description:
       - Copies of resolv.conf that chrooted programs read. Each is kept equal where its directory exists.
@@ -182,6 +186,7 @@ from ansible_collections.mailsec.dane.plugins.module_utils._resolver_path import
 )
 
 PATH: t.Final = "/etc/resolv.conf"
+_UNPROVEN: t.Final = f"The resolver of this host is not proven, and {PATH} was left as it is."
 
 
 def _check(params: dict[str, t.Any]) -> None:
@@ -285,6 +290,11 @@ def run(module: AnsibleModule) -> dict[str, t.Any]:
     params = module.params
     _check(params)
     names = Names(params["secure_name"], params["bogus_name"], params["unsigned_name"])
+    if params["only_prove"]:
+        proof = _proven(module, names)
+        if proof.findings and not module.check_mode:
+            _fail(module, proof, _UNPROVEN)
+        return {"changed": False, "copies_changed": [], "writers": [], **_told(proof, proof.findings)}
     current = read(PATH) or ""
     wanted = render(current, params["name_servers"], params["options"])
     replace = current != wanted or os.path.islink(PATH)
@@ -294,7 +304,7 @@ def run(module: AnsibleModule) -> dict[str, t.Any]:
     proof = _proven(module, names)
     if not module.check_mode:
         if proof.findings:
-            _fail(module, proof, f"The resolver of this host is not proven, and {PATH} was left as it is.")
+            _fail(module, proof, _UNPROVEN)
         proof = _activate(module, names, wanted, replace, proof)
         for writer in writers:
             _write(writer.path, writer.content, writer.mode)
@@ -331,6 +341,7 @@ def main() -> None:
             "bogus_name": {"type": "str", "default": ""},
             "unsigned_name": {"type": "str", "default": ""},
             "timeout": {"type": "int", "default": 30},
+            "only_prove": {"type": "bool", "default": False},
             "copies": {"type": "list", "elements": "path", "default": ["/var/spool/postfix/etc/resolv.conf"]},
         },
         supports_check_mode=True,

@@ -113,9 +113,33 @@ options:
     description: See C(target.policy) of M(mailsec.dane.rollover_plan).
     type: dict
   first_rollout:
-    description: Without O(content), V(true) states that no TLSA record ever stood there.
+    description: Without O(content), V(true) states that no TLSA record ever stood there. Records that stand there now outweigh it.
     type: bool
     default: false
+  bare:
+    description:
+      - V(true) states that the mail server of this host has never offered TLS, as the host itself shows. Then what is staged
+        is deployed at once, because no mail that flows now depends on a certificate.
+      - An address at which somebody answers with TLS all the same counts with what it serves.
+    type: bool
+    default: false
+  generates:
+    description: Whether a next key can be made when there is none. V(false) where another program makes keys and certificates.
+    type: bool
+    default: true
+  adopted:
+    description:
+      - SHA-256 of the public key that this host served before the collection took it over, in hex; empty when there is none.
+      - While this key is in use, a record of the CA that issued its certificate is published only if it stands there already.
+    type: str
+    default: ''
+  adoption:
+    description:
+      - What follows once all is as wanted with the adopted key. V(adopt) keeps it until O(request) asks for a rotation. V(move)
+        begins a rotation to the next key. V(auto) is V(move) if no TLSA record was published at the first look, else V(adopt).
+    type: str
+    choices: [auto, adopt, move]
+    default: auto
   restart:
     description: Forget a rotation that was begun, for instance because its key is lost.
     type: bool
@@ -270,6 +294,21 @@ waits_for:
   returned: success
   type: list
   elements: str
+outcome:
+  description: The same for a schedule.
+  returned: success
+  type: dict
+  contains:
+    state:
+      description:
+        - V(ok) means that nothing is left to do, V(waiting) that a later run goes on after a known time.
+        - V(pending) means that RV(step) can be taken now.
+        - V(blocked) means that something is in the way which may pass by itself, V(choose) that a person must act.
+      type: str
+      sample: waiting
+    sentence:
+      description: Until when, by what, or what to do.
+      type: str
 observation:
   description: What was seen, C(authorities) and C(endpoints).
   returned: success
@@ -331,12 +370,20 @@ def _wanted(params: dict[str, t.Any], members: Members) -> _rotation.Wanted:
         own_addresses=frozenset(params["own_addresses"]),
         issuer_depths=tuple(params["issuer_depths"]),
         first_rollout=params["first_rollout"],
+        bare=params["bare"],
+        generates=params["generates"],
+        adopted=_adopted(params["adopted"]),
+        adoption=params["adoption"],
         restart=params["restart"],
         watch=params["watch"] or "",
         kept=members.wants(),
         others=members.views(policy.repeats),
         unaccounted=members.unaccounted,
     )
+
+
+def _adopted(digest: str) -> str:
+    return Node(f"3 1 1 {digest}", "adopted").record().to_text() if digest else ""
 
 
 def _means(params: dict[str, t.Any], repeats: int) -> _rotation_look.Means:
@@ -418,6 +465,10 @@ def main() -> None:
             "release": {"type": "list", "elements": "str", "default": []},
             "policy": {"type": "dict"},
             "first_rollout": {"type": "bool", "default": False},
+            "bare": {"type": "bool", "default": False},
+            "generates": {"type": "bool", "default": True},
+            "adopted": {"type": "str", "default": ""},
+            "adoption": {"type": "str", "choices": list(_rotation.ADOPTIONS), "default": _rotation.AUTO},
             "restart": {"type": "bool", "default": False},
             "watch": {"type": "str", "choices": [*_rotation.DEPLOYABLE, "previous"]},
             "server": {"type": "str", "required": True},

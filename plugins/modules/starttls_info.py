@@ -49,22 +49,24 @@ options:
     type: str
   sni:
     description:
-      - Whether to send a server name. With both values each address is probed twice.
+      - Whether to send a server name. With both values each address is probed in both ways.
       - No name is sent to a server given as an IP address, unless O(server_name) is given.
     type: list
     elements: str
     choices: [with, without]
-    default: [with]
+    default: [with, without]
   key_type:
     description:
-      - V(any) takes the key that the server prefers. V(rsa) and V(ecdsa) insist on a key of that type, which works
-        up to TLS 1.2 only. Each address is probed once per value.
-      - A server without a key of that type refuses the handshake. That is no finding when another probe of the same
+      - V(any) takes the key that the server prefers. V(rsa) and V(ecdsa) insist on a key of that type.
+      - A type that the server showed with V(any) is not asked for again, nor one that it lacks when it presents the
+        same chain without a server name. An address that does not come as far as TLS is asked once.
+      - A server without a key of that type refuses the handshake. That is not a finding when another probe of the same
         address succeeds.
+      - Insisting works up to TLS 1.2. Where a server speaks TLS 1.3 only, the program C(openssl) asks.
     type: list
     elements: str
     choices: [any, rsa, ecdsa]
-    default: [any]
+    default: [any, rsa, ecdsa]
   ehlo_name:
     description:
       - Name to introduce oneself with. The default is the host name of the machine that probes.
@@ -101,21 +103,21 @@ seealso:
 
 EXAMPLES = r"""
 ---
-- name: See what a mail server presents, with and without a server name
+- name: See all chains that a mail server presents
   mailsec.dane.starttls_info:
     host: mx.example.nl
-    sni: [with, without]
   delegate_to: localhost
   register: seen
 
-- name: Stop when a server does not come as far as TLS
+- name: Stop when something is wrong, for instance an address that does not come as far as TLS
   ansible.builtin.assert:
-    that: seen.endpoints | map(attribute='outcome') | unique == ['tls']
+    that: seen.findings | selectattr('severity', 'in', ['critical', 'error']) | length == 0
 
 - name: Compare the keys of both types with the records that are to be published
   mailsec.dane.starttls_info:
     host: mx.example.nl
     address: [192.0.2.25, '2001:db8::25']
+    sni: [with]
     key_type: [rsa, ecdsa]
     tlsa: "{{ computed.records | map(attribute='text') }}"
   delegate_to: vantage.example.org
@@ -381,12 +383,12 @@ def main() -> None:
             "address": {"type": "list", "elements": "str"},
             "port": {"type": "int", "default": 25},
             "server_name": {"type": "str"},
-            "sni": {"type": "list", "elements": "str", "choices": ["with", "without"], "default": ["with"]},
+            "sni": {"type": "list", "elements": "str", "choices": ["with", "without"], "default": ["with", "without"]},
             "key_type": {
                 "type": "list",
                 "elements": "str",
                 "choices": ["any", "rsa", "ecdsa"],
-                "default": ["any"],
+                "default": ["any", "rsa", "ecdsa"],
                 "no_log": False,
             },
             "ehlo_name": {"type": "str"},

@@ -16,6 +16,10 @@ description:
   - Looks at the mail server first, and refuses an RRset that would make senders refuse to deliver to it.
   - Afterwards waits until every authoritative name server, at each of its addresses, serves the RRset. This is done
     when nothing had to be changed, too.
+  - O(server) is asked for the zone and for the RRset with the TSIG key of the update, because it may have a view of its
+    own for that key (C(match-clients) of BIND), or answer nobody else. The addresses of the mail server and the name
+    servers are those that the public gets, and the authoritative name servers are asked without a key, as caches ask
+    them, except an O(server) that the NS sets do not name or that refuses to answer without the key.
   - What is seen here comes straight from the authoritative servers and is not validated. M(mailsec.dane.dane_info)
     says whether senders will believe it.
   - Works with every server that takes dynamic updates, such as BIND, Knot DNS, PowerDNS and Windows DNS. GSS-TSIG is
@@ -146,7 +150,8 @@ options:
       - An RRset is refused when any endpoint that can be seen serves mail without TLS or with certificates that do not
         match, and when none can be seen at all. Endpoints that cannot be reached, beside others that can, give a
         warning.
-      - Each is asked once, with the server name O(base_domain) and the key of its choice.
+      - Each is asked with the server name O(base_domain) and without, and for an RSA and an ECDSA key beside the one
+        that it chooses itself. Every chain that it presents has to match.
     type: list
     elements: str
   force:
@@ -309,8 +314,8 @@ served:
       type: str
 endpoints:
   description:
-    - How the wanted RRset fits what the endpoints serve. Empty when they were not looked at, because nothing had to be
-      changed, the RRset was removed, or with O(force).
+    - How the wanted RRset fits what the endpoints serve, with one entry per address and chain that it presents.
+    - Empty when they were not looked at, because nothing had to be changed, the RRset was removed, or with O(force).
   returned: success or failure after the options were read
   type: list
   elements: dict
@@ -321,6 +326,14 @@ endpoints:
     port:
       description: Port.
       type: int
+    server_name:
+      description: Name that was sent as SNI when the chain was first presented, null when none was.
+      type: str
+      sample: mx.example.nl
+    key_type:
+      description: Type of key that was insisted on then.
+      type: str
+      sample: any
     fit:
       description: V(matches) when all senders deliver, V(mismatch) when some refuse, V(unknown) when it was not seen.
       type: str

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 
@@ -14,5 +15,18 @@ for path in (ROOT / ".cache" / "collections", ROOT / "tests" / "unit", Path(__fi
     if str(path) not in sys.path:
         sys.path.insert(0, str(path))
 
+# Servers are there, and not every shell of root has it on its path.
+os.environ["PATH"] += ":/usr/sbin:/sbin"
+
 # What they assert is shown with its values, as in a test.
-pytest.register_assert_rewrite("lab_driver", "rotation_evidence", "rotation_site", "shape_site", "senders")
+pytest.register_assert_rewrite(
+    "lab_driver", "rotation_evidence", "rotation_site", "shape_site", "senders", "judge", "living_site"
+)
+
+from support import programs  # noqa: E402 - found through the path above
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Say at once, and not in every test, what this machine lacks."""
+    if said := programs.complaint(sorted({item.path.parent.name for item in session.items})):
+        raise pytest.UsageError(said)

@@ -332,7 +332,7 @@ def _compromise(exposure: Exposure | None, *records: t.Any, **more: t.Any) -> Sc
 
 
 def known_bad() -> tuple[Case, ...]:
-    """Return KB-01 to KB-24."""
+    """Return KB-01 to KB-25."""
     here = frozenset({K1})
     renewal, ca_change = _factsheet_renewal(), _factsheet_ca()
     only = {"controllers": (Controller(planner=PRIMARY_ONLY),)}
@@ -420,6 +420,10 @@ def known_bad() -> tuple[Case, ...]:
             "KB-24", "a clean-up that failed is taken for done",
             rotation("", faults=("ttl",), budget=1, controllers=(Controller(planner=gives_up),), scheme=ONE), "P4",
         ),
+        Case(
+            "KB-25", "first run on a living host: deploy a key of one's own, publish afterwards",
+            rotation("", fresh=True, policy=dataclasses.replace(EXACT, unknown_ttl=2), **scripted(deploy_first)), "P1",
+        ),
     )
 
 
@@ -493,6 +497,31 @@ def controls() -> tuple[Case, ...]:
             "C-22", "first rollout", rotation("", secure=False, fresh=True, records=frozenset(), policy=lossy),
         ),
         Case(
+            "C-40", "first run on a bare host",
+            rotation(
+                "", secure=False, fresh=True, records=frozenset(), n=2, chain=NO_TLS,
+                targets=(target("K1", n=2, bare=True, fallback=(), policy=lossy),
+                         target("K1", next_key="K2", n=2, bare=True, fallback=(), policy=lossy)),
+            ),
+        ),
+        Case(
+            "C-41", "first run on a living host, its key is adopted",
+            rotation("", fresh=True, targets=(target("K1", next_key="K2", fallback=(), policy=lossy),)),
+        ),
+        Case(
+            "C-42", "first run on a living host whose records went just before: its key is adopted, then moved",
+            rotation(
+                "", secure=False, fresh=True, records=frozenset(), cached=frozenset({K1}), delay=2,
+                targets=(target("K1", next_key="K2", fallback=(), policy=lossy), target(policy=lossy),
+                         target(next_key="K3", policy=lossy)),
+                generated={1: 2}, flips={0: 1}, faults=("flip", "crash"), budget=2,
+            ),
+        ),
+        Case(
+            "C-43", "first run on a living host whose records went just before: straight to another key",
+            rotation("", secure=False, fresh=True, records=frozenset(), cached=frozenset({K1}), policy=lossy),
+        ),
+        Case(
             "C-23", "from the CA's record alone to current and next",
             Scope("", frozenset({CA1}), k1, (target("K1", "CA1", next_key="K2"),)),
         ),
@@ -548,6 +577,11 @@ def unguarded() -> tuple[Case, ...]:
     return (
         Case("X-01", "caches of applications not counted", rotation("", delay=3, extra_cache=1), "P1"),
         Case("X-02", "such caches counted", rotation("", delay=3, extra_cache=1, policy=patient)),
+        Case(
+            "X-25", "a host seen for the first time taken for one that never had records",
+            rotation("", secure=False, fresh=True, records=frozenset(), cached=frozenset({K1})), "P1",
+            patches=((world, "lost_journal", trusting), NO_LEAD),
+        ),
         Case(
             "X-03", "edits that nobody saw taken for impossible",
             rotation("", faults=("flap",), budget=1, delay=3), "P1",

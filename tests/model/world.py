@@ -13,7 +13,12 @@ import dataclasses
 import hashlib
 import typing as t
 
-from ansible_collections.mailsec.dane.plugins.module_utils import _rollover, _rollover_guards, _rollover_learn
+from ansible_collections.mailsec.dane.plugins.module_utils import (
+    _rollover,
+    _rollover_guards,
+    _rollover_learn,
+    _rollover_state,
+)
 from ansible_collections.mailsec.dane.plugins.module_utils._moment import Moment
 from ansible_collections.mailsec.dane.plugins.module_utils._rollover_state import (
     AuthorityView,
@@ -68,8 +73,8 @@ def chain(key: str, *issuers: str, also: t.Iterable[TlsaRecord] = ()) -> Chain:
     return Chain("/".join((key, *issuers)), record(key), anchors, frozenset({record(key, 3, 2), *also}))
 
 
-#: TLS switched off: what an administrator may do once the planner hands over.
-NO_TLS: t.Final = Chain("no TLS", record("no TLS"))
+#: TLS switched off, as an administrator may do once the planner hands over; or not set up yet.
+NO_TLS: t.Final = _rollover_state.NO_TLS
 
 
 @dataclasses.dataclass(frozen=True)
@@ -89,7 +94,8 @@ class Scope:
     one after generating a key, and to the one an operator may change to. ``faults`` are names of :data:`FAULTS`,
     ``budget`` how many may happen. ``cas``: publication is compare-and-swap. ``lease``: one controller at a time.
     ``atomic``: an effect follows its decision at once. ``secure``: check that DANE is never off (P3). ``owners``: names
-    that share the chains, each with a primary and ``secondaries`` of its own.
+    that share the chains, each with a primary and ``secondaries`` of its own. ``cached``: what stood there until just
+    before the start, so that caches may hold it for another TTL.
     """
 
     name: str
@@ -116,6 +122,7 @@ class Scope:
     goal: t.Callable[[World, State], bool] | None = None
     rogues: tuple[Chain, ...] = ()
     owners: tuple[str, ...] = (OWNER,)
+    cached: Records | None = None
 
     @property
     def chains(self) -> tuple[Chain, ...]:
@@ -228,7 +235,8 @@ class World:
             if scope.fresh:
                 journal = dataclasses.replace(lost_journal(target.owners, target.policy), clock=None)
             ctls.append(Ctl(self._journal(journal, controller.target), controller.target, -1, (), 0))
-        return State(ns, (0,) * len(self._places), (), srv, tuple(ctls), None, 0, scope.budget)
+        past = () if scope.cached is None else ((self.values.number((scope.cached, scope.ttl)), scope.ttl),)
+        return State(ns, (0,) * len(self._places), past, srv, tuple(ctls), None, 0, scope.budget)
 
     # What is checked.
 

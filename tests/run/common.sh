@@ -75,9 +75,31 @@ find_python() {
   return 1
 }
 
-# Installs the Debian packages among "$@" that are missing; none of them gets to start a service.
+# Prints settings of apt for the proxy that it uses on this machine. A program that finds the proxy exists here only: its
+# answer is written down instead.
+apt_proxies() {
+  local scheme found
+  apt-config dump | grep -iE '^Acquire::https?::[^ ]*proxy' | grep -viE 'auto-?detect' || true
+  for scheme in http https; do
+    found=$(/usr/lib/apt/apt-helper auto-detect-proxy "$scheme://deb.debian.org/" | sed -n "s/^Using proxy '\([^']*\)'.*/\1/p")
+    [ -z "$found" ] || printf 'Acquire::%s::Proxy "%s";\n' "$scheme" "$found"
+  done
+}
+
+# Prints apt sources of Debian $1, from the archives of Debian that the apt of this machine uses.
+debian_sources() {
+  local release=$1 own
+  own=$(. /etc/os-release && echo "$VERSION_CODENAME")
+  # shellcheck disable=SC2016  # apt fills these in
+  set -- indextargets --format '$(ORIGIN) $(REPO_URI) $(CODENAME) $(COMPONENT)' 'Created-By: Packages'
+  apt-get "$@" | grep -q '^Debian ' || apt-get -qq update
+  apt-get "$@" | awk -v own="$own" -v release="$release" \
+    '$1 == "Debian" && index($3, own) == 1 { print "deb", $2, release substr($3, length(own) + 1), $4 }' | sort -u
+}
+
+# Installs the Debian packages among "$@" that are missing; none of them starts a service, now or when the machine boots.
 install_packages() {
-  local package missing=() policy=/usr/sbin/policy-rc.d
+  local package unit missing=() policy=/usr/sbin/policy-rc.d
   command -v dpkg-query >/dev/null || die "This is not Debian: install by hand what corresponds to: $*"
   for package in "$@"; do
     dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null | grep -qx installed || missing+=("$package")
@@ -95,5 +117,10 @@ install_packages() {
     apt-get -qq -o DPkg::Lock::Timeout=300 update
     apt-get -qq -y -o DPkg::Lock::Timeout=300 -o Dpkg::Use-Pty=0 -o Dpkg::Options::=--force-confdef \
       --no-install-recommends install "${missing[@]}" >/dev/null
+    for unit in $(dpkg -L "${missing[@]}" | sed -nE 's,^(/usr)?/lib/systemd/system/([^/@]+\.(service|socket|timer))$,\2,p'); do
+      # As systemctl disable does, which is not on every machine.
+      find /etc/systemd/system -path '*.wants/*' -name "$unit" -type l -delete
+      [ ! -e "/etc/init.d/${unit%.service}" ] || update-rc.d "${unit%.service}" disable
+    done
   ) </dev/null || die "apt-get could not install: ${missing[*]}"
 }

@@ -12,6 +12,20 @@ NEWEST=3.13
 exec 9>"$CACHE/deps.lock"
 flock 9
 
+# Dies with what is wrong with the python3 of this machine, unless a package of Debian mends it.
+complain_of_python() {
+  local version minor
+  version=$(python3 -c 'import platform; print(platform.python_version())' 2>/dev/null) || version=""
+  minor=${version#3.}
+  minor=${minor%%.*}
+  if [ -n "$version" ] && { [ "$minor" -lt "${OLDEST#3.}" ] || [ "$minor" -gt "${NEWEST#3.}" ]; }; then
+    die "The python3 of this machine is $version, and the controller needs Python $OLDEST to $NEWEST for ansible-core 2.19." \
+      "Use Debian 12 or 13, or put such a Python with its module venv on the PATH, for instance as python3.12."
+  fi
+  is_root || die "$([ -n "$version" ] && echo "Python $version cannot make virtual environments." || echo "This machine has no python3.")" \
+    "On Debian 12 or 13, as root: apt-get install python3-venv"
+}
+
 make_venv() {
   local wanted python
   wanted=$(sha256sum requirements.txt requirements-dev.txt)
@@ -21,9 +35,9 @@ make_venv() {
   if ! is_python "$VENV/bin/python" $OLDEST $NEWEST; then
     if ! python=$(find_python $OLDEST $NEWEST); then
       # Debian's Python comes without the modules that make virtual environments.
-      ! is_root || install_packages python3-venv
-      python=$(find_python $OLDEST $NEWEST) ||
-        die "No Python from $OLDEST to $NEWEST with venv and ensurepip was found. On Debian: apt-get install python3-venv"
+      complain_of_python
+      install_packages python3-venv
+      python=$(find_python $OLDEST $NEWEST) || die "python3-venv is installed, and python3 cannot make virtual environments."
     fi
     say "Making .venv with $python"
     rm -rf "$VENV"

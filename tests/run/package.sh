@@ -41,4 +41,26 @@ for kind in module role; do
   [ "$found" -eq "$expected" ] || die "ansible-doc finds $found ${kind}s in the installed collection, expected $expected."
   say "$found ${kind}s"
 done
+# As the quick start installs it: in any directory, to where ansible-playbook looks by itself.
+mkdir "$work/home" "$work/elsewhere"
+(
+  cd "$work/elsewhere"
+  export HOME=$work/home
+  unset ANSIBLE_COLLECTIONS_PATH
+  ansible-galaxy collection install "$file" --offline >/dev/null
+  ansible-playbook -i localhost, mailsec.dane.audit --list-tasks >/dev/null
+) || die "A playbook is not found after the collection was installed."
+
+# What ansible-builder puts into an execution environment, found in the installed collection.
+ansible-builder introspect "$work/installed" --write-pip "$work/pip" --write-bindep "$work/bindep" >"$work/introspect" 2>&1 ||
+  { cat "$work/introspect"; die "ansible-builder cannot introspect the installed collection."; }
+# ansible-core is in every execution environment; ansible-builder leaves it out.
+sed -E '/^(#|ansible-core|$)/d; s/[^A-Za-z0-9._-].*//' "$ROOT/requirements.txt" >"$work/libraries"
+while read -r library; do
+  grep -qiE "^$library([^A-Za-z0-9._-]|$)" "$work/pip" || die "An execution environment would lack the Python package $library."
+done <"$work/libraries"
+for program in openssh-client openssh-clients openssl; do
+  grep -qE "^$program( |$)" "$work/bindep" || die "An execution environment would lack the system package $program."
+done
+say "ansible-builder finds $(grep -c . "$work/pip") Python and $(grep -c . "$work/bindep") system packages"
 say "$(basename "$file"): $size bytes, $(grep -vc '/$' members) files"

@@ -5,8 +5,7 @@
 # others say. A stage that this machine cannot run is named as such and counts neither as passed nor as failed.
 . "$(dirname "$0")/common.sh"
 
-# What tests of any stage need besides what the lab installs by itself.
-PACKAGES=(git openssl shellcheck bind9 bind9-dnsutils iproute2 knot unbound dnsviz pdns-server pdns-backend-bind)
+mapfile -t PACKAGES < <(sed -nE 's/^([a-z0-9.+-]+) .*/\1/p' tests/run/packages.txt)
 
 results=()
 passed=0

@@ -12,6 +12,8 @@ from pathlib import Path
 import pytest
 import yaml
 
+from ansible_collections.mailsec.dane.plugins.module_utils import _deps
+
 ROOT = Path(__file__).parents[2]
 NOT_OURS = {".ansible", ".cache", ".git", ".hypothesis", ".mypy_cache", ".ruff_cache", ".venv", "__pycache__", "output"}
 
@@ -128,8 +130,26 @@ def test_execution_environments_get_the_python_packages_that_are_required() -> N
         text = (ROOT / name).read_text()
         return {line for line in text.splitlines() if line and not line.startswith(("#", "ansible-core"))}
 
-    assert lines("meta/ee-requirements.txt") == lines("requirements.txt")
+    paths = yaml.safe_load((ROOT / "meta/execution-environment.yml").read_text())["dependencies"]
+    # ansible-builder looks for them from the root of the collection; tests/run/package.sh lets it.
+    assert paths == {"python": "requirements.txt", "system": "bindep.txt"}
+    assert all((ROOT / path).is_file() for path in paths.values())
     assert lines("requirements.txt") <= lines("tests/unit/requirements.txt")
+    required = {line.partition(">=")[0] for line in lines("requirements.txt")}
+    assert set(_deps.MINIMUM) <= required
+
+
+def test_r18_nothing_here_turns_the_checking_of_host_keys_off() -> None:
+    """The lab's own hosts are checked, too: against the keys that it made for them."""
+    off = re.compile(r"host_key_checking|StrictHostKeyChecking=(?!yes)|UserKnownHostsFile=/dev/null", re.IGNORECASE)
+    told = [
+        f"{path.relative_to(ROOT)}: {line}"
+        for path in (ROOT / "ansible.cfg", *PLAYS, *PAGES, *(ROOT / "roles").rglob("*"))
+        if path.is_file()
+        for line in path.read_text(encoding="utf-8", errors="replace").splitlines()
+        if off.search(line)
+    ]
+    assert told == []
 
 
 @pytest.mark.parametrize("page", PAGES, ids=name_of)

@@ -25,3 +25,11 @@ def alone():
     with (pathlib.Path(tempfile.gettempdir()) / "mailsec-dane-zoo.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Say at once, and not in every test, what this machine lacks."""
+    from support import programs  # found through the path that the unit tests' conftest adds
+
+    if said := programs.complaint(["zoo"] if session.items else []):
+        raise pytest.UsageError(said)

@@ -90,7 +90,7 @@ def named(directory: pathlib.Path, zones: tuple[str, ...]) -> subprocess.Popen[b
     conf = directory / "named.conf"
     conf.write_text(
         f"""options {{
-  directory "{directory}"; pid-file none; session-keyfile none; lock-file none;
+  directory "{directory}"; pid-file none; session-keyfile none;
   listen-on {{ {NAMED}; }}; listen-on-v6 {{ none; }}; recursion no; dnssec-validation no; notify no;
 }};
 controls {{ }};

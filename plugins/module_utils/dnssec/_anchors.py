@@ -110,7 +110,7 @@ def parse(text: str) -> Anchors:
         raise ValueError(f"trust anchors: more than {_MAX_TEXT} characters")
     lines = _xml_lines(text) if "<TrustAnchor" in text else _plain_lines(text)
     records: dict[dns.name.Name, list[DS | DNSKEY]] = {}
-    for line in lines:
+    for line in filter(str.strip, lines):
         owner, record = _record(line)
         records.setdefault(owner, []).append(record)
     count = sum(map(len, records.values()))

@@ -17,6 +17,9 @@ from dns_world import HERE, World, Zone, free_port
 from support.credentials import ecdsa, server_context
 from support.smtp_responder import Behaviour, Responder, running
 
+from ansible_collections.mailsec.dane.plugins.module_utils import _audit
+from ansible_collections.mailsec.dane.plugins.module_utils._answer import Resolver
+from ansible_collections.mailsec.dane.plugins.module_utils._discovery import HostDns
 from ansible_collections.mailsec.dane.plugins.module_utils._tlsa import compute
 from ansible_collections.mailsec.dane.plugins.module_utils._x509 import load_der
 from ansible_collections.mailsec.dane.plugins.modules import dane_info
@@ -101,7 +104,7 @@ def test_f02_f09_b05_verdicts_on_real_answers(place: tuple[World, int]) -> None:
     result = dane_info.gather(options(place, domains=list(EXPECTED)))
     assert {one["domain"]: (one["verdict"], one["reason"]) for one in result["domains"]} == EXPECTED
     assert result["status"] == 2
-    assert result["summary"] == {"fine": 5, "unprotected": 4, "refused": 6, "unknown": 0, "total": 15}
+    assert result["summary"] == {"fine": 5, "unprotected": 4, "refused": 6, "unknown": 0, "total": 15, "invalid": 0}
 
 
 def test_everything_that_is_returned_is_documented(place: tuple[World, int]) -> None:
@@ -124,6 +127,29 @@ def test_b06_addresses_that_are_not_asked_are_named(place: tuple[World, int]) ->
     (host,) = dane_info.gather(options(place, hosts=["mx.sound.nl"], domains=[], ip_version=[6]))["hosts"]
     assert {entry["code"] for entry in host["findings"]} == {"address-not-asked"}
     assert host["verdict"] == "unknown"
+
+
+def test_an_exception_costs_only_its_domain_the_verdict(
+    place: tuple[World, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Design: one host's data, however hostile, never costs another host its verdict."""
+    really = _audit.locate
+
+    async def locate(resolver: Resolver, host: str, port: int) -> HostDns:
+        if host == "mx.half.nl":
+            raise LookupError("odd data")
+        return await really(resolver, host, port)
+
+    monkeypatch.setattr(_audit, "locate", locate)
+    result = dane_info.gather(options(place, domains=["sound.nl", "half.nl", "exam ple.nl", "wrongtlsa.nl"]))
+    assert {one["domain"]: (one["verdict"], one["reason"]) for one in result["domains"]} == {
+        **{name: EXPECTED[name] for name in ("sound.nl", "wrongtlsa.nl")},
+        "half.nl": ("unknown", "audit-error"),
+    }
+    (found,) = [one for one in result["domains"][1]["findings"] if one["code"] == "audit-error"]
+    assert "LookupError in test_dane_info.py" in found["evidence"]
+    assert [one["given"] for one in result["invalid"]] == ["exam ple.nl"]
+    assert (result["status"], result["summary"]["unknown"], result["summary"]["invalid"]) == (2, 1, 1)
 
 
 def test_the_results_are_the_same_the_next_time(place: tuple[World, int]) -> None:
@@ -211,7 +237,7 @@ class TestPlaybook:
         assert "PROTECTED" in first.stdout
         assert path.stat().st_mode & 0o777 == 0o640
         kept = json.loads(path.read_text())
-        assert list(kept) == ["domains", "hosts", "notes", "status", "summary"]
+        assert list(kept) == ["domains", "hosts", "invalid", "notes", "status", "summary"]
         assert kept["domains"][0]["verdict"] == "protected"
         assert [entry["code"] for entry in kept["domains"][0]["findings"]] == ["tlsrpt-missing"]
 
@@ -234,6 +260,16 @@ class TestPlaybook:
         done = play(place, audit_domains=[domain], **policy)
         assert done.returncode == returned, done.stdout + done.stderr
         assert "do:" in done.stdout
+
+    @pytest.mark.parametrize(("fail_on", "returned"), [(None, 2), ("refused,unknown,unprotected", 0), ("invalid", 2)])
+    def test_r15_a_bad_entry_is_an_error_of_its_own(
+        self, place: tuple[World, int], fail_on: str | None, returned: int
+    ) -> None:
+        policy = {} if fail_on is None else {"audit_fail_on": fail_on}
+        done = play(place, audit_domains=["exam ple.nl", "sound.nl"], **policy)
+        assert done.returncode == returned, done.stdout + done.stderr
+        assert "PROTECTED" in done.stdout and "'exam ple.nl' has a blank" in done.stdout
+        assert ("asks for: invalid." in done.stdout + done.stderr) is bool(returned)
 
     def test_f10_unknown_is_not_green(self, place: tuple[World, int]) -> None:
         done = play(place, audit_domains=["sound.nl"], audit_nameservers=[{"address": "192.0.2.53"}])

@@ -11,6 +11,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import postfix_root
 import pytest
 import yaml
 from dns_world import HERE, World, Zone, free_port
@@ -21,7 +22,7 @@ from support.credentials import Credentials, _key_pem, rsa_self_signed
 from ansible_collections.mailsec.dane.plugins.module_utils._public_cas import PUBLIC_CAS, Role
 from ansible_collections.mailsec.dane.plugins.module_utils._tlsa import compute
 from ansible_collections.mailsec.dane.plugins.module_utils._x509 import load_der
-from ansible_collections.mailsec.dane.plugins.modules import dane_info
+from ansible_collections.mailsec.dane.plugins.modules import dane_info, starttls_info
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tls"))
 import tls_servers as servers
@@ -32,7 +33,7 @@ ISSUER = make(Spec("Issuer", "Root", "issuer", "root", path_length=0, cert_sign=
 NAMED = (
     "sound", "nullbeside", "many", "half", "bare", "shared", "cert", "ta-cert", "full", "sets", "crowd", "huge",
     "short", "empty", "pkix", "unusable", "typo", "object", "usage", "wild", "long", "single", "loose", "agile",
-    "divergent", "deaf", "swarm", "byname", "rsa", "retired", "incomplete",
+    "divergent", "deaf", "swarm", "byname", "rsa", "ecdsa", "retired", "incomplete",
 )  # fmt: skip
 
 
@@ -76,7 +77,8 @@ SERVERS = {
 }
 OTHER = record(SERVERS["other"].chain[0], 3)
 #: The same with a second key, which clients without ECDSA get, and which no record names.
-TWO_KEYS = SERVERS["sound"].pem + rsa_self_signed("mx.rsa.nl").pem
+RSA = rsa_self_signed("mx.rsa.nl")
+TWO_KEYS = SERVERS["sound"].pem + RSA.pem
 ADDRESS = {name: f"127.0.2.{number}" for number, name in enumerate((*SERVERS, "two keys"), 1)}
 #: Nobody listens there.
 DEAD = "127.0.2.200"
@@ -130,6 +132,7 @@ def zones(port: int) -> Iterator[Zone]:
     yield zone("divergent", EE, WRONG, more=f"mx 300 IN A {ADDRESS['other']}\n")
     yield zone("byname", OTHER, WRONG)
     yield zone("rsa", EE, WRONG, server="two keys")
+    yield zone("ecdsa", record(RSA.chain[0], 3), WRONG, server="two keys")
     yield zone("swarm", EE, TA, more="".join(f"mx 300 IN A 127.0.5.{number}\n" for number in range(40)))
     yield zone("deaf", EE, TA, more=f"mx 300 IN A {DEAD}\n")
 
@@ -183,6 +186,7 @@ EXPECTED: dict[str, dict[str, str]] = {
     "divergent": {"endpoint-divergence": "critical", **NO_MATCH},
     "byname": {"sni-divergence": "critical"},
     "rsa": {"algorithm-uncovered": "critical"},
+    "ecdsa": {"algorithm-uncovered": "critical", **OTHER_NAME},
     "deaf": {"connect-failed": "error"},
     "swarm": {"connect-failed": "error", "address-too-many": "warning"},
 }  # fmt: skip
@@ -196,7 +200,7 @@ def server_names(directory: Path, pems: dict[str, bytes]) -> str:
     for name, pem in pems.items():
         (directory / name).write_bytes(pem)
     table.write_text("".join(f"{name} {directory / name}\n" for name in pems))
-    subprocess.run(["postmap", "-F", f"hash:{table}"], check=True, timeout=30)
+    subprocess.run(postfix_root.command("postmap", "-F", f"hash:{table}"), check=True, timeout=30)
     return f"hash:{table}"
 
 
@@ -219,7 +223,6 @@ def found(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, dict[s
         given = {
             **{name: described.get("default") for name, described in documented.items()},
             "port": port, "special_use": True, "ehlo_name": "probe.example",
-            "sni": ["with", "without"], "key_type": ["any", "rsa", "ecdsa"],
             "nameservers": [{"address": HERE, "port": world.resolver, "trusted": False}],
         }  # fmt: skip
         result = dane_info.gather({**given, "domains": [one.name.rstrip(".") for one in listed]})
@@ -238,3 +241,15 @@ def test_f11_each_mistake_is_named_and_nothing_else(found: dict[str, dict[str, s
 
 def test_f11_every_domain_is_judged(found: dict[str, dict[str, str]]) -> None:
     assert set(found) == set(EXPECTED)
+
+
+@pytest.mark.parametrize(("limit", "codes"), [(2, ["endpoint-partly-seen"]), (4, [])])
+def test_a_server_that_limits_connections(tmp_path: Path, limit: int, codes: list[str]) -> None:
+    """One connection is to wait for the server; one with a single key is asked three times more."""
+    who = servers.identity(tmp_path, "first", "EC", "ec_paramgen_curve:P-256")
+    settings = {"smtpd_client_connection_rate_limit": str(limit), "smtpd_client_event_limit_exceptions": ""}
+    documented = yaml.safe_load(starttls_info.DOCUMENTATION)["options"]
+    given = {name: described.get("default") for name, described in documented.items()}
+    with servers.postfix(tmp_path / "postfix", [who], settings) as port:
+        result = starttls_info.gather({**given, "host": ["localhost"], "address": [servers.HOST], "port": port})
+    assert sorted({entry["code"] for entry in result["findings"]}) == codes

@@ -29,6 +29,15 @@ CERTIFICATE_PLAY = """
     - name: Apply the role
       ansible.builtin.import_role:
         name: mailsec.dane.certificate
+        tasks_from: stage
+
+    - name: Deploy what keeps key and CA, which role rotation leaves to its planner
+      mailsec.dane.certificate_files:
+        state: deployed
+        directory: "{{ certificate_directory | default('/etc/mailsec-dane') }}"
+        names: "{{ [certificate_host_name] + certificate_names | default([]) }}"
+        renew_days: "{{ certificate_renew_days | default(30) }}"
+        new_issuer: "{{ certificate_source | default('own') == 'file' or new_issuer | default(false) }}"
 """
 ENTRY_PLAY = """
 - name: Certificates, one step

@@ -122,7 +122,7 @@ def test_f14_another_issuing_ca_beside_the_old_one(here: Site) -> None:
     # The published records may name the CA in use, so only a rotation, which waits for the caches, may replace it.
     here.certify(check=False, certificate_authority_generation=2).refused("another CA than the one in use", "rotate_ca")
     assert not live.read_bytes().endswith(after["chain-2.pem"])
-    here.certify(certificate_authority_generation=2, certificate_new_issuer=True)
+    here.certify(certificate_authority_generation=2, new_issuer=True)
     assert live.read_bytes().endswith(after["chain-2.pem"]) and spki(live) == key
 
 

@@ -195,7 +195,7 @@ chmod 755 /usr/local/bin/openssl"""
 @pytest.mark.parametrize(
     ("damage", "words"),
     [
-        ("openssl genpkey -algorithm ed25519 -out staged/key.pem", ("is not the key in use", "rotate it")),
+        ("openssl genpkey -algorithm ed25519 -out staged/key.pem", ("have different keys", "mailsec.dane.finish")),
         ("chown nobody staged/key.pem", ("staged/key.pem belongs to user number 65534",)),
         ("chmod 644 live/keychain.pem", ("live/keychain.pem has mode 0644", "chmod 0600")),
         ("openssl genpkey -algorithm ed25519 -out live/keychain.pem", ("live/keychain.pem has no CERTIFICATE block",)),
@@ -229,15 +229,17 @@ def test_rotation_through_the_entry_points(hosts: RealHosts) -> None:
     step("stage")
     planned = {host: spki(chain(hosts, host, "next")[0]) for host in NAMES}
     assert before == {host: serves(hosts, host) for host in NAMES}
-    step("deploy", check=False).refused("deployed only by a rotation")
+    step("deploy", check=False).refused("missing required arguments: certificate_planned_key")
+    step("deploy", check=False, certificate_planned_key="0" * 64).refused("is not the one that was planned")
     assert before == {host: serves(hosts, host) for host in NAMES}
     assert all(step("stage").recap(host)["changed"] == 0 for host in NAMES)
 
-    step("deploy", certificate_new_key=True)
+    expected = {"certificate_planned_key": "{{ planned[inventory_hostname] }}", "planned": planned}
+    step("deploy", **expected)
     assert planned == {host: serves(hosts, host) for host in NAMES}
     assert all(hosts.ask(host, "ls /run/reloaded").strip() == "/run/reloaded" for host in NAMES)
     assert before == {host: spki(chain(hosts, host, "previous")[0]) for host in NAMES}
-    assert all(step("deploy", certificate_new_key=True).recap(host)["changed"] == 0 for host in NAMES)
+    assert all(step("deploy", **expected).recap(host)["changed"] == 0 for host in NAMES)
     hosts.site.certify()
     assert planned == {host: serves(hosts, host) for host in NAMES}
     assert all(hosts.site.certify().recap(host)["changed"] == 0 for host in NAMES)

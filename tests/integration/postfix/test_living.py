@@ -77,6 +77,9 @@ def living(lab: t.Any) -> t.Any:
         task = {"name": name, "ansible.builtin.copy": {"src": str(path), "dest": f"/root/{name}.sh", "mode": "0700"}}
         lab.play([task], hosts=NAME).succeeded()
     lab.host(NAME, "bash /root/setup.sh")
+    # No TLSA record is published for this host, so that most tests may let the role change the certificate on port 25.
+    (lab.directory / "group_vars").mkdir(exist_ok=True)
+    (lab.directory / "group_vars" / "all.yml").write_text("---\npostfix_new_certificate: true\n")
     return lab
 
 
@@ -107,6 +110,14 @@ def test_r02_r10_every_other_port_keeps_its_certificate(living: t.Any) -> None:
     assert living.settings(NAME)["smtpd_tls_cert_file"] == "/root/k/general.pem"
     for arguments in ((), ("--check", "--diff")):
         assert living.role("postfix", *arguments, hosts=NAME).succeeded().changed == {NAME: 0}
+
+
+def test_r01_another_certificate_on_port_25_is_taken_back_unless_it_is_confirmed(living: t.Any) -> None:
+    """A keychain that lies there says nothing about the records that are published."""
+    before = files(living)
+    refused = living.role("postfix", hosts=NAME, postfix_new_certificate=False).refused()
+    assert "mailsec.dane.rotate" in refused and "The change was taken back" in refused
+    assert files(living) == before and served(living) == BEFORE
 
 
 def test_absent_gives_the_original_back_to_the_byte(living: t.Any) -> None:

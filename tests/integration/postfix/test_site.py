@@ -85,26 +85,6 @@ def test_f18_the_installed_software_says_whether_it_supports_dane(lab: t.Any) ->
     assert re.search(r"outbound_dane: true\s+reason: Postfix 3\.10\.\d+ with OpenSSL 3\.5", run.output)
 
 
-def test_whether_dane_is_switched_on_is_read_from_both_files(lab: t.Any) -> None:
-    """outbound-dane-off: main.cf, and master.cf where that says something else."""
-    main, other = "smtp_dns_support_level=enabled", "smtp/unix/smtp_tls_security_level=may"
-    steps = ["true", f"postconf -e {main}", f"postconf -P {other}", "postconf -PX smtp/unix/smtp_tls_security_level"]
-    tasks: list[dict[str, t.Any]] = []
-    for step in (*steps, "postconf -e smtp_dns_support_level=dnssec"):
-        tasks += [
-            {"name": "Change", "ansible.builtin.command": step},
-            {"name": "Ask", "mailsec.dane.postfix_info": {}, "register": "found"},
-            {"name": "Show", "ansible.builtin.debug": {
-                "msg": "seen [{{ found.findings | map(attribute='code') | join }}|"
-                       "{{ found.findings | map(attribute='evidence') | join }}]"}},
-        ]  # fmt: skip
-    run = lab.play(tasks, hosts="d12").succeeded()
-    support, level = "smtp_dns_support_level = enabled", "smtp_tls_security_level = may"
-    off = [f"outbound-dane-off|{evidence}" for evidence in (support, f"{level}; {support}", support)]
-    # Long lines of the output are folded.
-    assert re.findall(r"seen \[(.*?)\]", " ".join(run.output.split())) == ["|", *off, "|"]
-
-
 OFFER = """
 one() { openssl s_client -connect %s:25 -starttls smtp -name probe.example "$@" </dev/null 2>&1; }
 spoken() { one "$@" | sed -n 's/.*Cipher is //p' | grep -v NONE | head -1; }

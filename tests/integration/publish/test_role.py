@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, mailsec.dane contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Role tlsa as a play runs it: from the chain on the mail server to the records on every name server (F07, F16)."""
+"""Role tlsa as a play runs it: one RRset, whole, through a provider (F07, F16)."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ import json
 import os
 import pathlib
 import re
-import ssl
 import subprocess
 import sys
 import threading
@@ -23,12 +22,8 @@ from name_servers import (
     EE,
     FOREIGN,
     HOST,
-    MAIL,
-    NEXT_EE,
-    NOW,
     RESOLVER,
     ROOT,
-    SECONDARY,
     SECRET,
     TA,
     Names,
@@ -38,7 +33,7 @@ from support.credentials import ecdsa
 from support.smtp_responder import Responder
 
 BOTH = sorted([EE, TA])
-PEM = "".join(ssl.DER_cert_to_PEM_cert(der) for der in NOW.chain)
+OWNER = f"_25._tcp.{HOST}"
 
 
 class Run(t.NamedTuple):
@@ -58,10 +53,9 @@ Play = t.Callable[..., Run]
 
 @pytest.fixture
 def play(names: Names, mail: Responder, tmp_path: pathlib.Path) -> Iterator[Play]:
-    """Apply the role to a host on this machine whose live chain is that of the mail server."""
+    """Apply the role to a host on this machine."""
     names.meddle()
     (tmp_path / "resolv.conf").write_text(f"nameserver {RESOLVER}\n")
-    (tmp_path / "chain.pem").write_text(PEM)
     (tmp_path / "inventory.yml").write_text(
         f"all: {{hosts: {{mail: {{ansible_connection: local, ansible_python_interpreter: {sys.executable}}}}}}}\n"
     )
@@ -72,8 +66,8 @@ def play(names: Names, mail: Responder, tmp_path: pathlib.Path) -> Iterator[Play
 
     def run(*arguments: str, **variables: t.Any) -> Run:
         given = {
-            "tlsa_base_domain": HOST, "tlsa_chain_file": str(tmp_path / "chain.pem"), "tlsa_server": BIND,
-            "tlsa_key_name": "tlsa", "tlsa_key_secret": SECRET, "tlsa_ttl": 60, "tlsa_wait_timeout": 30, **variables,
+            "tlsa_base_domain": HOST, "tlsa_rrset_owner": OWNER, "tlsa_rrset_records": BOTH, "tlsa_server": BIND,
+            "tlsa_key_name": "tlsa", "tlsa_key_secret": SECRET, "tlsa_ttl": 60, **variables,
         }
         (tmp_path / "variables.json").write_text(json.dumps(given))
         script = (tmp_path / "own-resolver").read_text()
@@ -98,64 +92,32 @@ def succeed(run: Run) -> Run:
     return run
 
 
-def test_from_nothing_to_published_everywhere_and_nothing_more_to_do(play: Play, names: Names) -> None:
+def test_an_rrset_comes_changes_and_goes(play: Play, names: Names) -> None:
     foreseen = succeed(play("--check", "--diff"))
-    assert foreseen.count("changed") == 1 and f"+_25._tcp.{HOST}. 60 IN TLSA {EE}" in foreseen.output
+    assert foreseen.count("changed") == 1 and f"+{OWNER}. 60 IN TLSA {EE}" in foreseen.output
     assert names.served() == ([], None)
-    first = succeed(play("--diff"))
-    assert first.count("changed") == 1
-    assert names.served() == names.served(server=SECONDARY) == (BOTH, 60)
+    assert succeed(play("--diff")).count("changed") == 1
+    assert names.served() == (BOTH, 60)
     again = succeed(play())
-    assert (again.count("changed"), again.count("ok")) == (0, 4)
-    assert succeed(play(tlsa_state="absent", tlsa_chain_file="/nonexistent")).count("changed") == 1
-    assert names.served() == ([], None)
-
-
-def test_the_scheme_and_the_ca_can_be_chosen(play: Play, names: Names) -> None:
-    options = {"tlsa_name_servers": [BIND], "tlsa_ports": [25, 2525], "tlsa_endpoints": [f"{MAIL}:25"]}
-    succeed(play(**options, tlsa_scheme=["issuer"], tlsa_issuer_index=2))
-    root = [record(NOW, 2, 2)]
-    assert names.served()[0] == names.served(f"_2525._tcp.{HOST}")[0] == root
-    succeed(play(**options, tlsa_scheme=["current"], tlsa_exclusive=True))
+    assert (again.count("changed"), again.count("ok")) == (0, 3)
+    assert succeed(play(tlsa_rrset_records=[EE], tlsa_expected=BOTH)).count("changed") == 1
     assert names.served()[0] == [EE]
-    names.meddle(owner=f"_2525._tcp.{HOST}")
-
-
-def test_records_of_others(play: Play, names: Names) -> None:
-    here = {"tlsa_name_servers": [BIND]}
-    names.meddle(EE, TA, NEXT_EE)
-    assert succeed(play(**here)).count("changed") == 0
-    names.meddle(FOREIGN, TA)
-    assert succeed(play(**here)).count("changed") == 1
-    assert names.served()[0] == BOTH
-    refused = play(**here, tlsa_scheme=["current"])
-    assert refused.status == 0 and names.served()[0] == BOTH, "the RRset has it, and more"
-    other = record(NOW, 2, 2)
-    names.meddle(EE, other)
-    refused = play(**here)
-    assert refused.status != 0 and other in refused.output and "matches what is served now" in " ".join(
-        refused.output.split()
-    )
-    assert names.served()[0] == sorted([EE, other])
-    assert succeed(play(**here, tlsa_exclusive=True)).count("changed") == 1
-    assert names.served()[0] == BOTH
-
-
-def test_a_chain_that_is_not_served_is_not_published(
-    play: Play, names: Names, mail: Responder, tmp_path: pathlib.Path
-) -> None:
-    other = ecdsa("other.example.nl", "next")
-    (tmp_path / "chain.pem").write_text(ssl.DER_cert_to_PEM_cert(other.chain[0]))
-    refused = play(tlsa_scheme=["current"])
-    assert refused.status != 0 and "mail would be refused" in " ".join(refused.output.split())
+    assert succeed(play(tlsa_rrset_records=[])).count("changed") == 1
     assert names.served() == ([], None)
 
 
-def test_a_host_without_certificate(play: Play, names: Names) -> None:
-    foreseen = succeed(play("--check", tlsa_chain_file="/nonexistent/chain.pem"))
-    assert foreseen.count("changed") == 1 and "is not there yet" in foreseen.output
-    failed = play(tlsa_chain_file="/nonexistent/chain.pem")
-    assert failed.status != 0 and "/nonexistent/chain.pem" in failed.output
+def test_what_somebody_changed_meanwhile_is_not_overwritten(play: Play, names: Names) -> None:
+    names.meddle(EE, FOREIGN)
+    refused = play(tlsa_expected=[EE])
+    assert refused.status != 0 and names.served()[0] == sorted([EE, FOREIGN])
+    assert succeed(play(tlsa_expected=[EE, FOREIGN])).count("changed") == 1
+    assert names.served()[0] == BOTH
+
+
+def test_records_that_do_not_match_what_is_served_are_not_published(play: Play, names: Names) -> None:
+    other = record(ecdsa("other.example.nl", "next"), 3, 0)
+    refused = play(tlsa_rrset_records=[other])
+    assert refused.status != 0 and "mail would be refused" in " ".join(refused.output.split())
     assert names.served() == ([], None)
 
 
@@ -163,7 +125,7 @@ def test_a_host_without_certificate(play: Play, names: Names) -> None:
     ("variables", "why"),
     [
         ({"tlsa_server": ""}, "Set tlsa_server"),
-        ({"tlsa_scheme": ["next"]}, "tlsa_scheme"),
+        ({"tlsa_rrset_records": ["3 1 1 nonsense"]}, "3 1 1 nonsense"),
         ({"tlsa_base_domain": "mx_1.voorbeeld.übel"}, "xn--"),
         ({"tlsa_key_secret": "no base64!"}, "the secret is no base64"),
         ({"tlsa_key_secret": "", "tlsa_key_file": "/nonexistent"}, "key_file /nonexistent cannot be read"),
@@ -197,10 +159,10 @@ def test_the_secret_is_nowhere_to_be_seen(play: Play, names: Names, tmp_path: pa
         assert seen, "the watch must be able to see one"
         seen.clear()
         done = succeed(play("-vvvv", "--diff"))
-        wrong = play("-vvvv", tlsa_key_name="unknown", tlsa_state="absent")
+        wrong = play("-vvvv", tlsa_key_name="unknown", tlsa_rrset_records=[])
         (tmp_path / "tsig.key").write_text(f'key "tlsa" {{ algorithm hmac-sha256; secret "{SECRET}"; }};\n')
         by_file = succeed(
-            play("-vvvv", tlsa_key_file=str(tmp_path / "tsig.key"), tlsa_key_secret="", tlsa_state="absent")
+            play("-vvvv", tlsa_key_file=str(tmp_path / "tsig.key"), tlsa_key_secret="", tlsa_rrset_records=[])
         )
     finally:
         over.set()

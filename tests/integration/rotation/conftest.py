@@ -8,6 +8,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
+import enforcing_senders
 import pytest
 import senders
 import yaml
@@ -46,6 +47,8 @@ def parameters() -> dict[str, object]:
         "rotation_effect": 60,
         "rotation_repeats": 2,
         "rotation_poll": 3,
+        # Long enough for the secondary, and shorter than every wait that the tests want to see.
+        "rotation_patience": 4,
         "rotation_minimum_age": 0,
     }
     names = {**defaults["lab_variables"], **waits, "audit_domains": ["example.nl"], "audit_managed": ["mx1.example.nl"]}
@@ -62,7 +65,7 @@ def lab() -> Iterator[Lab]:
     if not KEPT:
         made.playbook(lab_state="absent")
     made.playbook()
-    senders.prepare(made)
+    enforcing_senders.prepare(made)
     yield made
     if not KEPT:
         made.playbook(lab_state="absent")

@@ -49,6 +49,7 @@ def parameters() -> dict[str, object]:
         "rotation_effect": 60,
         "rotation_repeats": 2,
         "rotation_poll": 3,
+        "rotation_patience": 4,
         "rotation_minimum_age": 0,
     }
     variables = {**defaults["lab_variables"], **waits, "audit_domains": [], "audit_managed": []}

@@ -93,6 +93,8 @@ def examine() -> t.Callable[..., Result]:
         seen = asyncio.run(
             scan(Endpoint("127.0.0.1", port), NAME, "probe.example.org", lambda c: -suite_level(c, NEWEST).rank, bounds)
         )
+        # Shown when the test fails: why something could not be found out.
+        print(seen.probe.outcome, seen.probe.detail, seen.offer.gaps, f"{seen.connections} connections")
         scanned = [Scanned(NAME, seen)]
         return Result(report(scanned, port, EDITIONS), {one: report(scanned, port, [one]) for one in EDITIONS})
 

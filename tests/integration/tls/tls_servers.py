@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""TLS servers on loopback: OpenSSL, GnuTLS and Postfix from their packages, behind SMTP where they lack it."""
+"""TLS servers on loopback: OpenSSL, GnuTLS and Postfix as Debian ships them, behind SMTP where they lack it."""
 
 from __future__ import annotations
 
@@ -18,6 +18,8 @@ import subprocess
 import threading
 import time
 import typing as t
+
+import postfix_root
 
 HOST = "127.0.0.1"
 
@@ -45,23 +47,34 @@ class Front:
     """Speaks SMTP as far as STARTTLS, then passes bytes to and fro between the client and a TLS server.
 
     ``patch`` may change each chunk that the TLS server sends. ``close_after`` answers 421 from that connection on.
+    ``lose_every`` closes every connection of that number after STARTTLS, as a balancer with a dead server behind it.
     """
 
     def __init__(
-        self, backend: int, patch: t.Callable[[bytes], bytes] | None = None, close_after: int | None = None
+        self,
+        backend: int,
+        patch: t.Callable[[bytes], bytes] | None = None,
+        close_after: int | None = None,
+        lose_every: int | None = None,
     ) -> None:
         self._backend = backend
         self._patch = patch or (lambda data: data)
         self._close_after = close_after
+        self._lose_every = lose_every
         self.connections = 0
         self.at_once = 0
         self.most_at_once = 0
         self._lock = threading.Lock()
         self._listener = socket.create_server((HOST, 0))
         self.port = int(self._listener.getsockname()[1])
-        threading.Thread(target=self._accept, daemon=True).start()
+        self._accepting = threading.Thread(target=self._accept, daemon=True)
+        self._accepting.start()
 
     def close(self) -> None:
+        # A thread about to accept would do so on whatever socket gets the number of a closed one: the next front's.
+        self._listener.shutdown(socket.SHUT_RDWR)
+        self._accepting.join(30)
+        assert not self._accepting.is_alive()
         self._listener.close()
 
     def _accept(self) -> None:
@@ -83,12 +96,12 @@ class Front:
                 if self._close_after is not None and number > self._close_after:
                     client.sendall(b"421 4.7.0 too many connections\r\n")
                     return
-                self._smtp(client)
+                self._smtp(client, lost=bool(self._lose_every) and number % (self._lose_every or 1) == 0)
         finally:
             with self._lock:
                 self.at_once -= 1
 
-    def _smtp(self, client: socket.socket) -> None:
+    def _smtp(self, client: socket.socket, lost: bool) -> None:
         client.settimeout(30)
         client.sendall(b"220 mx.example.nl ESMTP\r\n")
         pending = b""
@@ -108,6 +121,8 @@ class Front:
             else:
                 client.sendall(b"221 bye\r\n")
                 return
+        if lost:
+            return
         with socket.create_connection((HOST, self._backend), 10) as server:
             server.settimeout(30)
             back = threading.Thread(target=self._pass, args=(server, client, self._patch), daemon=True)
@@ -222,7 +237,7 @@ def postfix(
     config, queue, data = (directory / name for name in ("config", "queue", "data"))
     for path in (config, queue, data):
         path.mkdir(parents=True)
-    shutil.copy("/etc/postfix/postfix-files", config)
+    shutil.copy(postfix_root.root() / "etc/postfix/postfix-files", config)
     chain = _private(directory / "keychain.pem", b"".join(one.key.read_bytes() + one.chain.read_bytes() for one in who))
     services = "".join(
         f"{other}:{port} inet n - n - - smtpd\n  -o smtpd_tls_chain_files={_private(directory / f'{other}.pem', pem)}\n"
@@ -232,7 +247,7 @@ def postfix(
     for path in (directory, *directory.parents):
         if path.is_relative_to("/tmp") and path != pathlib.Path("/tmp"):
             path.chmod(0o755)
-    shutil.chown(data, "postfix")
+    subprocess.run(postfix_root.command("chown", "postfix", str(data)), check=True, timeout=60)
     main = {
         "compatibility_level": "3.6",
         "queue_directory": str(queue),
@@ -254,10 +269,12 @@ def postfix(
         "tlsmgr unix - - n 1000? 1 tlsmgr\npostlog unix-dgram n - n - 1 postlogd\n"
         "qmgr unix n - n 300 1 qmgr\npickup unix n - n 60 1 pickup\nproxymap unix - - n - - proxymap\n"
     )
-    subprocess.run(["postfix", "-c", str(config), "check"], check=True, timeout=60)
+    # Its log, which is standard output, must not be the deleted file that pytest makes of it.
+    check = postfix_root.command("postfix", "-c", str(config), "check")
+    subprocess.run(check, check=True, timeout=60, stdout=subprocess.DEVNULL)
     process = subprocess.Popen(
-        ["postfix", "-c", str(config), "start-fg"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-        start_new_session=True,
+        postfix_root.command("postfix", "-c", str(config), "start-fg"), stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL, start_new_session=True,
     )  # fmt: skip
     try:
         wait_for(port, process, address)

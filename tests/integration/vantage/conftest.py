@@ -9,6 +9,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import postfix_root
 import pytest
 
 for path in (str(Path(__file__).parent), str(Path(__file__).parents[3] / ".cache" / "collections")):
@@ -22,6 +23,8 @@ import vantage_site as site  # noqa: E402 - found through the path above
 def network() -> Iterator[None]:
     if os.geteuid() != 0:
         pytest.skip("not run: network namespaces need root")
+    # It could not be fetched from inside the namespaces.
+    postfix_root.root()
     with site.namespaces():
         yield
 

@@ -13,8 +13,8 @@ import tempfile
 import time
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[3]
-sys.path[:0] = [str(ROOT / "tests" / "integration" / "tls"), str(ROOT / ".cache" / "collections")]
+TESTS = Path(__file__).resolve().parents[1]
+sys.path[:0] = [str(TESTS), str(TESTS / "tls"), str(TESTS.parents[1] / ".cache" / "collections")]
 
 import tls_servers as servers  # noqa: E402 - found through the path above
 

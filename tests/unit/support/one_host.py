@@ -81,7 +81,10 @@ class World:
             )
             for address, texts in there.items()
         )
-        probes = {ENDPOINT: (Probe(ENDPOINT, NAME, _smtp.TLS, chain=_der(self.served)),)}
+        seen = Probe(ENDPOINT, NAME, _smtp.TLS, chain=_der(self.served)) if self.served else (
+            Probe(ENDPOINT, NAME, "starttls-not-offered", detail="STARTTLS is not offered")
+        )
+        probes = {ENDPOINT: (seen,)}
         return Look(views, probes, doubts=self.doubts)
 
     def decide(self, wanted: _rotation.Wanted = WANTED, lock: str = "") -> dict[str, t.Any]:

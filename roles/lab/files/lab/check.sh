@@ -1,16 +1,29 @@
 #!/usr/bin/env bash
 # Copyright: (c) 2026, mailsec.dane contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-# check.sh LAB CACHE HOSTS: can this machine carry a lab of that many hosts? Every obstacle is named with its remedy.
+# check.sh [LAB CACHE HOSTS]: can this machine carry a lab of that many hosts? Every obstacle is named with its remedy.
+# Without words only what must be so before packages can be installed: a bare machine lacks the programs called below.
 set -euo pipefail
-LAB=$1 CACHE=$2 HOSTS=$3
 problems=()
 problem() { problems+=("- $1"); }
+judge() {
+  ((${#problems[@]})) || return 0
+  printf '%s\n' "This machine cannot carry the lab:" "${problems[@]}" >&2
+  exit 1
+}
 
 . "$(dirname "$(readlink -f "$0")")/common.sh"
 need_root
 . /etc/os-release
 [[ ${ID:-} = debian ]] || problem "This machine is ${PRETTY_NAME:-unknown}; the lab is built with Debian's tools: use Debian 12 or 13."
+judge
+(($#)) || exit 0
+LAB=$1 CACHE=$2 HOSTS=$3
+for program in ip systemd-nspawn mmdebstrap; do
+  command -v "$program" >/dev/null ||
+    problem "$program is not installed, and lab_install_packages is false: apt-get install iproute2 systemd-container mmdebstrap"
+done
+judge
 unshare --mount --net --pid --fork true 2>/dev/null ||
   problem "The kernel refuses new namespaces (unshare). In a container: run it privileged, or use a virtual machine."
 mkdir -p "$CACHE"
@@ -34,7 +47,4 @@ wanted=$((taken + HOSTS * 5 + 10))
 free=$(df --output=avail -m "$CACHE" | tail -n 1)
 ((free >= 2048)) || problem "Only $free MiB are free in $CACHE, the images need about 2048: free some, or set lab_cache_directory."
 ((${#LAB} <= 80)) || problem "lab_directory is longer than 80 characters: ssh's control sockets would not fit."
-if ((${#problems[@]})); then
-  printf '%s\n' "This machine cannot carry the lab:" "${problems[@]}" >&2
-  exit 1
-fi
+judge

@@ -451,6 +451,8 @@ def inventory(lab: Lab) -> dict[str, t.Any]:
         "ansible_python_interpreter": "/usr/bin/python3",
         "lab_trust_anchor_file": "/etc/lab/trust-anchor.ds",
         "lab_root_hints_file": "/etc/lab/root.hints",
+        # Ansible's facts do not have them: in a network namespace /sys shows the interfaces of the machine.
+        "rotation_own_addresses": "{{ lab_addresses }}",
     }
     hosts = {
         host.name: {

@@ -16,7 +16,7 @@ from support import credentials
 from support.memory_dns import MemoryDns
 from support.smtp_responder import Behaviour, Responder
 
-from ansible_collections.mailsec.dane.plugins.module_utils import _audit, _report
+from ansible_collections.mailsec.dane.plugins.module_utils import _audit, _report, _ways
 from ansible_collections.mailsec.dane.plugins.module_utils._address import is_special_use
 from ansible_collections.mailsec.dane.plugins.module_utils._audit import Audit, Settings
 from ansible_collections.mailsec.dane.plugins.module_utils._smtp import Limits
@@ -101,8 +101,9 @@ class TestAudit:
             assert asked == [
                 (name, key_type, state)
                 for name in (HOST, None)
-                for key_type, state in ((None, "authenticated"), ("rsa", "refused"), ("ecdsa", "authenticated"))
+                for key_type, state in ((None, "authenticated"), ("rsa", "refused"))
             ]
+            assert verdict.reason == "algorithm-uncovered"
             assert "algorithm-uncovered" in {
                 entry["code"] for entry in _report.host_result(verdict, pki.NOW)["findings"]
             }
@@ -197,7 +198,7 @@ class TestAudit:
             dns.add(f"d{number}.nl", "MX", f"10 mx{number}.nl.").add(f"mx{number}.nl", "A", "127.0.0.1", "127.0.0.2")
         audit = Audit(dns, Settings(concurrency=5, special_use=True))
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(_audit, "probe", fake)
+            patch.setattr(_ways, "probe", fake)
             verdicts = asyncio.run(domains(audit, *(f"d{number}.nl" for number in range(200))))
         assert len(verdicts) == 200
         assert most == 5

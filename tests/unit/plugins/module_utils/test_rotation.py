@@ -266,7 +266,7 @@ def test_wrong_chains_and_content_are_named(world: World) -> None:
     moment = Moment(world.now, world.now, "boot")
     with pytest.raises(DataError, match="the chain in next"):
         _rotation.decide(WANTED, {}, {"live": pem("leaf"), "next": "nonsense"}, world.look(), "", moment)
-    with pytest.raises(DataError, match="nothing is live"):
+    with pytest.raises(DataError, match="no certificate in use yet"):
         _rotation.decide(WANTED, {}, {"staged": pem("leaf")}, world.look(), "", moment)
 
 

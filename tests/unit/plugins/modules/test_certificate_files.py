@@ -6,9 +6,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import pathlib
+import subprocess
 import typing as t
 
 import pytest
@@ -51,13 +53,13 @@ def roll_out(call: t.Callable[..., dict[str, t.Any]], check: bool = False, **opt
 
 def test_everything_documented_is_returned_and_nothing_else(call: t.Callable[..., dict[str, t.Any]]) -> None:
     documented = yaml.safe_load(certificate_files.RETURN)
-    common = {"changed", "diff", "actions", "live"}
+    common = {"changed", "diff", "actions", "live", "adopted"}
     prepared = call("prepared", issuers=AUTHORITY.issuers)
     assert set(prepared) == common | {"reasons", "csr"} and prepared["live"] is None
     deployed = call("deployed", certificate=AUTHORITY.certificate(prepared["csr"]), issuers=AUTHORITY.issuers)
     assert set(deployed) == common | {"deployed"}
     assert set(deployed["live"]) == set(documented["live"]["contains"])
-    assert set(documented) == {"actions", "live", "reasons", "csr", "deployed"}
+    assert set(documented) == common - {"changed", "diff"} | {"reasons", "csr", "deployed"}
 
 
 def test_changed_and_diff_tell_the_truth(call: t.Callable[..., dict[str, t.Any]], tmp_path: pathlib.Path) -> None:
@@ -118,3 +120,92 @@ def test_files_from_elsewhere(call: t.Callable[..., dict[str, t.Any]], tmp_path:
     assert missing["msg"] == "key_file /nowhere/key.pem does not exist"
     swapped = call("deployed", directory=elsewhere, key_file=given["key_file"], chain_file=given["key_file"])
     assert swapped["msg"].endswith("key.pem has no CERTIFICATE block, only: PRIVATE KEY")
+
+
+class Former:
+    """The files of a certificate that a mail server had before, under a name that is not the host's."""
+
+    def __init__(self, directory: pathlib.Path) -> None:
+        self.key, self.chain = directory / "privkey.pem", directory / "fullchain.pem"
+        self.renew(new_key=True)
+
+    def renew(self, new_key: bool = False) -> None:
+        keep = [] if new_key else ["-key", str(self.key)]
+        make = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-keyout", str(self.key)]
+        command = ["openssl", "req", "-x509", *(keep or make), "-days", "9", "-subj", "/CN=old.example", "-out", str(self.chain)]
+        subprocess.run(command, check=True, capture_output=True)
+        self.key.chmod(0o600)
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of the public key, by openssl alone."""
+        der = subprocess.run(
+            ["openssl", "pkey", "-in", str(self.key), "-pubout", "-outform", "DER"], check=True, capture_output=True
+        ).stdout
+        return hashlib.sha256(der).hexdigest()
+
+    @property
+    def options(self) -> dict[str, t.Any]:
+        return {"key_file": str(self.key), "chain_file": str(self.chain), "public_key": self.digest}
+
+
+def test_r01_what_a_mail_server_presents_is_taken_over_as_it_is(
+    call: t.Callable[..., dict[str, t.Any]], tmp_path: pathlib.Path
+) -> None:
+    former = Former(tmp_path)
+    predicted = call("adopted", check=True, **former.options)
+    assert predicted["changed"] and not (tmp_path / "dane").exists()
+    taken = call("adopted", **former.options)
+    assert taken["deployed"] and taken["adopted"] == former.options
+    assert taken["live"]["spki_sha256"] == former.digest
+    keychain = (tmp_path / "dane/live/keychain.pem").read_text()
+    assert former.chain.read_text().strip() in keychain and keychain.startswith("-----BEGIN PRIVATE KEY")
+    assert not call("adopted", **former.options)["changed"]
+
+    # A renewal with the same key is taken over, too, although neither name nor CA are those of a certificate made here.
+    former.renew()
+    staged = call("staged", renew_adopted=True)
+    assert staged["changed"] and call("deployed", new_key=True, public_key=former.digest)["deployed"]
+    assert not call("staged", renew_adopted=True)["changed"]
+
+    # Another key is not: the mail server keeps what it has.
+    was = former.digest
+    former.renew(new_key=True)
+    warned = call("staged", renew_adopted=True)
+    assert not warned["changed"] and "has another key by now" in str(warned["warnings"])
+    former.key.unlink()
+    assert "cannot be read" in str(call("staged", renew_adopted=True)["warnings"])
+    assert call("staged", renew_adopted=True)["live"]["spki_sha256"] == was
+
+
+def test_r01_a_file_that_the_mail_server_does_not_present_is_not_taken_over(
+    call: t.Callable[..., dict[str, t.Any]], tmp_path: pathlib.Path
+) -> None:
+    former = Former(tmp_path)
+    options = former.options
+    former.renew(new_key=True)
+    refused = call("adopted", **options)
+    assert refused["failed"] and "the mail server presents" in refused["msg"]
+    assert not (tmp_path / "dane/live/keychain.pem").exists()
+    other = tmp_path / "other"
+    other.mkdir()
+    refused = call("adopted", **{**Former(other).options, "key_file": str(former.key)})
+    assert refused["failed"] and "nothing was taken over" in refused["msg"]
+    nothing = call("staged", renew_adopted=True)
+    assert nothing["adopted"] is None and not (tmp_path / "dane/staged/key.pem").exists()
+
+
+def test_r01_after_a_rotation_the_key_is_one_like_any_other(
+    call: t.Callable[..., dict[str, t.Any]], tmp_path: pathlib.Path
+) -> None:
+    call("adopted", **Former(tmp_path).options)
+    request = call("prepared", slot="next", issuers=AUTHORITY.issuers)["csr"]
+    signed = {"certificate": AUTHORITY.certificate(request), "issuers": AUTHORITY.issuers}
+    assert call("deployed", slot="next", new_key=True, **signed)["adopted"] is None
+    returned = call("returned")
+    assert returned["deployed"] and returned["adopted"], "there is a way back to it"
+    for _rotation in range(2):
+        request = call("prepared", slot="next", issuers=AUTHORITY.issuers)["csr"]
+        signed = {"certificate": AUTHORITY.certificate(request), "issuers": AUTHORITY.issuers} if request else {}
+        call("deployed", slot="next", new_key=True, **signed)
+    assert not (tmp_path / "dane/adopted.json").exists()

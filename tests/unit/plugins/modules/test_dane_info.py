@@ -13,6 +13,7 @@ import pytest
 import yaml
 from ansible.module_utils.testing import patch_module_args
 
+from ansible_collections.mailsec.dane.plugins.module_utils import _idna
 from ansible_collections.mailsec.dane.plugins.modules import dane_info
 
 Call = t.Callable[..., dict[str, t.Any]]
@@ -42,7 +43,7 @@ def test_without_a_resolver_to_believe_everything_is_unknown(call: Call, check_m
     )
     assert result["changed"] is False
     assert result["status"] == 3
-    assert result["summary"] == {"fine": 0, "unprotected": 0, "refused": 0, "unknown": 3, "total": 3}
+    assert result["summary"] == {"fine": 0, "unprotected": 0, "refused": 0, "unknown": 3, "total": 3, "invalid": 0}
     assert [domain["domain"] for domain in result["domains"]] == ["example.nl", "example.org"]
     assert {one["reason"] for one in (*result["domains"], *result["hosts"])} == {"resolver-not-validating"}
     assert "192.0.2.53" in result["notes"][0]
@@ -58,13 +59,6 @@ def test_without_a_resolver_to_believe_everything_is_unknown(call: Call, check_m
         ({"domains": ["a.nl"], "root_servers": FOREIGN}, "root_servers is for own validation"),
         ({"domains": ["a.nl"], "validation": "own", "root_servers": []}, "root_servers is empty"),
         ({"domains": ["a.nl"], "validation": "own", "root_servers": [{"address": "a.nl"}]}, "root_servers has 'a.nl'"),
-        ({"domains": ["exämple.nl"]}, "xn--exmple-cua.nl"),
-        ({"domains": ["user@example.nl"]}, "user@example.nl"),
-        ({"domains": ["192.0.2.1"]}, "192.0.2.1"),
-        ({"domains": [""]}, "empty"),
-        ({"hosts": ["mx..example.nl"]}, "mx..example.nl"),
-        ({"hosts": ["{{ x }}"]}, "is no host name"),
-        ({"domains": ["example.nl"], "managed": ["mx example.nl"]}, "mx example.nl"),
         ({"domains": ["example.nl"], "port": 0}, "port is 0"),
         ({"domains": ["example.nl"], "port": 65536}, "port is 65536"),
         ({"domains": ["example.nl"], "timeout": 0}, "timeout is 0"),
@@ -82,7 +76,6 @@ def test_without_a_resolver_to_believe_everything_is_unknown(call: Call, check_m
         ({"domains": ["example.nl"], "nameservers": []}, "nameservers is empty"),
         ({"domains": ["example.nl"], "nameservers": [{"address": "resolver.nl"}]}, "resolver.nl"),
         ({"domains": ["example.nl"], "nameservers": [{"address": "127.0.0.1", "port": 0}]}, "port 0"),
-        ({"domains": ["example.nl"], "dane_required": ["example.org"]}, "example.org"),
         ({"domains": ["example.nl"], "ca_file": "/nowhere"}, "set mta_sts to true"),
         ({"domains": ["example.nl"], "ca_file": "/nowhere", "mta_sts": True, "nameservers": FOREIGN}, "/nowhere"),
         ({"domains": ["example.nl"], "ca_file": "/dev/null", "mta_sts": True, "nameservers": FOREIGN}, "/dev/null"),
@@ -94,6 +87,61 @@ def test_bad_input_is_named(call: Call, options: dict[str, t.Any], words: str) -
     assert result["failed"]
     assert words in result["msg"]
     assert "Traceback" not in json.dumps(result)
+
+
+@pytest.mark.parametrize(
+    ("option", "entry", "why"),
+    [
+        ("domains", "exam ple.nl", "has a blank"),
+        ("domains", "http://example.nl/", "is a URL"),
+        ("domains", "user@example.nl", "is a mail address"),
+        ("domains", "192.0.2.1", "is an IP address"),
+        ("domains", "[2001:db8::1]", "is an IP address"),
+        ("domains", "", "an empty name"),
+        ("domains", ".", "an empty name"),
+        ("domains", "a..example.nl", "has an empty label"),
+        ("domains", ".example.nl", "has an empty label"),
+        ("domains", "example.nl,example.org", "is no host name"),
+        ("domains", "{{ x }}", "has a blank"),
+        ("domains", "b\u00fc\u200bcher\u2603.nl", "cannot be part of a name"),
+        ("domains", f"{'a' * 64}.nl", "is not 1 to 63"),
+        ("hosts", "mx..example.nl", "has an empty label"),
+        ("hosts", "192.0.2.256", "is an address"),
+        ("managed", "mx example.nl", "has a blank"),
+        ("dane_required", "example.org", "is not among domains"),
+    ],
+)
+def test_r15_a_bad_entry_costs_no_other_its_verdict(call: Call, option: str, entry: str, why: str) -> None:
+    given: dict[str, t.Any] = {"domains": ["example.nl"], "hosts": ["mx.example.nl"], "nameservers": FOREIGN}
+    result = call(**{**given, option: [entry, *given.get(option, [])]})
+    assert [one["domain"] for one in result["domains"]] == ["example.nl"]
+    assert [one["host"] for one in result["hosts"]] == ["mx.example.nl"]
+    (bad,) = result["invalid"]
+    assert (bad["option"], bad["given"]) == (option, entry)
+    assert why in bad["error"]
+    assert (result["status"], result["summary"]["invalid"], result["summary"]["total"]) == (3, 1, 2)
+    assert "ERROR: these entries were not audited:" in result["report"]
+
+
+def test_r15_only_bad_entries(call: Call) -> None:
+    result = call(domains=["exam ple.nl"], nameservers=FOREIGN)
+    assert (result["status"], result["domains"], result["summary"]["total"]) == (3, [], 0)
+
+
+@pytest.mark.parametrize("installed", [True, False])
+def test_r15_u_labels_are_converted(call: Call, monkeypatch: pytest.MonkeyPatch, installed: bool) -> None:
+    monkeypatch.setattr(_idna, "HAS_IDNA", installed)
+    names = ["B\u00dcCHER.nl", "xn--bcher-kva.nl", "\u65e5\u672c\u8a9e\u3002jp", "fa\u00df.de"]
+    result = call(domains=names, hosts=["mx.b\u00fccher.nl."], nameservers=FOREIGN)
+    converted = {one["domain"]: one["given"] for one in result["domains"]}
+    assert converted.pop("xn--bcher-kva.nl") == "B\u00dcCHER.nl"
+    assert converted.pop("xn--wgv71a119e.jp") == "\u65e5\u672c\u8a9e\u3002jp"
+    # IDNA 2003 would make another domain of it, fass.de.
+    assert converted == ({"xn--fa-hia.de": "fa\u00df.de"} if installed else {})
+    told = "'fa\u00df' has a character for which IDNA 2003 and 2008 differ"
+    assert [one["error"].partition(", and")[0] for one in result["invalid"]] == ([] if installed else [told])
+    assert [(one["host"], one["given"]) for one in result["hosts"]] == [("mx.xn--bcher-kva.nl", "mx.b\u00fccher.nl.")]
+    assert any("xn--bcher-kva.nl (B\u00dcCHER.nl)" in line for line in result["report"])
 
 
 def test_documentation_and_options_agree() -> None:

@@ -1,0 +1,117 @@
+# Copyright: (c) 2026, mailsec.dane contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What the first run finds on a mail server: nothing that offers TLS, a key to adopt, or something to leave as it is.
+
+``services`` and ``owner`` are those of module ``postfix_info``, ``sockets`` those of ``mail_host_info``. Pure.
+Private to the collection.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import typing as t
+
+if t.TYPE_CHECKING:
+    import collections.abc as c
+
+Fields = t.Mapping[str, t.Any]
+
+#: Nothing on the ports presents a certificate, so that no mail depends on one.
+BARE: t.Final = "bare"
+#: One key is presented everywhere, and its files are known.
+ADOPT: t.Final = "adopt"
+#: This collection does not manage what is there; it stays as it is, and is audited.
+LEAVE: t.Final = "leave"
+#: What is there could not be found out this time.
+UNKNOWN: t.Final = "unknown"
+
+_OFFERS: t.Final = ("starttls", "implicit")
+
+
+@dataclasses.dataclass(frozen=True)
+class FirstLook:
+    """``situation`` as above, ``sentence`` for people; the digest and the files of the key to adopt, '' otherwise."""
+
+    situation: str
+    sentence: str
+    public_key: str = ""
+    key_file: str = ""
+    chain_file: str = ""
+
+
+def first_look(
+    services: c.Sequence[Fields], sockets: c.Sequence[Fields], owner: Fields | None, ports: c.Collection[int]
+) -> FirstLook:
+    """Return what to do with the mail server of a host that has no certificate of this collection yet."""
+    if owner:
+        return FirstLook(
+            LEAVE,
+            f"its configuration belongs to {owner['program']} ({owner['evidence']}), which would undo changes made here. Set up "
+            f"TLS there, and publish the records with what it offers for that; this host is audited only. {owner.get('remedy', '')}",
+        )
+    listening = [one for one in sockets if one["port"] in ports]
+    silent = [one for one in listening if one["tls"] == "unknown"]
+    if silent:
+        where = ", ".join(_place(one) for one in silent)
+        why = next((one["problem"] for one in silent if one.get("problem")), "no answer")
+        return FirstLook(
+            UNKNOWN,
+            f"it could not be found out what {where} presents ({why}). Nothing was changed, because published TLSA records may "
+            "depend on it. Run this again when the mail server answers",
+        )
+    offering = [one for one in listening if one["tls"] in _OFFERS]
+    served = [item for one in offering for item in one["served"] if item.get("spki_sha256")]
+    if not served:
+        what = "offers no TLS" if listening else "does not listen"
+        return FirstLook(BARE, f"the mail server {what} on port {_numbers(ports)}: no mail depends on a certificate yet")
+    keys = sorted({item["spki_sha256"] for item in served})
+    if len(keys) > 1:
+        shown = ", ".join(f"{key[:16]}… ({_how(served, key)})" for key in keys)
+        return FirstLook(
+            LEAVE,
+            f"port {_numbers(ports)} presents {len(keys)} different keys: {shown}. This collection manages one key for each mail "
+            "server, and would take the others away from senders whose records depend on them. Everything stays as it is",
+        )
+    return _files(services, offering, keys[0], ports)
+
+
+def _files(
+    services: c.Sequence[Fields], offering: c.Sequence[Fields], key: str, ports: c.Collection[int]
+) -> FirstLook:
+    own = [one for one in services if one["port"] in ports and one["security_level"] != "none"]
+    pairs = {(item["key_file"], item["chain_file"]) for one in own for item in one["certificates"]}
+    if not own:
+        programs = ", ".join(sorted({str(one.get("process") or "another program") for one in offering}))
+        return FirstLook(
+            LEAVE,
+            f"port {_numbers(ports)} is served by {programs}, not by Postfix, which is the mail server this collection sets up. "
+            "Everything stays as it is",
+        )
+    if len(pairs) != 1:
+        shown = "; ".join(sorted(f"{key_file} with {chain_file}" for key_file, chain_file in pairs)) or "none"
+        return FirstLook(
+            LEAVE,
+            f"the key that port {_numbers(ports)} presents ({key[:16]}…) does not come from one pair of files: {shown}. "
+            "Everything stays as it is",
+        )
+    key_file, chain_file = pairs.pop()
+    return FirstLook(
+        ADOPT, f"port {_numbers(ports)} presents the key {key[:16]}… of {key_file}: it stays in use", key, key_file, chain_file
+    )
+
+
+def _place(socket: Fields) -> str:
+    address = f"[{socket['address']}]" if ":" in str(socket["address"]) else socket["address"]
+    return f"{address}:{socket['port']}"
+
+
+def _how(served: c.Sequence[Fields], key: str) -> str:
+    ways = {item.get("server_name") or "without SNI" for item in served if item["spki_sha256"] == key}
+    kinds = {item["key_type"] for item in served if item["spki_sha256"] == key and item["key_type"] != "any"}
+    return ", ".join(sorted(kinds) + sorted(ways))
+
+
+def _numbers(ports: c.Collection[int]) -> str:
+    return ", ".join(str(port) for port in sorted(ports))

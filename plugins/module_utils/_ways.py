@@ -1,0 +1,110 @@
+# Copyright: (c) 2026, mailsec.dane contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""One endpoint, asked in every way in which it may present another chain: per server name and per type of key.
+
+A server with an RSA and an ECDSA certificate shows each sender one of them. Private to the collection.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import typing as t
+
+from ansible_collections.mailsec.dane.plugins.module_utils import _openssl_client
+from ansible_collections.mailsec.dane.plugins.module_utils._smtp import TLS, Endpoint, Limits, Probe, probe
+from ansible_collections.mailsec.dane.plugins.module_utils._x509 import CertificateError, load_der
+
+#: Outcome of a probe that got no answer to its question, although the server had answered another one before.
+PARTLY_SEEN: t.Final = "endpoint-partly-seen"
+#: The types of key that senders ask for; None is the server's choice.
+ALL_KEY_TYPES: t.Final = (None, "rsa", "ecdsa")
+
+#: Outcomes that may depend on the server name and on the type of key; after any other no further question helps.
+_HANDSHAKE: t.Final = frozenset({"tls-handshake-failed", "starttls-handshake-reset"})
+#: Types of key as certificates have them -> as probes insist on them.
+_INSISTED: t.Final[t.Mapping[str, str]] = {"rsa": "rsa", "ec": "ecdsa"}
+#: What the alert is called that a server sends which speaks TLS 1.3 only.
+_TOO_OLD: t.Final = "protocol version"
+_UNFINISHED: t.Final = "not done after"
+_SCHEMES: t.Final[t.Mapping[str, str]] = {
+    "rsa": "rsa_pss_rsae_sha256:rsa_pss_rsae_sha384:rsa_pss_rsae_sha512",
+    "ecdsa": "ecdsa_secp256r1_sha256:ecdsa_secp384r1_sha384:ecdsa_secp521r1_sha512",
+}
+
+
+async def ask_all_ways(
+    endpoint: Endpoint,
+    server_names: t.Iterable[str | None],
+    key_types: t.Sequence[str | None],
+    ehlo_name: str,
+    limits: Limits,
+) -> list[Probe]:
+    """Probe ``endpoint`` once per server name (None: without SNI) and type of key (None: the server's choice).
+
+    The first way should be the one in which senders ask. One probe comes after the other, because a server may count
+    connections, and what is known already is not asked: a type of key that the server chose by itself, a type that it
+    lacks, when it shows the same chain without a server name, and anything at all when there is no TLS.
+    A probe that ends before the handshake, after another one came as far as TLS, has the outcome ``PARTLY_SEEN``.
+    Raises ValueError as ``_smtp.probe`` does.
+    """
+    found: list[Probe] = []
+    for name in server_names:
+        for key_type in key_types:
+            if key_type is not None and _is_known(found, name, key_type):
+                continue
+            seen = await probe(endpoint, name, ehlo_name, limits, key_type)
+            if key_type is not None and seen.outcome in _HANDSHAKE and _TOO_OLD in seen.detail:
+                seen = await _newest(seen, key_type, ehlo_name, limits)
+            if any(one.outcome == TLS for one in found) and not _is_answer(seen):
+                seen = dataclasses.replace(seen, outcome=PARTLY_SEEN, detail=f"{seen.outcome}: {seen.detail}")
+            found.append(seen)
+            if len(found) == 1 and seen.outcome not in (TLS, *_HANDSHAKE):
+                return found
+    return found
+
+
+def refuses_variant(seen: Probe, reached: t.Collection[Endpoint]) -> bool:
+    """Say whether the server refused only the type of key insisted on, or a handshake without server name.
+
+    ``reached`` are the endpoints that came as far as TLS in another way. Such a refusal is no fault: senders with DANE
+    send a server name, and take every type of key.
+    """
+    special = seen.key_type is not None or seen.server_name is None
+    return special and seen.outcome in _HANDSHAKE and seen.endpoint in reached
+
+
+def _is_answer(seen: Probe) -> bool:
+    return seen.outcome == TLS or (seen.outcome in _HANDSHAKE and _UNFINISHED not in seen.detail)
+
+
+def _is_known(found: t.Sequence[Probe], name: str | None, key_type: str) -> bool:
+    chosen = next((one for one in found if one.server_name == name and one.key_type is None), None)
+    if chosen is None or chosen.outcome != TLS:
+        return False
+    if _leaf_type(chosen) == key_type:
+        return True
+    same_chain = any(one.server_name != name and one.key_type is None and one.chain == chosen.chain for one in found)
+    return same_chain and any(
+        one.server_name != name and one.key_type == key_type and one.outcome in _HANDSHAKE for one in found
+    )
+
+
+def _leaf_type(seen: Probe) -> str | None:
+    try:
+        return _INSISTED.get(load_der(seen.chain[0]).key_type) if seen.chain else None
+    except CertificateError:
+        return None
+
+
+async def _newest(seen: Probe, key_type: str, ehlo_name: str, limits: Limits) -> Probe:
+    """Ask a server that speaks TLS 1.3 only: Python cannot choose the type of key there, the program openssl can."""
+    schemes = _SCHEMES[key_type]
+    try:
+        chain = await _openssl_client.chain_for(seen.endpoint, seen.server_name, ehlo_name, limits.total, schemes)
+    except _openssl_client.Unclear as error:
+        return dataclasses.replace(seen, outcome=PARTLY_SEEN, detail=f"in TLS 1.3: {error}")
+    if not chain:
+        return dataclasses.replace(seen, detail="in TLS 1.3 the server has no key of this type")
+    return dataclasses.replace(seen, outcome=TLS, detail="", tls_version="TLSv1.3", chain=chain)

@@ -1,0 +1,30 @@
+#!/usr/bin/env bash
+# Copyright: (c) 2026, mailsec.dane contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Prints the directory of a small Debian system that has Postfix, and builds it first when it is missing. Tests run
+# Postfix from there, because installing it would remove the mail server that this machine may have.
+. "$(dirname "$0")/common.sh"
+
+release=$(. /etc/os-release && echo "$VERSION_CODENAME")
+root=$CACHE/postfix-$release-$(sha256sum <"$0" | cut -c1-8)
+
+if [ ! -d "$root" ]; then
+  is_root || die "Only root can build the system with Postfix that these tests need."
+  command -v mmdebstrap >/dev/null || die "mmdebstrap is not installed: apt-get install mmdebstrap"
+  exec 9>"$CACHE/postfix-root.lock"
+  flock 9
+fi
+if [ ! -d "$root" ]; then
+  rm -rf --one-file-system "$CACHE"/postfix-*-*
+  log=$CACHE/postfix-root.log
+  proxies=$CACHE/postfix-root.proxies
+  apt_proxies >"$proxies"
+  debian_sources "$release" | mmdebstrap --mode=root --format=directory --variant=essential --include=postfix \
+    --aptopt="$proxies" --dpkgopt='path-exclude=/usr/share/man/*' --dpkgopt='path-exclude=/usr/share/locale/*' \
+    --dpkgopt='path-exclude=/usr/share/doc/*' "$release" "$root.partial" - >"$log" 2>&1 ||
+    { tail -n 20 "$log" >&2; rm -rf --one-file-system "$root.partial"; die "mmdebstrap could not build a system with Postfix."; }
+  rm -f "$root.partial"/etc/{hosts,resolv.conf}
+  touch "$root.partial"/etc/{hosts,resolv.conf}
+  mv "$root.partial" "$root"
+fi
+say "$root"

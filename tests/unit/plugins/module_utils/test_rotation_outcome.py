@@ -1,0 +1,67 @@
+# Copyright: (c) 2026, mailsec.dane contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a schedule is told: ok, waiting, blocked, or a person must act (case R14)."""
+
+from __future__ import annotations
+
+import pytest
+
+from ansible_collections.mailsec.dane.plugins.module_utils._rollover_guards import Obstacle
+from ansible_collections.mailsec.dane.plugins.module_utils._rollover_state import Exposure
+from ansible_collections.mailsec.dane.plugins.module_utils._rollover_steps import (
+    Choose,
+    Done,
+    Generate,
+    Option,
+    Step,
+    Wait,
+)
+from ansible_collections.mailsec.dane.plugins.module_utils._rotation_outcome import STATES, conclude, outcome
+
+OK = {"state": "ok", "sentence": "Nothing to do."}
+
+
+def told(state: str, sentence: str = "the reason") -> dict[str, str]:
+    return {"state": state, "sentence": sentence}
+
+
+@pytest.mark.parametrize(
+    ("step", "state", "words"),
+    [
+        (Done("all is as wanted"), "ok", "Nothing to do"),
+        (Generate("none is held"), "pending", "Nothing to do"),
+        (Wait(0, 0, (Obstacle("t", "x", "caches may hold it", 9),), "caches may hold it"), "waiting",
+         "until 1970-01-01T00:00:00Z: caches may hold it"),
+        (Wait(None, 0, (Obstacle("t", "x", "time", 9), Obstacle("s", "ns2", "ns2 is down")), "time"), "blocked",
+         "ns2 is down"),
+        (Choose((Option(Exposure.SERVE, "x"), Option(Exposure.DEFER, "y")), (), "it was stolen"), "choose",
+         "set rotation_exposure to one of serve, defer"),
+    ],
+)  # fmt: skip
+def test_each_step_is_told_in_a_state(step: Step, state: str, words: str) -> None:
+    found = outcome(step, "Nothing to do.")
+    assert found["state"] == state and words in found["sentence"]
+
+
+def test_the_worst_host_decides_and_is_named_with_its_reason() -> None:
+    outcomes = {"mx1": OK, "mx2": told("waiting", "until noon"), "mx3": told("blocked", "ns2 is down"), "mx4": OK}
+    found = conclude(outcomes)
+    assert found["state"] == "blocked"
+    assert found["line"] == "blocked (2 ok, 1 waiting, 1 blocked) mx3: ns2 is down"
+    assert found["lines"] == ["mx2: waiting: until noon"]
+
+
+def test_nothing_worse_than_ok_is_one_short_line() -> None:
+    assert conclude({"mx1": OK}) == {"state": "ok", "line": "ok (1 ok)", "lines": []}
+    assert conclude({})["line"] == "ok (no hosts)"
+
+
+@pytest.mark.parametrize("position", range(1, len(STATES)))
+def test_states_are_ordered_from_best_to_worst(position: int) -> None:
+    better, worse = STATES[position - 1 : position + 1]
+    assert conclude({"a": told(better), "b": told(worse)})["state"] == worse
+
+
+def test_a_state_that_does_not_exist_is_an_error_and_not_ok() -> None:
+    with pytest.raises(ValueError, match="fine is not one of ok, left"):
+        conclude({"mx1": told("fine")})
