@@ -93,15 +93,16 @@ def check_names(names: c.Iterable[str]) -> tuple[str, ...]:
 def look(names: c.Sequence[str], ports: c.Collection[int], seconds: float) -> list[Port]:
     """Return what every mail port serves, without a name and for each of ``names``. Never raises for a server."""
     end = time.monotonic() + seconds
-    wanted = [(one, address) for one in listeners(ports) for address in reachable(one)]
-    found: dict[tuple[str, int], Port] = {}
+    # A host may have a socket for all addresses of each version, and one of them may take both.
+    wanted: dict[tuple[str, int], Listener] = {}
+    for one in listeners(ports):
+        for address in reachable(one):
+            wanted.setdefault((address, one.port), one)
     # One client at a time per port: services with few processes would let the others wait.
     with concurrent.futures.ThreadPoolExecutor(_WORKERS) as pool:
-        jobs = [pool.submit(_port, one, address, names, end) for one, address in wanted]
-        for job in jobs:
-            port = job.result()
-            found[port.address, port.port] = port
-    return sorted(found.values(), key=lambda one: (one.port, one.address))
+        jobs = [pool.submit(_port, one, address, names, end) for (address, _port_number), one in wanted.items()]
+        found = [job.result() for job in jobs]
+    return sorted(found, key=lambda one: (one.port, one.address))
 
 
 def _port(listener: Listener, address: str, names: c.Sequence[str], end: float) -> Port:

@@ -38,7 +38,7 @@ options:
   probe_services:
     description:
       - Services of C(smtpd) and C(postscreen), with the type, for instance V(smtp/inet).
-      - Every address at which they listen is probed.
+      - Every address at which they listen is probed, except for services that expect the PROXY protocol.
     type: list
     elements: str
     default: []
@@ -306,6 +306,9 @@ def _addresses(configuration: Configuration, names: list[str]) -> list[tuple[str
         raise ValueError(f"probe_services: master.cf has no service {', '.join(unknown)} of smtpd or postscreen")
     found = []
     for service in (services[name] for name in names):
+        if configuration.value(service.service, f"{service.command}_upstream_proxy_protocol"):
+            # It waits for the proxy to say who the client is, and answers nobody else.
+            continue
         if service.address:
             found.append((service.address, service.port))
             continue
