@@ -110,7 +110,9 @@ def test_knot_as_primary(call: Call, names: Names, mail: Responder) -> None:
     assert call([EE, NEXT_EE], **where, ttl=30)["changed"] is True
     assert names.served(owner, KNOT) == (sorted([EE, NEXT_EE]), 30)
     assert "BADSIG" in failure(call([EE], **where, key_secret=OTHER_SECRET))
-    assert "BADKEY" in failure(call([EE], **where, key_name="unknown"))
+    said = failure(call([EE], **where, key_name="unknown"))
+    # Knot 3.4 answers NOTAUTH without saying that it is for the key.
+    assert "BADKEY" in said or "does not accept the TSIG key unknown" in said
     assert "Nothing was changed" in failure(call([EE], **where, **UNSIGNED))
     assert call(state="absent", **where)["changed"] is True
     assert names.served(owner, KNOT) == ([], None)

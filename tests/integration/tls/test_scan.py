@@ -24,6 +24,7 @@ POSTFIX_PROFILE = {
     "smtpd_tls_mandatory_ciphers": "high",
     "tls_high_cipherlist": "ECDHE+AESGCM:ECDHE+CHACHA20:ECDHE+AESCCM:!AESCCM8:!aNULL:!PSK:!SRP",
     "tls_preempt_cipherlist": "yes",
+    "tls_ffdhe_auto_groups": "",
     "tls_ssl_options": "NO_COMPRESSION, NO_RENEGOTIATION",
     "tls_config_name": "mailsec",
 }
