@@ -54,7 +54,7 @@ class Shape:
     groups: tuple[str, ...] = ("mail_inbound", "mail_outbound")
     variables: dict[str, t.Any] = dataclasses.field(default_factory=dict)
     says: str = ""
-    unverified: str = "outbound-dane-off"
+    unverified: str = r"outbound-(dane-off|policy-lower|relay|unknown)"
     status: int | None = None
 
     @property
@@ -76,6 +76,11 @@ class Shape:
         return (f"{self.name}.example.nl", *self.domains) if "mail_inbound" in self.groups else ()
 
 
+def inside(zone: str) -> dict[str, t.Any]:
+    """Variables of a host whose zone only the inside's name server knows."""
+    return {"resolver_forward_zones": [{"name": zone, "addresses": ["198.51.100.30"]}]}
+
+
 SHAPES = {
     shape.name: shape
     for shape in (
@@ -89,6 +94,7 @@ SHAPES = {
             "gateway", 32, ADOPTED, clients=(587, 465),
             targets=("root@outside.nl", "a@gateway.example.nl", "b@lists.corp.lan", "c@amavis.corp.lan", "d@corp.lan"),
             resolves=("exch.corp.lan", "dc1.corp.lan", "amavis.corp.lan"), arrives_at="inside",
+            variables=inside("corp.lan"),
         ),
         # R-H
         Shape(
@@ -117,15 +123,17 @@ SHAPES = {
         Shape(
             "split-dns", 37, ADOPTED, clients=(587, 465), records=("store.split-dns A 198.51.100.99",),
             targets=("root@outside.nl", "a@store.split-dns.example.nl"), resolves=("store.split-dns.example.nl",),
+            variables=inside("store.split-dns.example.nl"),
         ),
         # R-F
         Shape(
             "smart-host", 38, ADOPTED, groups=("mail_outbound",), targets=("root@outside.nl", "root@provider.nl"),
-            resolves=("smtp.provider.nl",), says="relay",
+            resolves=("smtp.provider.nl",), says="relay|outgoing mail",
         ),
         # R-G
         Shape(
             "postscreen", 39, SEVERAL, clients=(587, 465), resolves=("2.0.0.127.bl.corp.lan",),
+            variables=inside("bl.corp.lan"),
         ),
         # R-I
         Shape(
