@@ -50,6 +50,9 @@ class World:
         """Make the host, and publish what its administrator would have published."""
         run("bash", "-c", PUBLIC_CA, "-", self.public_ca)
         for host in (self.shape.host, "inside"):
+            # A restart during the start of the system would be cancelled by it.
+            self.on(host, "timeout 60 systemctl is-system-running --wait", check=False)
+        for host in (self.shape.host, "inside"):
             self.put(host, "/usr/local/bin/stand-in", (HERE / "stand_in.py").read_text())
         for host in (self.shape.host, "inside", "sender"):
             for name in ("root.pem", "issuing.pem", "issuing.key"):
