@@ -67,10 +67,17 @@ def look(
         found = every(targets)
         # A resolver that was just started takes its time for the first names of a zone.
         found |= every(target for target, one in found.items() if "timeout" in one.reason)
-    return {target.key: _told(target, found[target], sources) for target, sources in targets.items()}
+        # What is refused by validation is asked for once more without: that tells broken signatures from no answer.
+        refused = [target for target, one in found.items() if "SERVFAIL" in one.reason]
+        roots = {target.root: below(target.root).unchecked() for target in refused}
+        without = dict(zip(refused, pool.map(lambda one: resolve(one, roots[one.root]).values, refused), strict=True))
+    return {
+        target.key: _told(target, found[target], without.get(target, frozenset()), sources)
+        for target, sources in targets.items()
+    }
 
 
-def _told(target: Target, found: Found, sources: t.Sequence[str]) -> dict[str, t.Any]:
+def _told(target: Target, found: Found, refused: frozenset[str], sources: t.Sequence[str]) -> dict[str, t.Any]:
     return {
         "name": target.name,
         "kind": target.kind,
@@ -82,6 +89,7 @@ def _told(target: Target, found: Found, sources: t.Sequence[str]) -> dict[str, t
         "state": found.state,
         "values": sorted(found.values),
         "reason": found.reason,
+        "refused": sorted(refused),
         "zone": "",
     }
 
@@ -104,10 +112,32 @@ def lost(before: Look, after: Look) -> str:
         return f"it has other addresses: {_joined(now)}"
     if before["state"] == "absent":
         return ""
+    if _refused(before, after):
+        return ""
     # Where nothing could be said before, mail waits; said to be absent, it bounces.
     if before["state"] == "unknown" and (before["learned"] or after["state"] == "unknown"):
         return ""
     return str(after["reason"]) or "nothing was found"
+
+
+def bogus(before: Look, after: Look, accepted: t.Collection[str] = ()) -> list[str]:
+    """Return the names of queue, log and aliases whose public answer is refused by validation, in sentences.
+
+    The answer itself is the former one, so the fault is that of the domain. Everything else counts as lost.
+    """
+    pairs = [(was, after["targets"].get(key)) for key, was in before["targets"].items() if was["name"] not in accepted]
+    names = {was["name"] for was, now in pairs if now is not None and _refused(was, now)}
+    return [
+        f"{name} (queue, log or aliases) has wrong DNSSEC signatures: validation refuses its answer. Mail to it waits"
+        f" in the queue until its owner repairs the domain. To deliver it anyway: resolver_insecure_zones: [{name}]"
+        for name in sorted(names)
+    ]
+
+
+def _refused(before: Look, after: Look) -> bool:
+    """Whether validation alone keeps a public answer of a name that no setting has."""
+    values = before["values"]
+    return bool(before["learned"] and values and after["refused"] == values and _global(values))
 
 
 def _joined(values: t.Iterable[str]) -> str:

@@ -122,6 +122,7 @@ targets:
       state: found
       values: [192.0.2.5]
       reason: ""
+      refused: []
       zone: corp.example
 name_servers:
   description: Name servers that were asked, without local forwarders where these tell whom they ask.
@@ -170,6 +171,13 @@ worse:
   returned: success
   type: list
   elements: str
+bogus:
+  description:
+    - Domains of queue, log and aliases, in sentences, that were found before and that validation refuses now, although
+      the answer is the same. Each is a warning. They are not in RV(worse), because the fault is that of the domain.
+  returned: success
+  type: list
+  elements: str
 remedy:
   description: The settings that keep what is lost; empty when nothing is.
   returned: success
@@ -183,7 +191,7 @@ import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.mailsec.dane.plugins.module_utils._name_check import look, remedy, worse
+from ansible_collections.mailsec.dane.plugins.module_utils._name_check import bogus, look, remedy, worse
 from ansible_collections.mailsec.dane.plugins.module_utils._next_hops import Instance, Inventory, Target, directories
 from ansible_collections.mailsec.dane.plugins.module_utils._postconf import value_text
 from ansible_collections.mailsec.dane.plugins.module_utils._stub_resolver import (
@@ -293,6 +301,9 @@ def gather(module: AnsibleModule) -> dict[str, t.Any]:
     now = _look(module, {}, below)
     before = params["before"] or now
     losses = worse(before, now, params["accepted"])
+    refused = bogus(before, now, params["accepted"])
+    for sentence in refused:
+        module.warn(sentence)
     chosen = None
     settled = True
     for number, choice in enumerate(choices):
@@ -308,6 +319,7 @@ def gather(module: AnsibleModule) -> dict[str, t.Any]:
         "settled": settled,
         "chosen": chosen,
         "worse": [loss.sentence for loss in losses],
+        "bogus": refused,
         "remedy": remedy(losses, before["name_servers"]) if losses else "",
     }
 
