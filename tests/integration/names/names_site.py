@@ -39,7 +39,8 @@ ZONES = [
     # Signed outside; inside the company the same names have other addresses, without signatures.
     {"name": "split.nl", "records": ["@ MX 10 mail", f"mail A {PREFIX}.99", f"imap A {PREFIX}.99"]},
     {"name": "unsigned.nl", "signed": False, "records": ["@ MX 10 mail", f"mail A {PREFIX}.20"]},
-    {"name": "bogus.nl", "signed": False, "parent_ds": True, "records": ["@ MX 10 mail", f"mail A {PREFIX}.20"]},
+    {"name": "bogus.nl", "signed": False, "parent_ds": True, "records": [
+        "@ MX 10 mail", f"mail A {PREFIX}.20", "public MX 10 host.public", "host.public A 9.9.9.9"]},
 ]  # fmt: skip
 RESOLVER = {
     "resolver_trust_anchor_file": "/etc/lab/trust-anchor.ds",
