@@ -200,15 +200,28 @@ def worse(before: Look, after: Look, accepted: t.Collection[str] = ()) -> list[L
     return found
 
 
-def remedy(losses: t.Sequence[Loss], name_servers: t.Sequence[str]) -> str:
-    """Return the settings that keep what would be lost, complete; '' when none is known."""
+_NO_OTHERS: t.Final[t.Mapping[str, t.Sequence[str]]] = {}
+
+
+def _servers(zone: str, name_servers: t.Sequence[str], others: t.Mapping[str, t.Sequence[str]]) -> str:
+    above = [domain for domain in others if f".{zone}".endswith(f".{domain}")]
+    listed = others[max(above, key=len)] if above else name_servers
+    return ", ".join(one for one in dict.fromkeys(listed) if not one.startswith(("127.", "::1")))
+
+
+def remedy(
+    losses: t.Sequence[Loss], name_servers: t.Sequence[str], others: t.Mapping[str, t.Sequence[str]] = _NO_OTHERS
+) -> str:
+    """Return the settings that keep what would be lost, complete; '' when none is known.
+
+    ``others`` are domains that are asked for elsewhere than at ``name_servers``.
+    """
     parts: list[str] = []
     zones = {loss.zone for loss in losses if not loss.native and loss.zone not in ("", ".")}
     zones = {zone for zone in zones if not any(zone.endswith(f".{above}") for above in zones)}
-    servers = [one for one in name_servers if not one.startswith(("127.", "::1"))]
     if zones:
-        shown = f"[{', '.join(servers)}]" if servers else "[ADDRESS OF ITS NAME SERVER]"
-        items = ", ".join(f"{{name: {zone}, addresses: {shown}}}" for zone in sorted(zones))
+        shown = {zone: _servers(zone, name_servers, others) or "ADDRESS OF ITS NAME SERVER" for zone in sorted(zones)}
+        items = ", ".join(f"{{name: {zone}, addresses: [{servers}]}}" for zone, servers in shown.items())
         parts.append(f"To keep them, ask the former name servers: resolver_forward_zones: [{items}].")
     broken = sorted({loss.zone or loss.name for loss in losses if loss.bogus})
     if broken:

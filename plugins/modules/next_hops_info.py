@@ -130,6 +130,11 @@ name_servers:
   type: list
   elements: str
   sample: [192.0.2.53]
+link_domains:
+  description: Domains that systemd-resolved asks other name servers for, with these name servers.
+  returned: success
+  type: dict
+  sample: {corp.example: [192.0.2.53]}
 unlisted:
   description: Tables that could not be read, so that their next hops are not known.
   returned: success
@@ -185,6 +190,7 @@ remedy:
 """
 
 import os
+import re
 import threading
 import time
 import typing as t
@@ -231,16 +237,26 @@ def _collect(module: AnsibleModule, changes: dict[str, str], found: Inventory) -
     return instances
 
 
-def _link_domains(module: AnsibleModule) -> list[str]:
-    """Domains for which systemd-resolved asks the name servers of one link."""
+def _link_domains(module: AnsibleModule) -> dict[str, list[str]]:
+    """Domains for which systemd-resolved asks the name servers of one link, with these name servers."""
     program = module.get_bin_path("resolvectl")
     if not program:
-        return []
-    status, out, _errors = module.run_command(["timeout", "10", program, "domain"])
-    if status != 0:
-        return []
-    words = [word for line in out.splitlines() for word in line.partition(":")[2].split()]
-    return [word.lstrip("~").strip(".").lower() for word in words if word.lstrip("~").strip(".")]
+        return {}
+    told: dict[str, dict[str, list[str]]] = {}
+    for word in ("domain", "dns"):
+        status, out, _errors = module.run_command(["timeout", "10", program, word])
+        if status != 0:
+            return {}
+        # Link 2 (eth0): ~corp.example
+        told[word] = {name: text.split() for name, _colon, text in (line.partition(": ") for line in out.splitlines())}
+    found: dict[str, list[str]] = {}
+    for link, domains in told["domain"].items():
+        # ADDRESS:PORT%INTERFACE#NAME, as resolved.conf(5) has it.
+        servers = [re.split("[%#]", server)[0] for server in told["dns"].get(link, [])]
+        for domain in domains:
+            if name := domain.lstrip("~").strip(".").lower():
+                found.setdefault(name, []).extend(servers)
+    return found
 
 
 def _below(module: AnsibleModule, name_servers: t.Sequence[str]) -> t.Callable[[str], Names]:
@@ -283,6 +299,7 @@ def _look(module: AnsibleModule, parameters: dict[str, str], below: t.Callable[[
         "queue_directories": list(dict.fromkeys(instance.queue for instance in instances)),
         "targets": targets,
         "name_servers": _upstream(below("")),
+        "link_domains": _link_domains(module),
         "unlisted": list(dict.fromkeys(found.unlisted)),
         "partly": list(dict.fromkeys(found.partly)),
         "broken": list(dict.fromkeys(found.broken)),
@@ -320,7 +337,7 @@ def gather(module: AnsibleModule) -> dict[str, t.Any]:
         "chosen": chosen,
         "worse": [loss.sentence for loss in losses],
         "bogus": refused,
-        "remedy": remedy(losses, before["name_servers"]) if losses else "",
+        "remedy": remedy(losses, before["name_servers"], before["link_domains"]) if losses else "",
     }
 
 

@@ -62,7 +62,7 @@ def r09(lab: t.Any) -> list[str]:
     lines = ["hosts.example smtp:[onlyhosts.corp.test]", "corp.example smtp:[exch.corp.lan]:25",
              "plain.example smtp:sub.corp.lan"]  # fmt: skip
     table(lab, "transport", "\n".join(lines))
-    table(lab, "patterns", r"/^pattern\.example$/ smtp:[exch.corp.lan]", postmap=False)
+    table(lab, "patterns", r"/@pattern\.example$/ smtp:[exch.corp.lan]", postmap=False)
     set_up(
         lab,
         smtp_host_lookup="native, dns",
@@ -120,7 +120,8 @@ def test_the_way_back_is_exact_link_and_all(lab: t.Any) -> None:
     assert lab.tell("d12", "ls /etc/unbound/unbound.conf.d").split() == [
         "remote-control.conf", "root-auto-trust-anchor-file.conf"
     ]  # fmt: skip
-    assert lab.tell("d12", "dpkg -V unbound; find /etc/dhcp -type f; ls /var/lib/mailsec-dane/originals") == ""
+    assert lab.tell("d12", "dpkg -V unbound | grep ' c '; find /etc/dhcp -type f") == ""
+    assert lab.tell("d12", "ls /var/lib/mailsec-dane/originals") == ""
     assert lab.role("resolver", resolver_state="absent").succeeded().changed == {"d12": 0}
     assert lab.sent("corp.example") == {"corp.example": "sent"}
 
@@ -311,4 +312,3 @@ def test_a_domain_with_wrong_signatures_that_only_the_log_has_does_not_block(lab
     text = lab.role("resolver", resolver_forward_zones=ZONES).refused()
     assert "mail domain public.bogus.nl (relay_domains)" in text and "Mail to it would wait in the queue" in text
     lab.role("resolver", resolver_forward_zones=ZONES, resolver_insecure_zones=["public.bogus.nl"]).succeeded()
-    lab.host("d12", ": > /var/log/mail.log")

@@ -168,6 +168,13 @@ def test_a_loss_is_said_once_with_what_helps() -> None:
     assert not worse(look(one=FOUND), look(one=gone), ["a.corp.lan"])
 
 
+def test_a_zone_is_asked_for_where_it_was() -> None:
+    losses = worse(look(one=FOUND), look(one=target("absent")))
+    others = {"lan": ["192.0.2.5"], "corp.lan": ["192.0.2.6", "127.0.0.1"], "orp.lan": ["192.0.2.7"]}
+    assert "[{name: corp.lan, addresses: [192.0.2.6]}]" in remedy(losses, ["192.0.2.4"], others)
+    assert "[{name: corp.lan, addresses: [192.0.2.4]}]" in remedy(losses, ["192.0.2.4"])
+
+
 def test_a_domain_with_wrong_signatures_is_named() -> None:
     before, after = look(one=LEARNED, two=FOUND), look(one=BOGUS, two=FOUND)
     assert not worse(before, after)
