@@ -91,6 +91,13 @@ def _files(
             f"port {_numbers(ports)} is served by {programs}, not by Postfix, which is the mail server this collection "
             "sets up. Everything stays as it is",
         )
+    tables = sorted({one["sni_maps"] for one in own if one["sni_maps"]})
+    if tables:
+        return FirstLook(
+            LEAVE,
+            f"port {_numbers(ports)} also presents the keys in {', '.join(tables)} (tls_server_sni_maps). Senders who "
+            "ask for a name in it get that key, which this collection would not change. Everything stays as it is",
+        )
     if len(pairs) != 1:
         shown = "; ".join(sorted(f"{key_file} with {chain_file}" for key_file, chain_file in pairs)) or "none"
         return FirstLook(

@@ -5,8 +5,6 @@
 from __future__ import annotations
 
 import json
-import os
-import signal
 import subprocess
 import sys
 import tempfile
@@ -49,6 +47,9 @@ class World:
     def build(self) -> None:
         """Make the host, and publish what its administrator would have published."""
         run("bash", "-c", PUBLIC_CA, "-", self.public_ca)
+        for host in (self.shape.host, "inside"):
+            # A restart during the start of the system would be cancelled by it.
+            self.on(host, "timeout 60 systemctl is-system-running --wait", check=False)
         for host in (self.shape.host, "inside"):
             self.put(host, "/usr/local/bin/stand-in", (HERE / "stand_in.py").read_text())
         for host in (self.shape.host, "inside", "sender"):
@@ -98,15 +99,18 @@ class World:
         words = [ANSIBLE, "-i", str(self.lab.directory / "inventory.yml"), str(path)]
         return rotation_evidence.run_playbook(self.lab, words, check=False)
 
-    def killed(self, playbook: str, seconds: float) -> bool:
-        """Run a playbook and end all of it after some time, as by a loss of power; whether it came so far."""
+    def killed(self, playbook: str, seconds: float) -> int | None:
+        """Run a playbook and end all of it after some time, as by a loss of power; None, or its exit status before.
+
+        What runs on the host goes on to its end, as it would there. Here a namespace of processes has all of Ansible's,
+        whose workers would go on, too.
+        """
         with tempfile.TemporaryFile() as output, subprocess.Popen(
-            self.words(playbook), stdin=subprocess.DEVNULL, stdout=output, stderr=output, cwd=CHECKOUT,
-            start_new_session=True,
+            ["unshare", "--pid", "--fork", "--kill-child", *self.words(playbook)],
+            stdin=subprocess.DEVNULL, stdout=output, stderr=output, cwd=CHECKOUT,
         ) as process:  # fmt: skip
             try:
-                process.wait(seconds)
-                return False
+                return process.wait(seconds)
             except subprocess.TimeoutExpired:
-                os.killpg(process.pid, signal.SIGKILL)
-                return True
+                process.kill()
+                return None

@@ -31,7 +31,8 @@ A = socket(presents("a" * 64), presents("a" * 64, "mx.example.nl"))
 
 
 def test_one_key_everywhere_is_adopted() -> None:
-    found = first_look([SMTP, SUBMISSION], [A, socket(presents("b" * 64), port=587)], None, [25])
+    submission = {**SUBMISSION, "sni_maps": "hash:/etc/postfix/sni"}
+    found = first_look([SMTP, submission], [A, socket(presents("b" * 64), port=587)], None, [25])
     assert (found.situation, found.public_key) == ("adopt", "a" * 64)
     assert (found.key_file, found.chain_file) == (PAIR["key_file"], PAIR["chain_file"])
 
@@ -53,6 +54,7 @@ def test_without_any_certificate_on_the_port_the_host_is_bare(sockets: list[dict
         ([SMTP, {**SMTP, "name": "b:smtp/inet", "certificates": [{**PAIR, "key_file": "/b"}]}], [A],
          "does not come from one pair of files"),
         ([{**SMTP, "certificates": []}], [A], "does not come from one pair of files: none"),
+        ([{**SMTP, "sni_maps": "hash:/etc/postfix/sni"}], [A], "hash:/etc/postfix/sni (tls_server_sni_maps)"),
     ],
 )  # fmt: skip
 def test_what_is_not_one_key_from_one_pair_of_files_stays_as_it_is(
