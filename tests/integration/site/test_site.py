@@ -102,8 +102,8 @@ def test_f23_inbound_after_outbound_shows_no_secret_anywhere(lab: Lab) -> None:
         assert not [line for line in processes.seen if secret.encode() in line]
     for host in ("mx1", "mx3"):
         assert "dane" in lab.host(host, "postconf -h smtp_tls_security_level")
-        # The Postfix of Debian 12 presents a placeholder by then: that key is in use, so it is adopted, and one of its own
-        # is next. A CA of ours has nothing to say about it.
+        # The Postfix of Debian 12 presents a placeholder by then: that key is in use, so it is adopted, and one of its
+        # own is next. A CA of ours has nothing to say about it.
         is_adopted = "yes" in lab.host(host, "test ! -e /etc/mailsec-dane/adopted.json || echo yes")
         records = owner(lab, host).splitlines()
         wanted = ["3 1 1", "3 1 1"] if is_adopted else ["2 1 1", "3 1 1", "3 1 1"]
