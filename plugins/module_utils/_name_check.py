@@ -67,10 +67,17 @@ def look(
         found = every(targets)
         # A resolver that was just started takes its time for the first names of a zone.
         found |= every(target for target, one in found.items() if "timeout" in one.reason)
-    return {target.key: _told(target, found[target], sources) for target, sources in targets.items()}
+        # What is refused by validation is asked for once more without: that tells broken signatures from no answer.
+        refused = [target for target, one in found.items() if "SERVFAIL" in one.reason]
+        roots = {target.root: below(target.root).unchecked() for target in refused}
+        without = dict(zip(refused, pool.map(lambda one: resolve(one, roots[one.root]).values, refused), strict=True))
+    return {
+        target.key: _told(target, found[target], without.get(target, frozenset()), sources)
+        for target, sources in targets.items()
+    }
 
 
-def _told(target: Target, found: Found, sources: t.Sequence[str]) -> dict[str, t.Any]:
+def _told(target: Target, found: Found, refused: frozenset[str], sources: t.Sequence[str]) -> dict[str, t.Any]:
     return {
         "name": target.name,
         "kind": target.kind,
@@ -82,6 +89,7 @@ def _told(target: Target, found: Found, sources: t.Sequence[str]) -> dict[str, t
         "state": found.state,
         "values": sorted(found.values),
         "reason": found.reason,
+        "refused": sorted(refused),
         "zone": "",
     }
 
@@ -104,10 +112,32 @@ def lost(before: Look, after: Look) -> str:
         return f"it has other addresses: {_joined(now)}"
     if before["state"] == "absent":
         return ""
+    if _refused(before, after):
+        return ""
     # Where nothing could be said before, mail waits; said to be absent, it bounces.
     if before["state"] == "unknown" and (before["learned"] or after["state"] == "unknown"):
         return ""
     return str(after["reason"]) or "nothing was found"
+
+
+def bogus(before: Look, after: Look, accepted: t.Collection[str] = ()) -> list[str]:
+    """Return the names of queue, log and aliases whose public answer is refused by validation, in sentences.
+
+    The answer itself is the former one, so the fault is that of the domain. Everything else counts as lost.
+    """
+    pairs = [(was, after["targets"].get(key)) for key, was in before["targets"].items() if was["name"] not in accepted]
+    names = {was["name"] for was, now in pairs if now is not None and _refused(was, now)}
+    return [
+        f"{name} (queue, log or aliases) has wrong DNSSEC signatures: validation refuses its answer. Mail to it waits"
+        f" in the queue until its owner repairs the domain. To deliver it anyway: resolver_insecure_zones: [{name}]"
+        for name in sorted(names)
+    ]
+
+
+def _refused(before: Look, after: Look) -> bool:
+    """Whether validation alone keeps a public answer of a name that no setting has."""
+    values = before["values"]
+    return bool(before["learned"] and values and after["refused"] == values and _global(values))
 
 
 def _joined(values: t.Iterable[str]) -> str:
@@ -170,15 +200,28 @@ def worse(before: Look, after: Look, accepted: t.Collection[str] = ()) -> list[L
     return found
 
 
-def remedy(losses: t.Sequence[Loss], name_servers: t.Sequence[str]) -> str:
-    """Return the settings that keep what would be lost, complete; '' when none is known."""
+_NO_OTHERS: t.Final[t.Mapping[str, t.Sequence[str]]] = {}
+
+
+def _servers(zone: str, name_servers: t.Sequence[str], others: t.Mapping[str, t.Sequence[str]]) -> str:
+    above = [domain for domain in others if f".{zone}".endswith(f".{domain}")]
+    listed = others[max(above, key=len)] if above else name_servers
+    return ", ".join(one for one in dict.fromkeys(listed) if not one.startswith(("127.", "::1")))
+
+
+def remedy(
+    losses: t.Sequence[Loss], name_servers: t.Sequence[str], others: t.Mapping[str, t.Sequence[str]] = _NO_OTHERS
+) -> str:
+    """Return the settings that keep what would be lost, complete; '' when none is known.
+
+    ``others`` are domains that are asked for elsewhere than at ``name_servers``.
+    """
     parts: list[str] = []
     zones = {loss.zone for loss in losses if not loss.native and loss.zone not in ("", ".")}
     zones = {zone for zone in zones if not any(zone.endswith(f".{above}") for above in zones)}
-    servers = [one for one in name_servers if not one.startswith(("127.", "::1"))]
     if zones:
-        shown = f"[{', '.join(servers)}]" if servers else "[ADDRESS OF ITS NAME SERVER]"
-        items = ", ".join(f"{{name: {zone}, addresses: {shown}}}" for zone in sorted(zones))
+        shown = {zone: _servers(zone, name_servers, others) or "ADDRESS OF ITS NAME SERVER" for zone in sorted(zones)}
+        items = ", ".join(f"{{name: {zone}, addresses: [{servers}]}}" for zone, servers in shown.items())
         parts.append(f"To keep them, ask the former name servers: resolver_forward_zones: [{items}].")
     broken = sorted({loss.zone or loss.name for loss in losses if loss.bogus})
     if broken:

@@ -145,7 +145,28 @@ class Postfix:
 
 def running_directories(processes: str = "/proc") -> list[str]:
     """Return the configuration directories of the running master(8) processes of this file system."""
+    return [path for _number, path in _masters(processes) if os.path.isdir(path)]
+
+
+def workers(processes: str = "/proc") -> list[str]:
+    """Return what the running master(8) processes have started, as PROCESS@START: the same text is the same process."""
+    masters = {number for number, _path in _masters(processes)}
     found = []
+    for entry in sorted(entry for entry in os.listdir(processes) if entry.isdigit()):
+        try:
+            with open(os.path.join(processes, entry, "stat"), encoding="utf-8", errors="replace") as file:
+                # The name of the program, in brackets, may have spaces and brackets itself (proc(5)).
+                fields = file.read().rpartition(")")[2].split()
+        except (FileNotFoundError, ProcessLookupError):
+            continue
+        if fields[1] in masters:
+            found.append(f"{entry}@{fields[19]}")
+    return found
+
+
+def _masters(processes: str) -> list[tuple[str, str]]:
+    """Process number and configuration directory of each running master(8) of this file system."""
+    found: list[tuple[str, str]] = []
     for entry in sorted(entry for entry in os.listdir(processes) if entry.isdigit()):
         process = os.path.join(processes, entry)
         try:
@@ -160,8 +181,8 @@ def running_directories(processes: str = "/proc") -> list[str]:
         except (FileNotFoundError, ProcessLookupError, PermissionError):
             # It has ended, or belongs to a user whom only root may ask; without root nobody configures Postfix.
             continue
-        found += [os.fsdecode(line[12:]) for line in settings if line.startswith(b"MAIL_CONFIG=")]
-    return [path for path in found if os.path.isdir(path)]
+        found += [(entry, os.fsdecode(line[12:])) for line in settings if line.startswith(b"MAIL_CONFIG=")]
+    return found
 
 
 def _sentence(text: str) -> str:

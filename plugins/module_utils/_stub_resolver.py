@@ -11,6 +11,7 @@ Private to the collection.
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import ipaddress
 import os
@@ -61,9 +62,12 @@ def _label(label: str) -> bytes:
     return label.encode("ascii") if label.isascii() else label.encode("idna")
 
 
-def query(name: str, kind: str, dnssec: bool) -> bytes:
-    """Return a query with recursion desired; with ``dnssec`` it asks for signatures as Postfix does then."""
-    flags = 0x0120 if dnssec else 0x0100
+def query(name: str, kind: str, dnssec: bool, checked: bool = True) -> bytes:
+    """Return a query with recursion desired; with ``dnssec`` it asks for signatures as Postfix does then.
+
+    Without ``checked`` the name server is asked not to validate (RFC 4035 section 3.2.2).
+    """
+    flags = (0x0120 if dnssec else 0x0100) | (0 if checked else 0x0010)
     head = struct.pack("!6H", secrets.randbelow(1 << 16), flags, 1, 0, 0, int(dnssec))
     edns = b"\0" + struct.pack("!2HIH", 41, 1232, 0x8000, 0) if dnssec else b""
     return head + wire_name(name) + struct.pack("!2H", TYPES[kind], 1) + edns
@@ -122,11 +126,11 @@ def parse(asked: bytes, data: bytes) -> Answer:
     return Answer(RCODES.get(flags & 15, f"RCODE{flags & 15}"), tuple(records), zone, primary)
 
 
-def ask(server: str, name: str, kind: str, dnssec: bool = False, timeout: float = 5.0) -> Answer:
+def ask(server: str, name: str, kind: str, dnssec: bool = False, timeout: float = 5.0, checked: bool = True) -> Answer:
     """Ask one name server, written ADDRESS or ADDRESS@PORT: by UDP, by TCP when the answer is truncated."""
     address, _at, port = server.partition("@")
     place = (address, int(port or 53))
-    asked = query(name, kind, dnssec)
+    asked = query(name, kind, dnssec, checked)
     try:
         with socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET, socket.SOCK_DGRAM) as udp:
             udp.settimeout(timeout)
@@ -185,7 +189,14 @@ class Names:
         self._other = other
         self._timeout = timeout
         self._end = end
+        self._checked = True
         self._known: dict[tuple[str, str, bool], Answer] = {}
+
+    def unchecked(self) -> Names:
+        """Return the same way with name servers that are asked not to validate."""
+        same = copy.copy(self)
+        same._checked, same._known = False, {}
+        return same
 
     def dns(self, name: str, kind: str, dnssec: bool = False) -> Answer:
         """Ask the name servers in turn, as the C library does. What one of them said is asked once only."""
@@ -201,7 +212,7 @@ class Names:
             for server in self.servers[:3]:
                 if time.monotonic() > self._end:
                     return Answer("timeout")
-                answer = ask(server, name, kind, dnssec, self._timeout)
+                answer = ask(server, name, kind, dnssec, self._timeout, self._checked)
                 if answer.status not in _NEXT_SERVER:
                     return answer
             if answer.status not in ("timeout", "unreachable"):

@@ -98,8 +98,8 @@ options:
     type: path
   renew_adopted:
     description:
-      - With O(state=staged), stage the certificate that is now in the files an adopted key came from. Nothing is done
-        when the key in use was not adopted.
+      - With O(state=prepared) and O(state=staged), when the key in use was adopted, stage the certificate that is now in the
+        files it came from, and nothing else. No certificate is requested then.
       - A warning is given, and nothing is staged, when these files have another key or are gone. The key in use stays.
     type: bool
     default: false
@@ -283,6 +283,10 @@ def work(files: core.Files, params: dict[str, t.Any]) -> tuple[dict[str, t.Any],
     names = core.check_names(params["names"])
     slot, warnings = params["slot"], []
     result: dict[str, t.Any] = {}
+    if params["renew_adopted"] and files.adopted() is not None:
+        if params["state"] == "prepared":
+            result.update(reasons=[], csr="")
+        return result, _renew_adopted(files, names, slot)
     if params["state"] == "prepared":
         # In check mode the authority may be as yet announced only; then there is nobody to send a request to.
         signer = files.change or bool((params["issuers"] or "").strip())
@@ -300,8 +304,6 @@ def work(files: core.Files, params: dict[str, t.Any]) -> tuple[dict[str, t.Any],
         source = core.Adopted(params["public_key"].lower(), params["key_file"], params["chain_file"])
         result["deployed"] = files.adopt(core.Pair(key, chain), source)
         return result, warnings
-    if params["renew_adopted"]:
-        return result, _renew_adopted(files, names, slot)
     if params["certificate"] or params["key_file"]:
         chain, key = _given(files, params)
         files.stage(slot, chain, names, key)
@@ -369,8 +371,6 @@ def main() -> None:
     openssl = _openssl.Openssl(run, module.get_bin_path("openssl", required=True))
     files = core.Files(module.params["directory"], openssl, change=not module.check_mode)
     try:
-        if module.params["renew_adopted"] and files.adopted() is None:
-            module.exit_json(changed=False, actions=[], live=files.describe(files.live()), adopted=None)
         with files.locked():
             before = files.describe(files.live())
             result, warnings = work(files, module.params)

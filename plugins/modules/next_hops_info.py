@@ -122,6 +122,7 @@ targets:
       state: found
       values: [192.0.2.5]
       reason: ""
+      refused: []
       zone: corp.example
 name_servers:
   description: Name servers that were asked, without local forwarders where these tell whom they ask.
@@ -129,6 +130,11 @@ name_servers:
   type: list
   elements: str
   sample: [192.0.2.53]
+link_domains:
+  description: Domains that systemd-resolved asks other name servers for, with these name servers.
+  returned: success
+  type: dict
+  sample: {corp.example: [192.0.2.53]}
 unlisted:
   description: Tables that could not be read, so that their next hops are not known.
   returned: success
@@ -170,6 +176,13 @@ worse:
   returned: success
   type: list
   elements: str
+bogus:
+  description:
+    - Domains of queue, log and aliases, in sentences, that were found before and that validation refuses now, although
+      the answer is the same. Each is a warning. They are not in RV(worse), because the fault is that of the domain.
+  returned: success
+  type: list
+  elements: str
 remedy:
   description: The settings that keep what is lost; empty when nothing is.
   returned: success
@@ -177,13 +190,14 @@ remedy:
 """
 
 import os
+import re
 import threading
 import time
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.mailsec.dane.plugins.module_utils._name_check import look, remedy, worse
+from ansible_collections.mailsec.dane.plugins.module_utils._name_check import bogus, look, remedy, worse
 from ansible_collections.mailsec.dane.plugins.module_utils._next_hops import Instance, Inventory, Target, directories
 from ansible_collections.mailsec.dane.plugins.module_utils._postconf import value_text
 from ansible_collections.mailsec.dane.plugins.module_utils._stub_resolver import (
@@ -223,16 +237,26 @@ def _collect(module: AnsibleModule, changes: dict[str, str], found: Inventory) -
     return instances
 
 
-def _link_domains(module: AnsibleModule) -> list[str]:
-    """Domains for which systemd-resolved asks the name servers of one link."""
+def _link_domains(module: AnsibleModule) -> dict[str, list[str]]:
+    """Domains for which systemd-resolved asks the name servers of one link, with these name servers."""
     program = module.get_bin_path("resolvectl")
     if not program:
-        return []
-    status, out, _errors = module.run_command(["timeout", "10", program, "domain"])
-    if status != 0:
-        return []
-    words = [word for line in out.splitlines() for word in line.partition(":")[2].split()]
-    return [word.lstrip("~").strip(".").lower() for word in words if word.lstrip("~").strip(".")]
+        return {}
+    told: dict[str, dict[str, list[str]]] = {}
+    for word in ("domain", "dns"):
+        status, out, _errors = module.run_command(["timeout", "10", program, word])
+        if status != 0:
+            return {}
+        # Link 2 (eth0): ~corp.example
+        told[word] = {name: text.split() for name, _colon, text in (line.partition(": ") for line in out.splitlines())}
+    found: dict[str, list[str]] = {}
+    for link, domains in told["domain"].items():
+        # ADDRESS:PORT%INTERFACE#NAME, as resolved.conf(5) has it.
+        servers = [re.split("[%#]", server)[0] for server in told["dns"].get(link, [])]
+        for domain in domains:
+            if name := domain.lstrip("~").strip(".").lower():
+                found.setdefault(name, []).extend(servers)
+    return found
 
 
 def _below(module: AnsibleModule, name_servers: t.Sequence[str]) -> t.Callable[[str], Names]:
@@ -275,6 +299,7 @@ def _look(module: AnsibleModule, parameters: dict[str, str], below: t.Callable[[
         "queue_directories": list(dict.fromkeys(instance.queue for instance in instances)),
         "targets": targets,
         "name_servers": _upstream(below("")),
+        "link_domains": _link_domains(module),
         "unlisted": list(dict.fromkeys(found.unlisted)),
         "partly": list(dict.fromkeys(found.partly)),
         "broken": list(dict.fromkeys(found.broken)),
@@ -293,6 +318,9 @@ def gather(module: AnsibleModule) -> dict[str, t.Any]:
     now = _look(module, {}, below)
     before = params["before"] or now
     losses = worse(before, now, params["accepted"])
+    refused = bogus(before, now, params["accepted"])
+    for sentence in refused:
+        module.warn(sentence)
     chosen = None
     settled = True
     for number, choice in enumerate(choices):
@@ -308,7 +336,8 @@ def gather(module: AnsibleModule) -> dict[str, t.Any]:
         "settled": settled,
         "chosen": chosen,
         "worse": [loss.sentence for loss in losses],
-        "remedy": remedy(losses, before["name_servers"]) if losses else "",
+        "bogus": refused,
+        "remedy": remedy(losses, before["name_servers"], before["link_domains"]) if losses else "",
     }
 
 

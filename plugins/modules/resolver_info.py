@@ -123,6 +123,19 @@ before_first_run:
   returned: success
   type: dict
   sample: {installed: true, active: false, enabled: false, ours: false}
+files:
+  description: Files of unbound's configuration directory, with the SHA-1 sum of each.
+  returned: success
+  type: dict
+  sample: {remote-control.conf: 5f2d8c7be1f1ac0b2b8c1ad5a2d7e8f1b0c9d3e4}
+workers:
+  description:
+    - Running processes of Postfix that its master process has started, as PROCESS@START. Each keeps the resolver that
+      it started with until it ends.
+  returned: success
+  type: list
+  elements: str
+  sample: ["1834@90211"]
 outdated_copies:
   description: Those of RV(copies) that name the resolver of this collection although C(/etc/resolv.conf) does not.
   returned: success
@@ -131,6 +144,7 @@ outdated_copies:
 """
 
 import dataclasses
+import hashlib
 import ipaddress
 import os
 import typing as t
@@ -140,6 +154,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.mailsec.dane.plugins.module_utils._next_hops import directories
 from ansible_collections.mailsec.dane.plugins.module_utils._originals import DIRECTORY, Originals
 from ansible_collections.mailsec.dane.plugins.module_utils._port53 import choose, found_here
+from ansible_collections.mailsec.dane.plugins.module_utils._postfix import workers
 from ansible_collections.mailsec.dane.plugins.module_utils._resolver_path import (
     HEADER,
     Names,
@@ -166,6 +181,17 @@ def _copies(module: AnsibleModule) -> list[str]:
     places = directories(module.run_command, os.path.dirname(program), default)
     queues = [module.run_command([program, "-c", place, "-xh", "queue_directory"])[1].strip() for place in places]
     return [os.path.join(queue, "etc/resolv.conf") for queue in dict.fromkeys(queues) if os.path.isabs(queue)]
+
+
+def _files(directory: str) -> dict[str, str]:
+    """SHA-1 sums of the files in a directory: they are compared, nothing is trusted because of them."""
+    found: dict[str, str] = {}
+    if os.path.isdir(directory):
+        for entry in os.scandir(directory):
+            if entry.is_file():
+                with open(entry.path, "rb") as file:
+                    found[entry.name] = hashlib.sha1(file.read(), usedforsecurity=False).hexdigest()
+    return found
 
 
 def gather(module: AnsibleModule) -> dict[str, t.Any]:
@@ -202,6 +228,8 @@ def gather(module: AnsibleModule) -> dict[str, t.Any]:
         "copies": copies,
         "before_first_run": Originals("resolver", change=False).note,
         "cut_off": os.path.exists(os.path.join(DIRECTORY, "resolver-run")),
+        "files": _files(os.path.dirname(params["configuration"])),
+        "workers": workers(),
         "outdated_copies": [] if text.startswith(HEADER) else outdated,
     }
 

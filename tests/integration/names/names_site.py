@@ -39,7 +39,8 @@ ZONES = [
     # Signed outside; inside the company the same names have other addresses, without signatures.
     {"name": "split.nl", "records": ["@ MX 10 mail", f"mail A {PREFIX}.99", f"imap A {PREFIX}.99"]},
     {"name": "unsigned.nl", "signed": False, "records": ["@ MX 10 mail", f"mail A {PREFIX}.20"]},
-    {"name": "bogus.nl", "signed": False, "parent_ds": True, "records": ["@ MX 10 mail", f"mail A {PREFIX}.20"]},
+    {"name": "bogus.nl", "signed": False, "parent_ds": True, "records": [
+        "@ MX 10 mail", f"mail A {PREFIX}.20", "public MX 10 host.public", "host.public A 9.9.9.9"]},
 ]  # fmt: skip
 RESOLVER = {
     "resolver_trust_anchor_file": "/etc/lab/trust-anchor.ds",
@@ -57,6 +58,12 @@ zone "corp.lan" {{ type primary; file "/etc/bind/db.corp.lan"; }};
 zone "split.nl" {{ type primary; file "/etc/bind/db.split.nl"; }};
 zone "10.in-addr.arpa" {{ type primary; file "/etc/bind/db.reverse"; }};
 zone "list.corp.lan" {{ type primary; file "/etc/bind/db.list"; }};
+"""
+#: This file as package unbound has it.
+ANCHOR = """server:
+    # The following line will configure unbound to perform cryptographic
+    # DNSSEC validation using the root trust anchor.
+    auto-trust-anchor-file: "/var/lib/unbound/root.key"
 """
 HEAD = "$TTL 60\n@ SOA ns.corp.lan. root.corp.lan. 1 60 60 600 60\n@ NS ns.corp.lan.\n"
 CORP = f"{HEAD}ns A {INSIDE}\nexch A {TARGET}\nmilter A {TARGET}\ndc1 A {TARGET}\n@ MX 10 exch\nsub MX 10 exch\n"
@@ -160,5 +167,9 @@ class NamesLab(lab_driver.Lab):  # type: ignore[misc]
             "systemctl disable -q --now unbound dnsmasq named 2>/dev/null; rm -rf /var/lib/mailsec-dane;"
             f" rm -f /etc/unbound/unbound.conf.d/mailsec-dane.conf /etc/resolv.conf; {keep} true",
         )
+        anchor = "/etc/unbound/unbound.conf.d/root-auto-trust-anchor-file.conf"
+        self.host("d12", f"cat > /tmp/anchor <<'EOF'\n{ANCHOR}EOF\ntest ! -e {anchor} || cp /tmp/anchor {anchor}")
         self.host("d12", f"printf 'search corp.lan\\nnameserver {INSIDE}\\n' > /etc/resolv.conf")
         self.host("d12", "cp /root/hosts /etc/hosts; cp /etc/resolv.conf /etc/hosts /var/spool/postfix/etc/")
+        # What the log has counts as a next hop.
+        self.host("d12", ": > /var/log/mail.log")

@@ -138,8 +138,9 @@ def files(lab: Lab) -> list[str]:
 
 
 def leftovers(lab: Lab) -> list[str]:
-    """What stands beside the journal: nothing, when nobody is at work."""
-    return on(lab, "mx1", f"ls -A {JOURNALS} 2>/dev/null", check=False).split()
+    """The journal, and what stands beside it: nothing but the original configuration, when nobody is at work."""
+    found = on(lab, "mx1", f"ls -A {JOURNALS} 2>/dev/null", check=False).split()
+    return [name for name in found if name != "originals"]
 
 
 def is_steady(lab: Lab) -> None:

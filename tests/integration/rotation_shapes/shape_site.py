@@ -107,8 +107,9 @@ class Shape:
         return f"2 1 1 {_digest(self.lab.inside('sh', '-c', f'openssl x509 -in {path} -pubkey -noout | {_DIGEST}'))}"
 
     def journals(self, host: str) -> list[str]:
-        """What stands where journals are kept: nothing beside them, when nobody is at work."""
-        return self.on(host, f"ls -A {JOURNALS} 2>/dev/null", check=False).split()
+        """What stands where journals are kept, but for the original configuration: nothing, when nobody is at work."""
+        found = self.on(host, f"ls -A {JOURNALS} 2>/dev/null", check=False).split()
+        return [name for name in found if name != "originals"]
 
     def publishes(self, owner: str, wanted: set[str]) -> None:
         """Assert what both name servers have."""

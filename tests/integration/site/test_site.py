@@ -102,8 +102,19 @@ def test_f23_inbound_after_outbound_shows_no_secret_anywhere(lab: Lab) -> None:
         assert not [line for line in processes.seen if secret.encode() in line]
     for host in ("mx1", "mx3"):
         assert "dane" in lab.host(host, "postconf -h smtp_tls_security_level")
+        # The Postfix of Debian 12 presents a placeholder by then: that key is in use, so it is adopted, and one of its own
+        # is next. A CA of ours has nothing to say about it.
+        is_adopted = "yes" in lab.host(host, "test ! -e /etc/mailsec-dane/adopted.json || echo yes")
         records = owner(lab, host).splitlines()
-        assert sorted(record[:5] for record in records) == ["2 1 1", "3 1 1"]
+        wanted = ["3 1 1", "3 1 1"] if is_adopted else ["2 1 1", "3 1 1", "3 1 1"]
+        assert sorted(record[:5] for record in records) == wanted
+        assert is_adopted or host != "mx1"
+
+
+def test_r01_the_run_after_an_adoption_begins_the_move_to_a_key_of_its_own(lab: Lab) -> None:
+    output = play(lab, "site")
+    assert "Phase: spreading" in output and "caches may hold anything" in " ".join(output.split())
+    assert "waiting (" in output
 
 
 def test_f05_f20_site_finds_nothing_left_to_do_in_few_tasks(lab: Lab) -> None:

@@ -19,7 +19,7 @@ from ansible_collections.mailsec.dane.plugins.module_utils._lookup_tables import
     servers,
     tables,
 )
-from ansible_collections.mailsec.dane.plugins.module_utils._name_check import lost, remedy, worse
+from ansible_collections.mailsec.dane.plugins.module_utils._name_check import bogus, lost, remedy, worse
 from ansible_collections.mailsec.dane.plugins.module_utils._next_hops import _reverse_zones
 from ansible_collections.mailsec.dane.plugins.module_utils._port53 import Listener, choose, listeners
 
@@ -103,12 +103,14 @@ def test_reverse_zones_of_private_networks() -> None:
 def target(state: str, *values: str, **more: t.Any) -> dict[str, t.Any]:
     return {"name": "a.corp.lan", "kind": "host", "service": "smtp/unix", "how": ["dns"], "root": "", "learned": False,
             "sources": ["relayhost"], "state": state, "values": list(values), "reason": "DNS says NXDOMAIN",
+            "refused": [],
             "zone": "corp.lan", **more}  # fmt: skip
 
 
 FOUND = target("found", "192.0.2.1")
 LEARNED = target("found", "8.8.8.8", learned=True)
 UNKNOWN = target("unknown", reason="DNS says SERVFAIL")
+BOGUS = target("unknown", reason="DNS says SERVFAIL", refused=["8.8.8.8"])
 
 
 @pytest.mark.parametrize(
@@ -126,6 +128,12 @@ UNKNOWN = target("unknown", reason="DNS says SERVFAIL")
         (LEARNED, target("found", "9.9.9.9", learned=True), False),
         (LEARNED, target("found", "10.0.0.1", learned=True), True),
         (LEARNED, target("absent", learned=True), True),
+        # Only validation keeps the answer: the fault of the domain, where no setting names it.
+        (LEARNED, BOGUS, False),
+        (target("found", "8.8.8.8"), BOGUS, True),
+        (LEARNED, {**BOGUS, "refused": []}, True),
+        (LEARNED, {**BOGUS, "refused": ["9.9.9.9"]}, True),
+        (target("found", "10.0.0.1", learned=True), {**BOGUS, "refused": ["10.0.0.1"]}, True),
         (target("absent"), target("absent"), False),
         (target("absent"), FOUND, False),
         # Mail waited, now it bounces.
@@ -158,6 +166,21 @@ def test_a_loss_is_said_once_with_what_helps() -> None:
         " To go on without them: resolver_accepted_losses: [a.corp.lan]."
     )
     assert not worse(look(one=FOUND), look(one=gone), ["a.corp.lan"])
+
+
+def test_a_zone_is_asked_for_where_it_was() -> None:
+    losses = worse(look(one=FOUND), look(one=target("absent")))
+    others = {"lan": ["192.0.2.5"], "corp.lan": ["192.0.2.6", "127.0.0.1"], "orp.lan": ["192.0.2.7"]}
+    assert "[{name: corp.lan, addresses: [192.0.2.6]}]" in remedy(losses, ["192.0.2.4"], others)
+    assert "[{name: corp.lan, addresses: [192.0.2.4]}]" in remedy(losses, ["192.0.2.4"])
+
+
+def test_a_domain_with_wrong_signatures_is_named() -> None:
+    before, after = look(one=LEARNED, two=FOUND), look(one=BOGUS, two=FOUND)
+    assert not worse(before, after)
+    (sentence,) = bogus(before, after)
+    assert "a.corp.lan (queue, log or aliases)" in sentence and "resolver_insecure_zones: [a.corp.lan]" in sentence
+    assert not bogus(before, after, ["a.corp.lan"]) and not bogus(before, before)
 
 
 def test_a_name_that_the_settings_lose_is_not_blamed_on_the_resolver() -> None:

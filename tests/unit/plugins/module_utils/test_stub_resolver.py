@@ -139,3 +139,8 @@ def test_configuration_files() -> None:
     read = read_resolv_conf(text)
     assert (read.servers, read.search, read.ndots) == (("192.0.2.1", "::1"), ("a.example", "b"), 2)
     assert read_resolv_conf("").servers == ("127.0.0.1",)
+
+
+def test_a_query_without_validation() -> None:
+    asked = dns.message.from_wire(query("a.example", "A", dnssec=True, checked=False))
+    assert asked.flags & dns.flags.CD and asked.flags & dns.flags.RD
