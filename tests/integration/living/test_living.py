@@ -30,7 +30,7 @@ def test_the_judge_sees_no_harm_where_nothing_is_done(world: World) -> None:
     assert judge.worse(before, judge.picture(world)) == {}
 
 
-@of("ispmail")
+@of()
 def test_check_mode_changes_nothing_and_says_what_it_will_be(world: World) -> None:
     before = judge.picture(world)
     with judge.Watch(world) as watch:
@@ -42,7 +42,7 @@ def test_check_mode_changes_nothing_and_says_what_it_will_be(world: World) -> No
     assert re.search(world.shape.says or SAYS[world.shape.outcome], run.text, re.IGNORECASE), run.output[-6000:]
 
 
-@of("ispmail", "per-address")
+@of("ispmail")
 def test_site_harms_no_mail_and_changes_no_port_and_a_second_run_changes_nothing(world: World) -> None:
     before = world.remembered = judge.picture(world)
     with judge.Watch(world) as watch:
