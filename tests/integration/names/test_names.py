@@ -130,7 +130,7 @@ def test_the_way_back_is_exact_link_and_all(lab: t.Any) -> None:
 @pytest.mark.long
 def test_an_unbound_of_the_administrator_keeps_running_after_the_way_back(lab: t.Any) -> None:
     lab.host("d12", "apt-get install -y -q unbound dns-root-data")
-    own = f"server:\n  domain-insecure: \".\"\nforward-zone:\n  name: \".\"\n  forward-addr: {INSIDE}"
+    own = f"server:\n  module-config: iterator\nforward-zone:\n  name: \".\"\n  forward-addr: {INSIDE}"
     lab.put("d12", "/etc/unbound/unbound.conf.d/own.conf", own)
     lab.host("d12", "systemctl enable -q unbound; systemctl restart unbound")
     lab.host("d12", "echo nameserver 127.0.0.1 > /etc/resolv.conf")
@@ -139,7 +139,7 @@ def test_an_unbound_of_the_administrator_keeps_running_after_the_way_back(lab: t
         # It does not validate, and cannot be made to by settings beside its own.
         assert "resolver-not-validating" in lab.role("resolver").refused()
         assert state(lab) == before
-        lab.host("d12", "sed -i /insecure/d /etc/unbound/unbound.conf.d/own.conf")
+        lab.host("d12", "sed -i /module-config/d /etc/unbound/unbound.conf.d/own.conf")
         lab.role("resolver", resolver_accepted_losses=["d12.example.nl"]).succeeded()
         lab.role("resolver", resolver_state="absent").succeeded()
         assert lab.tell("d12", "systemctl is-active unbound; cat /etc/resolv.conf") == "active\nnameserver 127.0.0.1"
