@@ -165,7 +165,7 @@ class NamesLab(lab_driver.Lab):  # type: ignore[misc]
         self.host(
             "d12",
             "systemctl disable -q --now unbound dnsmasq named 2>/dev/null; rm -rf /var/lib/mailsec-dane;"
-            " rm -f /etc/resolv.conf /etc/unbound/unbound.conf.d/mailsec-dane.conf /etc/unbound/unbound.conf.d/own.conf",
+            " cd /etc/unbound/unbound.conf.d 2>/dev/null && rm -f mailsec-dane.conf own.conf; rm -f /etc/resolv.conf",
         )
         anchor = "/etc/unbound/unbound.conf.d/root-auto-trust-anchor-file.conf"
         self.host("d12", f"cat > /tmp/anchor <<'EOF'\n{ANCHOR}EOF\ntest ! -e {anchor} || cp /tmp/anchor {anchor}")
