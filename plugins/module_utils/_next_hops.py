@@ -111,10 +111,13 @@ class Inventory:
     keep: list[dict[str, t.Any]] = dataclasses.field(default_factory=list)
 
     def add(self, target: Target, source: str) -> None:
-        """Note a target, and once who names it."""
+        """Note a target, and once who names it. What is configured stays so when queue or log name it, too."""
+        configured = dataclasses.replace(target, learned=False)
+        learned = self.targets.pop(dataclasses.replace(target, learned=True), [])
+        if configured in self.targets or not target.learned:
+            target = configured
         listed = self.targets.setdefault(target, [])
-        if source not in listed:
-            listed.append(source)
+        listed += [one for one in (source, *learned) if one not in listed]
 
 
 def _masked(text: str) -> str:

@@ -67,6 +67,10 @@ options:
     description: Prove that the resolver validates, waiting for it as long as O(timeout), and change nothing.
     type: bool
     default: false
+  port:
+    description: Port of the resolver. Another one than 53 can be proven, and not be used, so it needs O(only_prove).
+    type: int
+    default: 53
   copies:
     description:
       - Copies of resolv.conf that chrooted programs read. Each is kept equal where its directory exists.
@@ -201,6 +205,8 @@ def _check(params: dict[str, t.Any]) -> None:
             check_zone(params[option])
         except (ValueError, UnicodeError) as error:
             raise ValueError(f"{option}: {error}") from error
+    if params["port"] != 53 and not params["only_prove"]:
+        raise ValueError(f"port is {params['port']}: resolv.conf cannot name a port. Set only_prove: true, or port: 53")
     for option in params["options"]:
         if not option or not option.isprintable() or " " in option:
             raise ValueError(f"options has {option!r}: an option is a single word")
@@ -208,9 +214,10 @@ def _check(params: dict[str, t.Any]) -> None:
 
 def _proven(module: AnsibleModule, names: Names) -> Proof:
     """The proof of all name servers, repeated while waiting can help."""
-    end = time.monotonic() + (0 if module.check_mode else module.params["timeout"])
+    params = module.params
+    end = time.monotonic() + (0 if module.check_mode else params["timeout"])
     while True:
-        proofs = [prove_resolver(address, names) for address in module.params["name_servers"]]
+        proofs = [prove_resolver(address, names, port=params["port"]) for address in params["name_servers"]]
         proof = Proof(
             tuple(item for one in proofs for item in one.findings),
             tuple(item for one in proofs for item in one.unproven),
@@ -342,6 +349,7 @@ def main() -> None:
             "unsigned_name": {"type": "str", "default": ""},
             "timeout": {"type": "int", "default": 30},
             "only_prove": {"type": "bool", "default": False},
+            "port": {"type": "int", "default": 53},
             "copies": {"type": "list", "elements": "path", "default": ["/var/spool/postfix/etc/resolv.conf"]},
         },
         supports_check_mode=True,

@@ -160,12 +160,12 @@ class NamesLab(lab_driver.Lab):  # type: ignore[misc]
             f" {f'postconf -e {quoted};' if quoted else ''} {services} systemctl restart postfix",
         )
 
-    def former(self, *, keep: str = "") -> None:
+    def former(self) -> None:
         """The host before this collection came: internal name server, no resolver of its own."""
         self.host(
             "d12",
             "systemctl disable -q --now unbound dnsmasq named 2>/dev/null; rm -rf /var/lib/mailsec-dane;"
-            f" rm -f /etc/unbound/unbound.conf.d/mailsec-dane.conf /etc/resolv.conf; {keep} true",
+            " cd /etc/unbound/unbound.conf.d 2>/dev/null && rm -f mailsec-dane.conf own.conf; rm -f /etc/resolv.conf",
         )
         anchor = "/etc/unbound/unbound.conf.d/root-auto-trust-anchor-file.conf"
         self.host("d12", f"cat > /tmp/anchor <<'EOF'\n{ANCHOR}EOF\ntest ! -e {anchor} || cp /tmp/anchor {anchor}")

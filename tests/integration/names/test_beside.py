@@ -9,6 +9,8 @@ import typing as t
 import pytest
 from names_site import INSIDE, PREFIX
 
+pytestmark = pytest.mark.long
+
 ZONES = [{"name": "corp.lan", "addresses": [INSIDE]}]
 NAMED = """options {{ directory "/var/cache/bind"; recursion yes; listen-on {{ 127.0.0.1; }};
   listen-on-v6 {{ none; }}; dnssec-validation {validation}; forwarders {{ {forwarder}; }}; forward only;

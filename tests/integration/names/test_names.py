@@ -107,6 +107,7 @@ def test_r09_with_the_setting_that_the_message_names_mail_arrives_and_dane_is_on
     assert set(lab.sent(*domains).values()) == {"sent"}
 
 
+@pytest.mark.long
 def test_the_way_back_is_exact_link_and_all(lab: t.Any) -> None:
     lab.host("d12", f"mkdir -p /run/site; printf '{FORMER}\\n' > /run/site/resolv.conf;"
              " ln -sf ../run/site/resolv.conf /etc/resolv.conf; mkdir -p /etc/dhcp/dhclient-enter-hooks.d")  # fmt: skip
@@ -126,9 +127,10 @@ def test_the_way_back_is_exact_link_and_all(lab: t.Any) -> None:
     assert lab.sent("corp.example") == {"corp.example": "sent"}
 
 
+@pytest.mark.long
 def test_an_unbound_of_the_administrator_keeps_running_after_the_way_back(lab: t.Any) -> None:
     lab.host("d12", "apt-get install -y -q unbound dns-root-data")
-    own = f"server:\n  domain-insecure: \".\"\nforward-zone:\n  name: \".\"\n  forward-addr: {INSIDE}"
+    own = f"server:\n  module-config: iterator\nforward-zone:\n  name: \".\"\n  forward-addr: {INSIDE}"
     lab.put("d12", "/etc/unbound/unbound.conf.d/own.conf", own)
     lab.host("d12", "systemctl enable -q unbound; systemctl restart unbound")
     lab.host("d12", "echo nameserver 127.0.0.1 > /etc/resolv.conf")
@@ -137,7 +139,7 @@ def test_an_unbound_of_the_administrator_keeps_running_after_the_way_back(lab: t
         # It does not validate, and cannot be made to by settings beside its own.
         assert "resolver-not-validating" in lab.role("resolver").refused()
         assert state(lab) == before
-        lab.host("d12", "sed -i /insecure/d /etc/unbound/unbound.conf.d/own.conf")
+        lab.host("d12", "sed -i /module-config/d /etc/unbound/unbound.conf.d/own.conf")
         lab.role("resolver", resolver_accepted_losses=["d12.example.nl"]).succeeded()
         lab.role("resolver", resolver_state="absent").succeeded()
         assert lab.tell("d12", "systemctl is-active unbound; cat /etc/resolv.conf") == "active\nnameserver 127.0.0.1"
@@ -145,6 +147,7 @@ def test_an_unbound_of_the_administrator_keeps_running_after_the_way_back(lab: t
         lab.host("d12", "rm /etc/unbound/unbound.conf.d/own.conf; systemctl disable -q --now unbound")
 
 
+@pytest.mark.long
 def test_split_dns_other_addresses_and_bogus_answers_count_as_lost(lab: t.Any) -> None:
     """R-E: signed in public, unsigned inside, with other addresses."""
     set_up(lab, relay_domains="split.nl", transport_maps="inline:{ {deep.split.nl=smtp:[imap.split.nl]} }")
@@ -161,6 +164,7 @@ def test_split_dns_other_addresses_and_bogus_answers_count_as_lost(lab: t.Any) -
     assert lab.sent("split.nl", "deep.split.nl") == {"split.nl": "sent", "deep.split.nl": "sent"}
 
 
+@pytest.mark.long
 def test_a_block_list_that_only_the_inside_knows(lab: t.Any) -> None:
     """R-G: a new resolver does not know the list; spam would flow and nothing fail."""
     set_up(lab, postscreen_dnsbl_sites="list.corp.lan*3")
@@ -171,6 +175,7 @@ def test_a_block_list_that_only_the_inside_knows(lab: t.Any) -> None:
     assert lab.tell("d12", "dig +short 20.2.0.192.list.corp.lan") == "127.0.0.2"
 
 
+@pytest.mark.long
 def test_the_reverse_zone_of_an_inside_network(lab: t.Any) -> None:
     """Inside clients would be unknown, and refused: a resolver has empty zones of its own for private networks."""
     set_up(lab, smtpd_client_restrictions="reject_unknown_reverse_client_hostname", mynetworks="127.0.0.0/8 10.0.0.0/8")
@@ -181,6 +186,7 @@ def test_the_reverse_zone_of_an_inside_network(lab: t.Any) -> None:
     assert lab.tell("d12", "dig +short -x 10.0.0.1") == "exch.corp.lan."
 
 
+@pytest.mark.long
 def test_milter_policy_service_and_ldap_servers(lab: t.Any) -> None:
     table(lab, "ldap.cf", "server_host = ldap://dc1.corp.lan:389\nbind_pw = geheim\nsearch_base = dc=x", postmap=False)
     set_up(
@@ -194,6 +200,7 @@ def test_milter_policy_service_and_ldap_servers(lab: t.Any) -> None:
     assert "geheim" not in text
 
 
+@pytest.mark.long
 def test_a_table_of_next_hops_that_cannot_be_read_blocks_the_change(lab: t.Any) -> None:
     table(lab, "ldap.cf", "server_host = ldap://dc1.corp.lan:389\nbind_pw = geheim\nsearch_base = dc=x", postmap=False)
     set_up(lab, transport_maps="ldap:/etc/postfix/maps/ldap.cf")
@@ -206,6 +213,7 @@ def test_a_table_of_next_hops_that_cannot_be_read_blocks_the_change(lab: t.Any) 
     lab.role("resolver", resolver_forward_zones=ZONES, resolver_allow_unlisted=True).succeeded()
 
 
+@pytest.mark.long
 def test_a_filter_without_dns_keeps_its_name_when_dane_is_switched_on(lab: t.Any) -> None:
     """R-D: smtp_dns_support_level in main.cf cancels disable_dns_lookups of a service."""
     set_up(lab, transport_maps="inline:{ {filter.example=inside:[onlyhosts.corp.test]} }")
@@ -217,6 +225,7 @@ def test_a_filter_without_dns_keeps_its_name_when_dane_is_switched_on(lab: t.Any
     assert lab.outbound(resolver_forward_zones=ZONES).succeeded().changed == {"d12": 0}
 
 
+@pytest.mark.long
 def test_settings_that_no_choice_can_keep_are_not_made(lab: t.Any) -> None:
     """A name that /etc/hosts sends elsewhere than DNS: with DNS first, mail would go to the wrong host."""
     lab.host("d12", f"echo '{TARGET} imap.split.nl' | tee -a /etc/hosts >> /var/spool/postfix/etc/hosts")
@@ -230,6 +239,7 @@ def test_settings_that_no_choice_can_keep_are_not_made(lab: t.Any) -> None:
     assert lab.sent("deep.split.nl") == {"deep.split.nl": "sent"}
 
 
+@pytest.mark.long
 def test_the_name_of_an_lmtp_server_is_looked_up_by_the_settings_of_lmtp(lab: t.Any) -> None:
     set_up(lab, smtp_host_lookup="native", mailbox_transport="lmtp:inet:onlyhosts.corp.test:24")
     seen = lab.look()["targets"]["lmtp/unix host onlyhosts.corp.test /var/spool/postfix"]
@@ -239,6 +249,7 @@ def test_the_name_of_an_lmtp_server_is_looked_up_by_the_settings_of_lmtp(lab: t.
     assert (seen["how"], seen["values"]) == (["native"], [TARGET])
 
 
+@pytest.mark.long
 def test_a_second_instance_that_only_its_master_process_tells_of(lab: t.Any) -> None:
     lab.host(
         "d12",
@@ -257,6 +268,7 @@ def test_a_second_instance_that_only_its_master_process_tells_of(lab: t.Any) -> 
         lab.host("d12", "postfix -c /etc/postfix-out stop; rm -rf /etc/postfix-out /var/spool/postfix-out")
 
 
+@pytest.mark.long
 def test_a_name_server_that_does_not_answer_is_not_taken_for_an_absent_name(lab: t.Any) -> None:
     r09(lab)
     now = lab.look(name_servers=[f"{INSIDE}@5353", "192.0.2.77"], timeout=1)
@@ -265,6 +277,7 @@ def test_a_name_server_that_does_not_answer_is_not_taken_for_an_absent_name(lab:
     assert now["targets"]["smtp/unix host onlyhosts.corp.test /var/spool/postfix"]["state"] == "unknown"
 
 
+@pytest.mark.long
 def test_a_run_that_was_killed_is_compared_with_what_was_before_it(lab: t.Any) -> None:
     domains = r09(lab)
     lab.role("resolver", resolver_forward_zones=ZONES).succeeded()
@@ -288,6 +301,7 @@ def test_a_run_that_was_killed_is_compared_with_what_was_before_it(lab: t.Any) -
     assert set(lab.sent(*domains).values()) == {"sent"}
 
 
+@pytest.mark.long
 def test_the_resolver_stays_until_the_last_program_that_asks_it_has_ended(lab: t.Any) -> None:
     """A program of Postfix keeps the resolver that it started with, until its session ends."""
     r09(lab)
@@ -301,6 +315,7 @@ def test_the_resolver_stays_until_the_last_program_that_asks_it_has_ended(lab: t
     assert lab.tell("d12", "systemctl is-active unbound; true") == "inactive"
 
 
+@pytest.mark.long
 def test_a_domain_with_wrong_signatures_that_only_the_log_has_does_not_block(lab: t.Any) -> None:
     assert lab.sent("public.bogus.nl") == {"public.bogus.nl": "deferred"}
     run = lab.role("resolver", resolver_forward_zones=ZONES).succeeded()

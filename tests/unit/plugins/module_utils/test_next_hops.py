@@ -20,7 +20,7 @@ from ansible_collections.mailsec.dane.plugins.module_utils._lookup_tables import
     tables,
 )
 from ansible_collections.mailsec.dane.plugins.module_utils._name_check import bogus, lost, remedy, worse
-from ansible_collections.mailsec.dane.plugins.module_utils._next_hops import _reverse_zones
+from ansible_collections.mailsec.dane.plugins.module_utils._next_hops import Inventory, Target, _reverse_zones
 from ansible_collections.mailsec.dane.plugins.module_utils._port53 import Listener, choose, listeners
 
 
@@ -98,6 +98,15 @@ def test_reverse_zones_of_private_networks() -> None:
     networks = "127.0.0.0/8 [::1]/128 10.0.0.0/8 192.168.4.0/23, 8.8.8.0/24 [fd00:1::]/32 hash:/x"
     zones = ["10.in-addr.arpa", "168.192.in-addr.arpa", "1.0.0.0.0.0.d.f.ip6.arpa"]
     assert _reverse_zones(networks) == zones
+
+
+def test_what_is_configured_stays_so_when_the_log_names_it() -> None:
+    found = Inventory()
+    learned = Target("a.example", "host", "smtp/unix", learned=True)
+    configured = Target("a.example", "host", "smtp/unix")
+    for one, source in ((learned, "log"), (configured, "relayhost"), (learned, "queue"), (configured, "relayhost")):
+        found.add(one, source)
+    assert list(found.targets) == [configured] and found.targets[configured] == ["relayhost", "log", "queue"]
 
 
 def target(state: str, *values: str, **more: t.Any) -> dict[str, t.Any]:
