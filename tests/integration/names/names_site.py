@@ -49,11 +49,13 @@ RESOLVER = {
     "resolver_bogus_name": "bogus.nl",
     "resolver_unsigned_name": "unsigned.nl",
 }
-#: Everything of the internal name server; recursion goes to the lab's resolver, and nothing is validated.
+#: Everything of the internal name server; recursion goes to the lab's resolver. That one validates, so what it would
+#: refuse is asked for at its own server.
 NAMED = f"""
 options {{ directory "/var/cache/bind"; recursion yes; allow-query {{ any; }}; allow-recursion {{ any; }};
   dnssec-validation no; forwarders {{ {PREFIX}.3; }}; forward only; listen-on-v6 {{ none; }};
   empty-zones-enable no; }};
+zone "bogus.nl" {{ type static-stub; server-addresses {{ {PREFIX}.2; }}; }};
 zone "corp.lan" {{ type primary; file "/etc/bind/db.corp.lan"; }};
 zone "split.nl" {{ type primary; file "/etc/bind/db.split.nl"; }};
 zone "10.in-addr.arpa" {{ type primary; file "/etc/bind/db.reverse"; }};
