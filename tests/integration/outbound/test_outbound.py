@@ -144,6 +144,7 @@ RELAY = "[sender.outside.nl]:25"
 FILES = "cd /etc/postfix && sha256sum main.cf master.cf && ls"
 
 
+@pytest.mark.long
 def test_the_way_to_a_relay_keeps_its_level_and_certificate(lab: t.Any, d12: str) -> None:
     """R-F: a smart-host client at level secure, with a certificate by which the relay knows it."""
     lab.host(
@@ -168,6 +169,7 @@ def test_the_way_to_a_relay_keeps_its_level_and_certificate(lab: t.Any, d12: str
     assert lab.sent(d12, "outside.nl") == "deferred"
 
 
+@pytest.mark.long
 def test_names_that_only_the_hosts_file_knows_stay_deliverable(lab: t.Any, d12: str) -> None:
     lab.host(
         d12,
