@@ -4,7 +4,8 @@
 
 """What the mail ports of this host serve: certificates per address, port, name asked for and type of key.
 
-A client on the host itself looks. Types of key are told apart in TLS 1.2, so a server with TLS 1.3 only shows one.
+A client on the host itself looks. Types of key are told apart in TLS 1.2, so a server with TLS 1.3 only shows one. A
+server that closes the connection without a word may expect a proxy, so it is asked once more as a proxy does.
 Standard library only, because it runs on mail servers. Private to the collection.
 """
 
@@ -40,6 +41,9 @@ _BANNER: t.Final = 8.0
 _MAX_LINE: t.Final = 4096
 _MAX_LINES: t.Final = 200
 _WORKERS: t.Final = 8
+#: What a proxy says first (PROXY protocol, version 1), with a client of this host.
+PROXY: t.Final = b"PROXY TCP4 127.0.0.1 127.0.0.1 1025 25\r\n"
+_CLOSED: t.Final = "the server closed the connection"
 _NAME: t.Final = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]{0,251}[A-Za-z0-9])?\Z")
 #: What a server says of a client that takes no certificate which it has.
 _NO_SUCH_KEY: t.Final = ("SSLV3_ALERT_HANDSHAKE_FAILURE", "HANDSHAKE_FAILURE", "NO_SHARED_CIPHER")
@@ -107,39 +111,41 @@ def look(names: c.Sequence[str], ports: c.Collection[int], seconds: float) -> li
 
 def _port(listener: Listener, address: str, names: c.Sequence[str], end: float) -> Port:
     last = Port(address, listener.port, listener.process, UNKNOWN, (), "no time was left")
-    for attempt in range(2):
+    for attempt, hello in enumerate((b"", PROXY, b"")):
+        if hello and last.problem != _CLOSED:
+            continue
         if attempt:
             time.sleep(min(1.0, max(0.0, end - time.monotonic())))
         if time.monotonic() >= end:
             break
-        last = _once(listener, address, names, end)
+        last = _once(listener, address, names, hello, end)
         if last.tls != UNKNOWN and not any(one.problem for one in last.served):
             break
     return last
 
 
-def _once(listener: Listener, address: str, names: c.Sequence[str], end: float) -> Port:
+def _once(listener: Listener, address: str, names: c.Sequence[str], hello: bytes, end: float) -> Port:
     made = Port(address, listener.port, listener.process, UNKNOWN)
     try:
-        tls = _kind(address, listener.port, end)
+        tls = _kind(made, hello, end)
     except _Unclear as error:
         return dataclasses.replace(made, problem=str(error))
     if tls == NONE:
         return dataclasses.replace(made, tls=NONE)
     served: list[Served] = []
     for name in ("", *names):
-        first = _served(made, tls, name, ANY, end)
+        first = _served(made, tls, name, ANY, hello, end)
         served.append(first)
         if tls == IMPLICIT and not name and first.problem:
             # It said nothing, and TLS does not come about: another protocol, or a proxy's.
             return dataclasses.replace(made, problem=first.problem)
-        served += [_served(made, tls, name, kind, end) for kind in _KINDS]
+        served += [_served(made, tls, name, kind, hello, end) for kind in _KINDS]
     return dataclasses.replace(made, tls=tls, served=tuple(served))
 
 
-def _served(made: Port, tls: str, name: str, kind: str, end: float) -> Served:
+def _served(made: Port, tls: str, name: str, kind: str, hello: bytes, end: float) -> Served:
     try:
-        with _secured(made.address, made.port, tls, name, kind, end) as secured:
+        with _secured(made, tls, name, kind, hello, end) as secured:
             chain = chain_of(secured)
     except _NoKey:
         return Served(name, kind)
@@ -174,13 +180,16 @@ def _context(kind: str) -> ssl.SSLContext:
     return context
 
 
-def _secured(address: str, port: int, tls: str, name: str, kind: str, end: float) -> ssl.SSLSocket:
-    plain = _connected(address, port, end)
+def _secured(made: Port, tls: str, name: str, kind: str, hello: bytes, end: float) -> ssl.SSLSocket:
+    plain = _connected(made, hello, end)
     try:
         if tls == STARTTLS and _dialogue(plain, end) != STARTTLS:
             raise _Unclear("STARTTLS is no longer offered")
         plain.settimeout(_left(end))
         return _context(kind).wrap_socket(plain, server_hostname=name or None)
+    except (ssl.SSLEOFError, ConnectionResetError) as error:
+        plain.close()
+        raise _Unclear(_CLOSED if tls == IMPLICIT else f"TLS handshake: {_CLOSED}") from error
     except ssl.SSLError as error:
         plain.close()
         if kind in _KINDS and error.reason in _NO_SUCH_KEY:
@@ -201,18 +210,20 @@ def _left(end: float, most: float = _PATIENCE) -> float:
     return min(left, most)
 
 
-def _connected(address: str, port: int, end: float) -> socket.socket:
+def _connected(made: Port, hello: bytes, end: float) -> socket.socket:
     try:
-        return socket.create_connection((address, port), timeout=_left(end))
+        plain = socket.create_connection((made.address, made.port), timeout=_left(end))
+        plain.sendall(hello)
+        return plain
     except OSError as error:
         raise _Unclear(f"connection: {error}") from error
 
 
-def _kind(address: str, port: int, end: float) -> str:
+def _kind(made: Port, hello: bytes, end: float) -> str:
     """Say whether the port begins with TLS, offers STARTTLS, or neither."""
-    if port in _IMPLICIT_PORTS:
+    if made.port in _IMPLICIT_PORTS:
         return IMPLICIT
-    with _connected(address, port, end) as plain:
+    with _connected(made, hello, end) as plain:
         return _dialogue(plain, end)
 
 
@@ -296,7 +307,7 @@ class _Lines:
             except OSError as error:
                 raise _Unclear(f"connection: {error}") from error
             if not data:
-                raise _Unclear("the server closed the connection")
+                raise _Unclear(_CLOSED)
             line += data
             if len(line) > _MAX_LINE:
                 raise _Unclear(f"a line of more than {_MAX_LINE} bytes")

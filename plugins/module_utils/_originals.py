@@ -76,6 +76,15 @@ def state_of(path: str) -> State:
     return State("file", content, "", stat.S_IMODE(found.st_mode), found.st_uid, found.st_gid)
 
 
+def labels(directory: str = DIRECTORY) -> list[str]:
+    """Return the labels of the records in ``directory``."""
+    try:
+        found = os.listdir(directory)
+    except FileNotFoundError:
+        return []
+    return sorted(name for name in found if os.path.exists(os.path.join(directory, name, _INDEX)))
+
+
 class Originals:
     """The record under one label. With ``change`` false nothing is written; ``actions`` says what would be.
 

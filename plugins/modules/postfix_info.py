@@ -38,7 +38,7 @@ options:
   probe_services:
     description:
       - Services of C(smtpd) and C(postscreen), with the type, for instance V(smtp/inet).
-      - Every address at which they listen is probed, except for services that expect the PROXY protocol.
+      - Every address at which they listen is probed; services behind a proxy as the proxy does (PROXY protocol).
     type: list
     elements: str
     default: []
@@ -50,6 +50,11 @@ options:
     description: Seconds until Postfix must answer; it may just have been started.
     type: int
     default: 30
+  files:
+    description: Files whose content is to be compared, for RV(files).
+    type: list
+    elements: path
+    default: []
 seealso:
   - module: mailsec.dane.postconf
   - module: mailsec.dane.outbound_info
@@ -97,6 +102,14 @@ software:
     reason:
       description: Why.
       type: str
+running:
+  description: Whether the default instance runs.
+  returned: success
+  type: bool
+enabled:
+  description: Whether systemd starts Postfix when the host starts; null when systemd does not tell.
+  returned: success
+  type: bool
 services:
   description: The services of C(smtpd) and C(postscreen) that listen on the network, as they are configured now.
   returned: success
@@ -184,6 +197,17 @@ outbound:
       type: list
       elements: dict
       sample: [{name: smtp-amavis, type: unix, parameters: {smtp_dns_support_level: disabled}}]
+originals:
+  description: The labels under which M(mailsec.dane.original_files) has a record on this host.
+  returned: success
+  type: list
+  elements: str
+  sample: [postfix]
+files:
+  description: SHA-256 of each of O(files); null for a file that does not exist.
+  returned: success
+  type: dict
+  sample: {/etc/postfix/dynamicmaps.cf: null}
 stale_copies:
   description: Files below the queue directory, for services that are chrooted, that differ from those of the system.
   returned: success
@@ -231,6 +255,7 @@ import dataclasses
 import hashlib
 import os
 import smtplib
+import socket
 import ssl
 import time
 import typing as t
@@ -243,6 +268,8 @@ from ansible_collections.mailsec.dane.plugins.module_utils._keychain import (
     public_key_fingerprints,
 )
 from ansible_collections.mailsec.dane.plugins.module_utils._listening import listeners, reachable
+from ansible_collections.mailsec.dane.plugins.module_utils._mail_host import PROXY
+from ansible_collections.mailsec.dane.plugins.module_utils._originals import labels
 from ansible_collections.mailsec.dane.plugins.module_utils._owner import owner_of
 from ansible_collections.mailsec.dane.plugins.module_utils._postfix import Postfix, PostfixError
 from ansible_collections.mailsec.dane.plugins.module_utils._services import Configuration, inbound_services
@@ -252,12 +279,31 @@ _DIRECTORY: t.Final = "/etc/postfix"
 _OLD_PROCESSES: t.Final = 3.0
 
 
-def _session(address: str, port: int, timeout: float) -> dict[str, str]:
+@dataclasses.dataclass(frozen=True)
+class _Target:
+    """Where a client meets Postfix; ``proxied`` when Postfix expects a proxy there."""
+
+    address: str
+    port: int
+    proxied: bool = False
+
+
+class _Proxy(smtplib.SMTP):
+    """A client that says first for whom it speaks."""
+
+    def _get_socket(self, host: str, port: int, timeout: float) -> socket.socket:
+        found: socket.socket = super()._get_socket(host, port, timeout)  # type: ignore[misc]
+        found.sendall(PROXY)
+        return found
+
+
+def _session(target: _Target, timeout: float) -> dict[str, str]:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     # Who answers on this host is not in doubt; which certificate it serves is compared below.
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE
-    with smtplib.SMTP(address, port, timeout=timeout) as server:
+    client = _Proxy if target.proxied else smtplib.SMTP
+    with client(target.address, target.port, timeout=timeout) as server:
         server.starttls(context=context)
         secured = t.cast("ssl.SSLSocket", server.sock)
         served = secured.getpeercert(binary_form=True) or b""
@@ -268,20 +314,22 @@ def _session(address: str, port: int, timeout: float) -> dict[str, str]:
         }
 
 
-def _probe(address: str, port: int, timeout: float) -> dict[str, str]:
+def _probe(target: _Target, timeout: float) -> dict[str, str]:
     """Return what is served, as soon as it is; ValueError with the last reason when the time is over."""
     start = time.monotonic()
     while True:
         patience = timeout
         try:
-            return _session(address, port, max(1.0, start + timeout - time.monotonic()))
+            return _session(target, max(1.0, start + timeout - time.monotonic()))
         except (OSError, smtplib.SMTPException) as error:
             reason = " ".join(str(error).split())[:300]
             if isinstance(error, smtplib.SMTPNotSupportedError):
                 # It answers, so it has started.
                 patience = min(timeout, _OLD_PROCESSES)
         if time.monotonic() > start + patience:
-            raise ValueError(f"no STARTTLS session with {address} port {port} within {timeout:g} s: {reason}")
+            raise ValueError(
+                f"no STARTTLS session with {target.address} port {target.port} within {timeout:g} s: {reason}"
+            )
         time.sleep(0.2)
 
 
@@ -298,7 +346,15 @@ def _copies(queue_directory: str) -> list[str]:
     return found
 
 
-def _addresses(configuration: Configuration, names: list[str]) -> list[tuple[str, int]]:
+def _enabled(module: AnsibleModule) -> bool | None:
+    program = module.get_bin_path("systemctl")
+    if not program:
+        return None
+    answer = module.run_command([program, "is-enabled", "postfix"])[1].strip()
+    return {"enabled": True, "disabled": False}.get(answer)
+
+
+def _targets(configuration: Configuration, names: list[str]) -> list[_Target]:
     """Return where the services listen: their own address, or every other socket on their port."""
     services = {service.name: service for service in inbound_services(configuration)}
     unknown = sorted(set(names) - set(services))
@@ -306,27 +362,25 @@ def _addresses(configuration: Configuration, names: list[str]) -> list[tuple[str
         raise ValueError(f"probe_services: master.cf has no service {', '.join(unknown)} of smtpd or postscreen")
     found = []
     for service in (services[name] for name in names):
-        if configuration.value(service.service, f"{service.command}_upstream_proxy_protocol"):
-            # It waits for the proxy to say who the client is, and answers nobody else.
-            continue
+        proxied = bool(configuration.value(service.service, f"{service.command}_upstream_proxy_protocol"))
         if service.address:
-            found.append((service.address, service.port))
+            found.append(_Target(service.address, service.port, proxied))
             continue
         others = {other.address for other in services.values() if other.port == service.port}
         here = [one for one in listeners([service.port]) if one.address not in others]
         # All addresses of one socket are served alike, and loopback is always there.
-        found += [(reachable(one)[0], one.port) for one in here]
+        found += [_Target(reachable(one)[0], one.port, proxied) for one in here]
         if not here:
             # The probe says that nothing answers.
-            found.append(("127.0.0.1", service.port))
+            found.append(_Target("127.0.0.1", service.port, proxied))
     return list(dict.fromkeys(found))
 
 
-def _proven(address: str, port: int, timeout: float, keychain: str) -> dict[str, t.Any]:
+def _proven(target: _Target, timeout: float, keychain: str) -> dict[str, t.Any]:
     """Return what is served; ValueError when that is not the certificate of the keychain file ('' for any)."""
     end = time.monotonic() + _OLD_PROCESSES
     while True:
-        served = {"address": address, "port": port, **_probe(address, port, timeout)}
+        served = {"address": target.address, "port": target.port, **_probe(target, timeout)}
         if not keychain or served["fingerprint_sha256"] in leaf_fingerprints(keychain):
             return served
         # After a reload, a process of before may take one more session.
@@ -334,7 +388,7 @@ def _proven(address: str, port: int, timeout: float, keychain: str) -> dict[str,
             time.sleep(0.2)
             continue
         raise ValueError(
-            f"{served['address']} port {served['port']} serves the certificate with SHA-256"
+            f"{target.address} port {target.port} serves the certificate with SHA-256"
             f" {served['fingerprint_sha256']}, which is not that of {keychain}"
         )
 
@@ -349,9 +403,12 @@ def gather(module: AnsibleModule) -> dict[str, t.Any]:
         raise ValueError(f"keychain_file: {wrong}")
     result: dict[str, t.Any] = {"installed": False, "software": None, "keychain_file": keychain}
     result |= {"services": [], "instances": [], "stale_copies": [], "keychain_spki_sha256": [], "probes": []}
+    result |= {"running": False, "enabled": None, "originals": labels()}
+    result["files"] = {path: module.sha256(path) if os.path.exists(path) else None for path in module.params["files"]}
     if keychain and not wrong:
         result["keychain_spki_sha256"] = list(public_key_fingerprints(keychain))
-    targets = [(module.params["probe_address"], module.params["probe_port"])] if module.params["probe_address"] else []
+    address = module.params["probe_address"]
+    targets = [_Target(address, module.params["probe_port"])] if address else []
     directory = _DIRECTORY
     program = module.get_bin_path("postconf", opt_dirs=["/usr/sbin", "/usr/local/sbin"])
     if program:
@@ -359,15 +416,17 @@ def gather(module: AnsibleModule) -> dict[str, t.Any]:
         postfix = Postfix(module.run_command, os.path.dirname(program), directory)
         software = postfix.software()
         result |= {"installed": True, "software": dataclasses.asdict(software)}
+        result["running"] = postfix.running()
+        result["enabled"] = _enabled(module)
         result["instances"] = postfix.instances()
         configuration = postfix.configuration()
         result["services"] = [service.as_dict() for service in inbound_services(configuration)]
         result["stale_copies"] = _copies(configuration.expanded["queue_directory"])
-        targets += _addresses(configuration, module.params["probe_services"])
+        targets += _targets(configuration, module.params["probe_services"])
     owner = owner_of(directory)
     result["owner"] = dataclasses.asdict(owner) if owner else None
-    for address, port in targets:
-        proven = _proven(address, port, module.params["probe_timeout"], "" if wrong else keychain or "")
+    for target in targets:
+        proven = _proven(target, module.params["probe_timeout"], "" if wrong else keychain or "")
         result["probes"].append(proven)
     return result
 
@@ -380,6 +439,7 @@ def main() -> None:
             "probe_services": {"type": "list", "elements": "str", "default": []},
             "probe_port": {"type": "int", "default": 25},
             "probe_timeout": {"type": "int", "default": 30},
+            "files": {"type": "list", "elements": "path", "default": []},
         },
         supports_check_mode=True,
     )

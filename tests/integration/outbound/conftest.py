@@ -157,7 +157,7 @@ def lab() -> Iterator[SendingLab]:
     made.playbook(lab_state="absent")
 
 
-@pytest.fixture(params=["d12", "d13"])
+@pytest.fixture(params=["d12", pytest.param("d13", marks=pytest.mark.long)])
 def host(lab: SendingLab, request: pytest.FixtureRequest) -> str:
     """A host with a Postfix of its package."""
     lab.fresh(request.param)

@@ -53,6 +53,22 @@ done
 echo 127.0.0.1:465 $(one -connect 127.0.0.1:465 "$@")
 echo 127.0.0.1:10025 $(one -connect 127.0.0.1:10025 -starttls smtp "$@")
 """
+PROXIED = r"""
+import smtplib
+import ssl
+
+
+class Proxy(smtplib.SMTP):
+    def _get_socket(self, *arguments):
+        found = super()._get_socket(*arguments)
+        found.sendall(b"PROXY TCP4 192.0.2.20 192.0.2.12 4711 25\r\n")
+        return found
+
+
+client = Proxy("192.0.2.12", 25)
+client.starttls(context=ssl._create_unverified_context())
+print(ssl.DER_cert_to_PEM_cert(client.sock.getpeercert(True)))
+"""
 BEFORE = {
     "127.0.0.1:25": "general",
     "192.0.2.12:25": "general",
@@ -62,6 +78,8 @@ BEFORE = {
     "127.0.0.1:10025": "",
 }
 OURS = "d12.example.nl"
+LIVE = "/etc/mailsec-dane/live"
+KEYCHAIN = f"{LIVE}/keychain.pem"
 AFTER = {**BEFORE, "127.0.0.1:25": OURS, "192.0.2.12:25": OURS}
 FILES = "cd /etc/postfix && sha256sum main.cf master.cf && ls"
 CONFIRMED = {"postfix_state": "absent", "postfix_absent_certificate": True}
@@ -72,7 +90,7 @@ def living(lab: t.Any) -> t.Any:
     """The lab with one host as an administrator set it up."""
     lab.make_keychain()
     path = lab.directory / "setup.sh"
-    for name, text in (("setup", SETUP), ("reset", RESET), ("show", SHOW)):
+    for name, text in (("setup", SETUP), ("reset", RESET), ("show", SHOW), ("proxied", PROXIED)):
         path.write_text(text)
         task = {"name": name, "ansible.builtin.copy": {"src": str(path), "dest": f"/root/{name}.sh", "mode": "0700"}}
         lab.play([task], hosts=NAME).succeeded()
@@ -112,12 +130,90 @@ def test_r02_r10_every_other_port_keeps_its_certificate(living: t.Any) -> None:
         assert living.role("postfix", *arguments, hosts=NAME).succeeded().changed == {NAME: 0}
 
 
-def test_r01_another_certificate_on_port_25_is_taken_back_unless_it_is_confirmed(living: t.Any) -> None:
+def test_r01_another_certificate_on_port_25_is_refused_unless_it_is_confirmed(living: t.Any) -> None:
     """A keychain that lies there says nothing about the records that are published."""
     before = files(living)
     refused = living.role("postfix", hosts=NAME, postfix_new_certificate=False).refused()
-    assert "mailsec.dane.rotate" in refused and "The change was taken back" in refused
+    assert "Nothing was changed. Port 25 presents the public key" in refused and "mailsec.dane.finish" in refused
     assert files(living) == before and served(living) == BEFORE
+    assert living.tell(NAME, "ls /var/lib/mailsec-dane 2>/dev/null || true") == ""
+
+
+#: Asks for the banner ten times a second; what goes wrong is in /root/closed.
+WATCH = """
+rm -f /root/closed /root/stop
+(while [ ! -e /root/stop ]; do
+  timeout 9 bash -c 'exec 3<>/dev/tcp/192.0.2.12/25; read -r line <&3; [[ $line = 220* ]]' || date >> /root/closed
+  sleep 0.1
+done) >/dev/null 2>&1 &
+"""
+PID = "cat /var/spool/postfix/pid/master.pid"
+
+
+def test_the_key_that_is_presented_already_needs_no_confirmation_and_closes_no_port(living: t.Any) -> None:
+    """After adoption: the same key, once in main.cf as the administrator has it, then on port 25."""
+    living.host(NAME, f"umask 077; cp -a {LIVE} /root/live && cat /root/k/general.key /root/k/general.pem > {KEYCHAIN}")
+    try:
+        pid = living.tell(NAME, PID)
+        living.host(NAME, WATCH)
+        living.role("postfix", hosts=NAME, postfix_new_certificate=False).succeeded()
+        again = living.role("postfix", hosts=NAME, postfix_new_certificate=False).succeeded()
+        assert served(living) == BEFORE and again.changed == {NAME: 0}
+        # A changed resolv.conf is read anew without a restart.
+        living.host(NAME, "printf 'nameserver 192.0.2.3\\noptions attempts:1\\n' > /var/spool/postfix/etc/resolv.conf")
+        living.role("postfix", hosts=NAME, postfix_new_certificate=False).succeeded()
+        living.host(NAME, "cmp /etc/resolv.conf /var/spool/postfix/etc/resolv.conf")
+        assert living.tell(NAME, PID) == pid
+    finally:
+        living.host(NAME, f"touch /root/stop; rm -rf {LIVE}; mv /root/live {LIVE}; sleep 1")
+    assert living.tell(NAME, "cat /root/closed 2>/dev/null || true") == ""
+
+
+BEHIND_PROXY = r"""
+cd /etc/postfix && sed -i 's/^smtp  *inet/#&/' master.cf && cat >> master.cf <<'END'
+192.0.2.12:smtp inet n - y - - smtpd
+  -o smtpd_upstream_proxy_protocol=haproxy
+127.0.0.1:smtp inet n - y - - smtpd
+END
+systemctl restart postfix
+"""
+
+
+def behind_proxy(lab: t.Any) -> str:
+    """The subject on the port that expects a proxy."""
+    ask = "timeout 20 python3 /root/proxied.sh | openssl x509 -noout -subject | sed 's/^subject=CN = //'"
+    text: str = lab.tell(NAME, ask)
+    return text
+
+
+def test_a_service_behind_a_proxy_is_looked_at_as_the_proxy_does(living: t.Any) -> None:
+    living.host(NAME, BEHIND_PROXY)
+    before = files(living)
+    assert behind_proxy(living) == "general"
+    refused = living.role("postfix", hosts=NAME, postfix_new_certificate=False).refused()
+    assert "Port 25 presents the public key" in refused and files(living) == before
+    living.role("postfix", hosts=NAME).succeeded()
+    assert behind_proxy(living) == OURS
+    assert living.role("postfix", hosts=NAME).succeeded().changed == {NAME: 0}
+
+
+def test_a_port_25_that_says_nothing_may_present_any_key(living: t.Any) -> None:
+    living.host(NAME, "postconf -P smtp/inet/smtpd_sasl_type=none smtp/inet/smtpd_sasl_auth_enable=yes; postfix reload")
+    before = files(living)
+    refused = living.role("postfix", hosts=NAME, postfix_new_certificate=False).refused()
+    assert "Nothing was changed. It could not be found out which key port 25 of" in refused
+    assert files(living) == before
+
+
+def test_without_a_service_on_port_25_only_outgoing_mail_is_set_up(living: t.Any) -> None:
+    living.host(NAME, "sed -i 's/^smtp  *inet/#&/;/^203/,/own.key/d' /etc/postfix/master.cf; systemctl restart postfix")
+    before = files(living)
+    refused = living.role("postfix", hosts=NAME).refused()
+    assert "no service of master.cf listens on port 25" in refused and "postfix_inbound: false" in refused
+    assert files(living) == before
+    living.role("postfix", hosts=NAME, postfix_inbound=False).succeeded()
+    assert living.settings(NAME)["smtp_tls_security_level"] == "dane"
+    assert served(living)["127.0.0.1:465"] == "public" and served(living)["127.0.0.1:25"] == ""
 
 
 def test_absent_gives_the_original_back_to_the_byte(living: t.Any) -> None:

@@ -50,13 +50,20 @@ def server(dialogue: list[bytes], pems: list[str]) -> Iterator[int]:
     for pem in pems:
         context.load_cert_chain(pem)
 
+    def line(client: socket.socket) -> bytes:
+        # What comes behind it may belong to TLS.
+        heard = b""
+        while not heard.endswith(b"\n") and len(heard) < 300 and (more := client.recv(1)):
+            heard += more
+        return heard
+
     def serve(client: socket.socket) -> None:
         with client, contextlib.suppress(OSError):
-            client.settimeout(5)
+            client.settimeout(2)
             for mine in dialogue:
                 if mine[-1:] == b"\n":
                     client.sendall(mine)
-                elif not client.recv(1000).startswith(mine):
+                elif not line(client).startswith(mine):
                     return
             if pems:
                 with context.wrap_socket(client, server_side=True) as secured:
@@ -97,6 +104,18 @@ def test_implicit_tls_where_the_server_waits(keys: dict[str, tuple[str, str]], m
     with server([], [keys["rsa"][0]]) as port:
         (found,) = _mail_host.look([], [port], 20)
     assert found.tls == "implicit" and found.served[0].spki_sha256 == keys["rsa"][1]
+
+
+@pytest.mark.parametrize("words", [DIALOGUES["smtp"], []], ids=["starttls", "implicit"])
+def test_a_server_behind_a_proxy(
+    words: list[bytes], keys: dict[str, tuple[str, str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with server([b"PROXY TCP4 127.0.0.1 127.0.0.1 ", *words], [keys["rsa"][0]]) as port:
+        if not words:
+            monkeypatch.setattr(_mail_host, "_IMPLICIT_PORTS", (port,))
+        (found,) = _mail_host.look([], [port], 20)
+    assert found.tls == ("starttls" if words else "implicit")
+    assert found.served[0].spki_sha256 == keys["rsa"][1] and not found.problem
 
 
 @pytest.mark.parametrize(

@@ -90,6 +90,16 @@ def test_only_mode_or_owner_changed(home: Home) -> None:
     assert stat.S_IMODE(main.stat().st_mode) == 0o644
 
 
+def test_the_labels_of_the_records_are_told(home: Home) -> None:
+    assert _originals.labels(str(home.records)) == []
+    for label in ("resolver", "postfix"):
+        home.open(label).record([home.path("main.cf")])
+    (home.records / "postfix.settings.json").write_text("{}")
+    assert _originals.labels(str(home.records)) == ["postfix", "resolver"]
+    home.open("postfix").forget()
+    assert _originals.labels(str(home.records)) == ["resolver"]
+
+
 def test_follow_records_where_a_link_leads(home: Home) -> None:
     (home.etc / "real.cf").write_text("a")
     (home.etc / "main.cf").symlink_to("real.cf")
