@@ -54,11 +54,7 @@ bench: deps root ## Compare the speed of our own validation with that of a trust
 
 .PHONY: rehearsal
 rehearsal: deps root ## Deploy and rotate on real servers under mail, killed and disturbed at every step (root; ARGS=... for pytest)
-<<<<<<< HEAD
-	@status=0; for suite in living names rotation rotation_shapes site; do \
-=======
-	@status=0; for suite in living outbound rotation rotation_shapes; do \
->>>>>>> postfix2
+	@status=0; for suite in living names outbound postfix rotation rotation_shapes site; do \
 	  $(BIN)/python -m pytest tests/integration/$$suite $(ARGS) || status=1; \
 	done; exit $$status
 
