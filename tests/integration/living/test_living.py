@@ -70,7 +70,7 @@ def test_what_leaves_without_dane_is_not_called_done(world: World) -> None:
         assert re.search(world.shape.unverified, run.text, re.IGNORECASE), (ways, run.output[-6000:])
 
 
-@of("ispmail")
+@of()
 def test_absent_gives_the_original_back(world: World) -> None:
     assert world.remembered, "site has not been run"
     with judge.Watch(world) as watch:
