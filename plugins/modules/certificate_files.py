@@ -98,8 +98,8 @@ options:
     type: path
   renew_adopted:
     description:
-      - With O(state=prepared) and O(state=staged), when the key in use was adopted, stage the certificate that is now in
-        the files it came from, and nothing else. No certificate is requested then.
+      - With O(state=prepared) and O(state=staged), when the key in use was adopted, stage the certificate that is now
+        in the files it came from, and nothing else. No certificate is requested then.
       - A warning is given, and nothing is staged, when these files have another key or are gone. The key in use stays.
     type: bool
     default: false
