@@ -86,6 +86,7 @@ def test_r09_the_run_fails_before_anything_is_lost_and_names_what_helps(lab: t.A
     assert set(lab.sent(*domains).values()) == {"sent"}
 
 
+@pytest.mark.long
 def test_r09_with_the_setting_that_the_message_names_mail_arrives_and_dane_is_on(lab: t.Any) -> None:
     domains = r09(lab)
     lab.outbound(resolver_forward_zones=ZONES).succeeded()
