@@ -200,9 +200,6 @@ def worse(before: Look, after: Look, accepted: t.Collection[str] = ()) -> list[L
     return found
 
 
-_NO_OTHERS: t.Final[t.Mapping[str, t.Sequence[str]]] = {}
-
-
 def _servers(zone: str, name_servers: t.Sequence[str], others: t.Mapping[str, t.Sequence[str]]) -> str:
     above = [domain for domain in others if f".{zone}".endswith(f".{domain}")]
     listed = others[max(above, key=len)] if above else name_servers
@@ -210,7 +207,7 @@ def _servers(zone: str, name_servers: t.Sequence[str], others: t.Mapping[str, t.
 
 
 def remedy(
-    losses: t.Sequence[Loss], name_servers: t.Sequence[str], others: t.Mapping[str, t.Sequence[str]] = _NO_OTHERS
+    losses: t.Sequence[Loss], name_servers: t.Sequence[str], others: t.Mapping[str, t.Sequence[str]] | None = None
 ) -> str:
     """Return the settings that keep what would be lost, complete; '' when none is known.
 
@@ -220,7 +217,8 @@ def remedy(
     zones = {loss.zone for loss in losses if not loss.native and loss.zone not in ("", ".")}
     zones = {zone for zone in zones if not any(zone.endswith(f".{above}") for above in zones)}
     if zones:
-        shown = {zone: _servers(zone, name_servers, others) or "ADDRESS OF ITS NAME SERVER" for zone in sorted(zones)}
+        known = {zone: _servers(zone, name_servers, others or {}) for zone in sorted(zones)}
+        shown = {zone: servers or "ADDRESS OF ITS NAME SERVER" for zone, servers in known.items()}
         items = ", ".join(f"{{name: {zone}, addresses: [{servers}]}}" for zone, servers in shown.items())
         parts.append(f"To keep them, ask the former name servers: resolver_forward_zones: [{items}].")
     broken = sorted({loss.zone or loss.name for loss in losses if loss.bogus})

@@ -112,4 +112,3 @@ def counted_by_exim(log: str, mark: str, arrived: int) -> Counts:
             unverified += end[2] in ("=>", "->") and " CV=dane " not in line
     failed = ends["DANE attempt failed"]
     return Counts(len(queued), ends["=>"] + ends["->"], ends["=="] + ends["**"], unverified + failed, arrived)
-

@@ -71,7 +71,7 @@ def picture(world: World) -> Picture:
     own = world.on(host, "ip -4 -o addr show eth0 | sed -E 's/.* inet ([0-9.]+).*/\\1/'").split()
     places: dict[str, list[tuple[str, int]]] = {"sender": [], host: []}
     for socket in sockets:
-        address, _, port = socket.rpartition(":")
+        address, _colon, port = socket.rpartition(":")
         if int(port) in BEGINS:
             if address.startswith(("127.", "[::1")):
                 places[host].append((address.strip("[]"), int(port)))

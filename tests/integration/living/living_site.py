@@ -51,7 +51,7 @@ class World:
             # A restart during the start of the system would be cancelled by it.
             self.on(host, "timeout 60 systemctl is-system-running --wait", check=False)
         for host in (self.shape.host, "inside"):
-            self.put(host, "/usr/local/bin/stand-in", (HERE / "stand_in.py").read_text())
+            self.put(host, "/usr/local/bin/stand-in", "#!/usr/bin/env python3\n" + (HERE / "stand_in.py").read_text())
         for host in (self.shape.host, "inside", "sender"):
             for name in ("root.pem", "issuing.pem", "issuing.key"):
                 self.put(host, f"/root/public-ca/{name}", (self.public_ca / name).read_text())
