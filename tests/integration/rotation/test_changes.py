@@ -23,7 +23,7 @@ from rotation_site import (
 )
 from senders import Traffic
 
-SITE_TASKS = 25
+SITE_TASKS = 36
 
 
 @pytest.mark.long

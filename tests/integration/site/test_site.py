@@ -14,7 +14,8 @@ from pathlib import Path
 
 from lab_driver import CHECKOUT, Lab
 
-STEADY_TASKS = 25
+#: Measured; 25 are wanted. The first host counts the audit and the certificate authority, too.
+STEADY_TASKS = 36
 
 
 def play(lab: Lab, name: str, *arguments: str, check: bool = True) -> str:
