@@ -154,6 +154,7 @@ class _Planner:
         stages: tuple[c.Callable[[], Step | None], ...] = (
             self._repair_step,
             self._short_cut_step,
+            self._bare_step,
             self._generate_step,
             self._interim_step,
             self._deploy_step,
@@ -305,6 +306,10 @@ class _Planner:
         if self.policy.strict or not self._lagging or self._deploy_obstacles or self._failures:
             return None
         return self._deploy("every RRset that a cache may hold has some record that matches")
+
+    def _bare_step(self) -> Step | None:
+        """Whatever else is unknown: no mail to endpoints without TLS depends on a chain, so that any may come."""
+        return self._deploy("nothing here serves TLS yet, so no mail depends on a chain") if self._is_bare else None
 
     def _generate_step(self) -> Step | None:
         if self.emergency or self._lagging:

@@ -10,6 +10,7 @@ from support.one_host import CA, WANTED, World, ask, record
 from ansible_collections.mailsec.dane.plugins.module_utils import _rotation
 from ansible_collections.mailsec.dane.plugins.module_utils._rollover_data import DataError
 from ansible_collections.mailsec.dane.plugins.module_utils._rollover_state import Scheme
+from ansible_collections.mailsec.dane.plugins.module_utils._rotation_look import Doubt
 
 BARE = ask(bare=True)
 
@@ -47,6 +48,13 @@ def test_a_bare_host_beside_records_of_others_waits_for_nobody_whose_mail_it_cou
     actions = until_a_wait(world, BARE)
     assert "deploy" in actions
     assert record("leaf") in world.published and record("leaf-9") in world.published
+
+
+def test_a_bare_host_waits_neither_for_a_name_server_nor_for_another_host_of_its_name() -> None:
+    """Two bare hosts behind one name would wait for each other for ever."""
+    world = bare()
+    world.doubts = (Doubt("_25._tcp.mx.example.nl", "tlsa-insecure", "it could not be told"),)
+    assert world.decide(BARE)["step"]["action"] == "deploy"
 
 
 def test_who_answers_with_tls_on_the_address_of_a_bare_host_counts() -> None:
