@@ -359,6 +359,7 @@ def test_a_configuration_of_another_program_is_left_alone(living: t.Any, make: s
     assert served(living) == BEFORE
 
 
+@pytest.mark.long
 def test_a_second_instance_keeps_what_it_has(living: t.Any) -> None:
     living.host(
         NAME,
@@ -375,12 +376,13 @@ def test_a_second_instance_keeps_what_it_has(living: t.Any) -> None:
         show = {"name": "Show", "ansible.builtin.debug": {"var": "found.instances"}}
         run = living.play([{"name": "Ask", "mailsec.dane.postfix_info": {}, "register": "found"}, show], hosts=NAME)
         assert "/etc/postfix-out" in run.output
-        living.role("postfix", hosts=NAME).succeeded()
+        living.role("postfix", hosts=NAME, postfix_outbound_prove=False).succeeded()
         assert living.tell(NAME, ask) == "CN = own" and served(living) == AFTER
     finally:
         living.host(NAME, "postfix -c /etc/postfix-out stop; rm -rf /etc/postfix-out")
 
 
+@pytest.mark.long
 def test_outgoing_mail_keeps_names_of_the_host_and_stricter_levels(living: t.Any) -> None:
     living.host(
         NAME,
@@ -388,8 +390,8 @@ def test_outgoing_mail_keeps_names_of_the_host_and_stricter_levels(living: t.Any
         " && printf 'filter unix - - n - 2 smtp\\n  -o disable_dns_lookups=yes\\n' >> /etc/postfix/master.cf"
         " && systemctl restart postfix",
     )
-    living.role("postfix", hosts=NAME).succeeded()
+    living.role("postfix", hosts=NAME, postfix_outbound_prove=False).succeeded()
     settings = living.settings(NAME)
     assert settings["smtp_host_lookup"] == "dns, native" and settings["smtp_tls_security_level"] == "encrypt"
     assert living.tell(NAME, "postconf -Ph filter/unix/smtp_dns_support_level") == "disabled"
-    assert living.role("postfix", hosts=NAME).succeeded().changed == {NAME: 0}
+    assert living.role("postfix", hosts=NAME, postfix_outbound_prove=False).succeeded().changed == {NAME: 0}

