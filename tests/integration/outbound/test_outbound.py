@@ -50,6 +50,7 @@ def test_an_exception_that_is_accepted_is_named_and_no_failure(lab: t.Any, d12: 
     assert not run.failed and "Accepted: outbound-dane-off: service smtp/unix of Postfix" in run.output
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     "table",
     [
@@ -74,6 +75,7 @@ def test_a_table_of_policies_lowers_single_next_hops(lab: t.Any, d12: str, table
     assert lab.sent(d12, WRONG) == "sent"
 
 
+@pytest.mark.long
 def test_the_obsolete_table_and_the_obsolete_switches(lab: t.Any, d12: str) -> None:
     lab.host(
         d12,
@@ -105,6 +107,7 @@ REGISTERED = {
 }
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("how", ["alternate", pytest.param("postmulti", marks=pytest.mark.long)])
 def test_every_instance_counts_however_it_is_registered(lab: t.Any, d12: str, how: str) -> None:
     lab.host(d12, SECOND.replace("{how}", REGISTERED[how]))
@@ -120,6 +123,7 @@ def test_every_instance_counts_however_it_is_registered(lab: t.Any, d12: str, ho
     assert lab.sent(d12, WRONG, OUT) == "deferred"
 
 
+@pytest.mark.long
 def test_a_chroot_with_other_resolvers_is_said_to_be_unknown(lab: t.Any, d12: str) -> None:
     lab.host(d12, SECOND.replace("{how}", REGISTERED["alternate"]))
     copy = "/var/spool/postfix-out/etc/resolv.conf"
@@ -134,6 +138,7 @@ def test_a_chroot_with_other_resolvers_is_said_to_be_unknown(lab: t.Any, d12: st
     assert not lab.apply(d12).failed
 
 
+@pytest.mark.long
 def test_an_instance_that_is_switched_off_does_not_count(lab: t.Any, d12: str) -> None:
     lab.host(d12, SECOND.replace("{how}", REGISTERED["postmulti"]))
     lab.host(d12, "postmulti -i postfix-out -p stop; postmulti -i postfix-out -e disable")
@@ -183,6 +188,7 @@ def test_names_that_only_the_hosts_file_knows_stay_deliverable(lab: t.Any, d12: 
     assert lab.sent(d12, "outside.nl") == "sent" and lab.sent(d12, WRONG) == "deferred"
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     "setting", ["smtp_host_lookup=native", pytest.param("smtp_dns_support_level=enabled", marks=pytest.mark.long)]
 )
@@ -194,6 +200,7 @@ def test_dane_that_is_none_is_found_in_a_service(lab: t.Any, d12: str, setting: 
     assert not lab.apply(d12, postfix_outbound_probe=WRONG).failed
 
 
+@pytest.mark.long
 def test_level_encrypt_is_kept_and_named(lab: t.Any, d12: str) -> None:
     lab.host(d12, "postconf -e smtp_tls_security_level=encrypt && postfix reload")
     run = lab.apply(d12)
@@ -203,6 +210,7 @@ def test_level_encrypt_is_kept_and_named(lab: t.Any, d12: str) -> None:
     assert not lab.apply(d12, postfix_outbound_exceptions=["smtp"]).failed
 
 
+@pytest.mark.long
 def test_a_filter_on_this_host_and_a_service_without_mail_do_not_count(lab: t.Any, d12: str) -> None:
     """The filter goes without DNS by the older parameter, and its name is in the hosts file only."""
     lab.host(
@@ -221,6 +229,7 @@ def test_a_filter_on_this_host_and_a_service_without_mail_do_not_count(lab: t.An
     assert lab.codes(d12) == [("outbound-dane-off", "filter")]
 
 
+@pytest.mark.long
 def test_a_table_that_cannot_be_listed_is_said_to_be_unknown(lab: t.Any, d12: str) -> None:
     table = "socketmap:inet:127.0.0.1:8461:policy"
     lab.host(d12, f"postconf -e smtp_tls_policy_maps={table} && postfix reload")
@@ -228,6 +237,7 @@ def test_a_table_that_cannot_be_listed_is_said_to_be_unknown(lab: t.Any, d12: st
     assert lab.codes(d12) == [("outbound-unknown", table)]
 
 
+@pytest.mark.long
 def test_the_probe_tells_what_postfix_does_and_leaves_nothing(lab: t.Any, host: str) -> None:
     accepted = lab.module(host, "outbound_probe", destination=WRONG)
     assert accepted["outcome"] == "accepted" and "not validated with DANE" in accepted["message"]
@@ -247,6 +257,7 @@ def test_the_probe_tells_what_postfix_does_and_leaves_nothing(lab: t.Any, host: 
     assert "does not run" in lab.module(host, "outbound_probe", destination=WRONG)["msg"]
 
 
+@pytest.mark.long
 def test_what_got_lower_is_named(lab: t.Any, d12: str) -> None:
     assert not lab.apply(d12).failed
     before = lab.module(d12, "outbound_info")
