@@ -23,7 +23,7 @@ from rotation_site import (
 )
 from senders import Traffic
 
-SITE_TASKS = 36
+SITE_TASKS = 25
 
 
 @pytest.mark.long
