@@ -88,9 +88,7 @@ def plan(instance: Instance, dane: bool) -> Plan:
         wanted[name] = "dane"
     if "native" in words(instance.value("smtp_host_lookup")):
         kept.append(("smtp_host_lookup", "native", "names that only this host's files know stay deliverable"))
-    return Plan(
-        {**wanted, **loglevel}, _undisturbed(instance) if "smtp_dns_support_level" in wanted else (), tuple(kept)
-    )
+    return Plan({**wanted, **loglevel}, _undisturbed(instance, now, wanted), tuple(kept))
 
 
 def _without_dane(instance: Instance, now: str, loglevel: t.Mapping[str, str]) -> Plan:
@@ -104,15 +102,28 @@ def _without_dane(instance: Instance, now: str, loglevel: t.Mapping[str, str]) -
     return Plan({**wanted, **loglevel})
 
 
-def _undisturbed(instance: Instance) -> tuple[tuple[str, t.Mapping[str, str]], ...]:
-    """Services that go without DNS by the older parameter, which the newer one in main.cf would make ineffective."""
-    return tuple(
-        (service.name, {"smtp_dns_support_level": "disabled"})
-        for service in instance.services
-        if service.program == "smtp"
-        and service.options.get("disable_dns_lookups") == "yes"
-        and not service.options.get("smtp_dns_support_level")
-    )
+def _undisturbed(
+    instance: Instance, now: str, wanted: t.Mapping[str, str | None]
+) -> tuple[tuple[str, t.Mapping[str, str]], ...]:
+    """Settings with which services that go without DNS stay as they are, whatever ``wanted`` changes in main.cf.
+
+    The newer parameter for DNS there makes the older one ineffective. Level dane would act as ``now``, the level so
+    far, but Postfix would write a warning for every message.
+    """
+    found = []
+    for service in instance.services:
+        own: dict[str, str] = {}
+        set_here = service.options.get("smtp_dns_support_level")
+        older = service.options.get("disable_dns_lookups") == "yes" and not set_here
+        if older and "smtp_dns_support_level" in wanted:
+            own["smtp_dns_support_level"] = "disabled"
+        look_up = service.options.get("smtp_host_lookup")
+        without = older or set_here == "disabled" or (look_up is not None and "dns" not in words(look_up))
+        if without and "smtp_tls_security_level" in wanted and "smtp_tls_security_level" not in service.options:
+            own["smtp_tls_security_level"] = now
+        if own and service.program == "smtp":
+            found.append((service.name, own))
+    return tuple(found)
 
 
 #: Level -> what is asked of receivers without and with TLSA records: 1 nothing, 2 TLS, 3 a certificate that is right.

@@ -322,6 +322,21 @@ def test_a_filter_that_goes_without_dns_by_the_older_parameter_still_does() -> N
     assert plan(postfix(services=services), True).services == ()
 
 
+@pytest.mark.parametrize(
+    "options",
+    [{"disable_dns_lookups": "yes"}, {"smtp_dns_support_level": "disabled"}, {"smtp_host_lookup": "native"}],
+)
+@pytest.mark.parametrize("now", ["may", "none"])
+def test_a_service_without_dns_keeps_its_level_so_that_postfix_warns_of_nothing(
+    options: dict[str, str], now: str
+) -> None:
+    services = (*SERVICES, Service("filter", "smtp", options))
+    wanted = dict(plan(postfix({"smtp_tls_security_level": now}, services), True).services)
+    assert wanted["filter"]["smtp_tls_security_level"] == now
+    own = (*SERVICES, Service("filter", "smtp", {**options, "smtp_tls_security_level": "encrypt"}))
+    assert plan(postfix({"smtp_tls_security_level": now}, own), True).services == ()
+
+
 def test_dane_can_be_taken_back() -> None:
     now = postfix({"smtp_tls_dane_insecure_mx_policy": "dane"})
     assert plan(now, False).parameters == {
