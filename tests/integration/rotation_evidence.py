@@ -62,14 +62,14 @@ def run_playbook(lab: Lab, words: t.Sequence[str], check: bool = True) -> Run:
     return run
 
 
-def on(lab: Lab, host: str, script: str, check: bool = True) -> str:
+def on(lab: Lab, host: str, script: str, check: bool = True, stdin: str = "") -> str:
     """Run a script on a host as root; what it printed."""
     known = yaml.safe_load((lab.directory / "inventory.yml").read_text())["all"]["children"]["lab"]
     words = [
         lab.directory / "bin" / "ssh", *shlex.split(known["vars"]["ansible_ssh_args"]),
         "-i", lab.directory / "keys" / "ssh", f"root@{known['hosts'][host]['ansible_host']}", script,
     ]  # fmt: skip
-    return run_command(*words, check=check).stdout
+    return run_command(*words, check=check, stdin=stdin).stdout
 
 
 def update(lab: Lab, zone: str, *lines: str) -> None:
