@@ -25,7 +25,7 @@ def signed_until(lab: Lab, key: str) -> str:
     """The last moment to which a name server has signed an RRset with a key, as findings write it."""
     ends = [
         end
-        for rrset in set(on(lab, "ns1", "cat /root/signed").splitlines())
+        for rrset in set(on(lab, "exim", "cat /root/signed").splitlines())
         if key.split()[3] in rrset.lower().replace(" ", "")
         for end in re.findall(r"RRSIG\s+TLSA \d+ \d+ \d+ (\d{14}) ", rrset)
     ]
@@ -37,12 +37,12 @@ def signed_until(lab: Lab, key: str) -> str:
 def test_r17_compromise_says_until_when_and_the_finding_is_as_bad_as_the_state(steady: Lab) -> None:
     wait_for_a_ready_key(steady)
     stolen = served(steady)
-    on(steady, "ns1", f"rm -f /root/signed; cat >/root/watch <<'END'\n{WATCH.format(owner=OWNER)}END")
-    on(steady, "ns1", "systemd-run -q --unit watch-signatures sh /root/watch")
+    on(steady, "exim", f"rm -f /root/signed; cat >/root/watch <<'END'\n{WATCH.format(owner=OWNER)}END")
+    on(steady, "exim", "systemd-run -q --unit watch-signatures sh /root/watch")
     try:
         run = play(steady, "mailsec.dane.compromise", "--limit", "mx1", rotation_wait=True)
     finally:
-        on(steady, "ns1", "systemctl stop watch-signatures")
+        on(steady, "exim", "systemctl stop watch-signatures")
     until = signed_until(steady, stolen)
     assert served(steady) != stolen
     assert f"stolen, and may be accepted until {until}" in run.text, run.output[-6000:]
