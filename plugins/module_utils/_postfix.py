@@ -148,9 +148,14 @@ def running_directories(processes: str = "/proc") -> list[str]:
     return [path for _number, path in _masters(processes) if os.path.isdir(path)]
 
 
-def workers(processes: str = "/proc") -> list[str]:
-    """Return what the running master(8) processes have started, as PROCESS@START: the same text is the same process."""
+def workers(before: float, processes: str = "/proc") -> list[str]:
+    """Return what the running master(8) processes started ``before`` (Unix time), as PROCESS@START.
+
+    The same text is the same process.
+    """
     masters = {number for number, _path in _masters(processes)}
+    with open(os.path.join(processes, "stat"), encoding="ascii") as file:
+        (booted,) = (int(line.split()[1]) for line in file if line.startswith("btime "))
     found = []
     for entry in sorted(entry for entry in os.listdir(processes) if entry.isdigit()):
         try:
@@ -159,7 +164,7 @@ def workers(processes: str = "/proc") -> list[str]:
                 fields = file.read().rpartition(")")[2].split()
         except (FileNotFoundError, ProcessLookupError):
             continue
-        if fields[1] in masters:
+        if fields[1] in masters and booted + int(fields[19]) / os.sysconf("SC_CLK_TCK") < before:
             found.append(f"{entry}@{fields[19]}")
     return found
 

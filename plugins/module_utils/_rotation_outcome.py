@@ -10,6 +10,7 @@ Pure. Private to the collection.
 from __future__ import annotations
 
 import collections
+import math
 import typing as t
 
 from ansible_collections.mailsec.dane.plugins.module_utils._moment import moment_text
@@ -27,7 +28,11 @@ STATES: t.Final = ("ok", "left", "waiting", "pending", "blocked", "choose", "fai
 
 
 def outcome(step: Step, summary: str) -> dict[str, str]:
-    """Return ``state`` and ``sentence`` after a look whose next step is ``step``."""
+    """Return ``state`` and ``sentence`` after a look whose next step is ``step``, and ``note`` where it says more."""
+    if isinstance(step, Done) and step.exposed_until is not None:
+        known = math.isfinite(step.exposed_until)
+        until = f"until {moment_text(step.exposed_until)}" if known else "while it is published"
+        return {"state": "ok", "sentence": summary, "note": f"the stolen key may still be accepted {until}"}
     if isinstance(step, (Done, HandOver)):
         return {"state": "ok", "sentence": summary}
     if isinstance(step, Choose):
@@ -42,7 +47,7 @@ def outcome(step: Step, summary: str) -> dict[str, str]:
 
 
 def conclude(outcomes: t.Mapping[str, t.Mapping[str, str]]) -> dict[str, t.Any]:
-    """Return the worst ``state`` of all hosts, the ``line`` that says it, and ``lines`` for the others that are not ok.
+    """Return the worst ``state`` of all hosts, the ``line`` that says it, and ``lines`` for others with more to say.
 
     ``outcomes`` are by host, as from :func:`outcome`. Raises ValueError for a state that does not exist.
     """
@@ -50,15 +55,19 @@ def conclude(outcomes: t.Mapping[str, t.Mapping[str, str]]) -> dict[str, t.Any]:
     if unknown:
         raise ValueError(f"{', '.join(unknown)} is not one of {', '.join(STATES)}")
     worst = max((one["state"] for one in outcomes.values()), key=STATES.index, default="ok")
-    named = [host for host, one in outcomes.items() if one["state"] == worst]
+    named = [host for host, one in outcomes.items() if one["state"] == worst and _said(one)]
     counts = collections.Counter(one["state"] for one in outcomes.values())
     shown = ", ".join(f"{counts[state]} {state}" for state in STATES if counts[state])
-    first = f"{named[0]}: {outcomes[named[0]]['sentence']}" if named and worst != "ok" else ""
+    first = f"{named[0]}: {_said(outcomes[named[0]])}" if named else ""
     line = f"{worst} ({shown or 'no hosts'})" + (f" {first}" if first else "")
     others = {host: one for host, one in outcomes.items() if host not in named[:1]}
     return {"state": worst, "line": line, "lines": _lines(others)}
 
 
+def _said(one: t.Mapping[str, str]) -> str:
+    return one["sentence"] if one["state"] != "ok" else one.get("note", "")
+
+
 def _lines(outcomes: t.Mapping[str, t.Mapping[str, str]]) -> c.Sequence[str]:
     ordered = sorted(outcomes.items(), key=lambda item: -STATES.index(item[1]["state"]))
-    return [f"{host}: {one['state']}: {one['sentence']}" for host, one in ordered if one["state"] != "ok"]
+    return [f"{host}: {one['state']}: {_said(one)}" for host, one in ordered if _said(one)]

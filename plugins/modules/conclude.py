@@ -33,8 +33,9 @@ attributes:
 options:
   outcomes:
     description:
-      - By host, a dictionary with C(state) and C(sentence), as in RV(mailsec.dane.rotation_info#module:outcome).
-        Besides these C(state) may be C(left) for a host that is not managed on purpose, and C(failed).
+      - By host, a dictionary with C(state) and C(sentence), as in RV(mailsec.dane.rotation_info#module:outcome), and
+        C(note) for what has to be said of a host that is C(ok). Besides these
+        C(state) may be C(left) for a host that is not managed on purpose, and C(failed).
     type: dict
     required: true
 seealso:
@@ -62,7 +63,7 @@ state:
   type: str
   sample: waiting
 lines:
-  description: One line for each other host that is not C(ok), the worst first.
+  description: One line for each other host that is not C(ok) or has a note, the worst first.
   returned: success
   type: list
   elements: str

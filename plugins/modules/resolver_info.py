@@ -130,8 +130,8 @@ files:
   sample: {remote-control.conf: 5f2d8c7be1f1ac0b2b8c1ad5a2d7e8f1b0c9d3e4}
 workers:
   description:
-    - Running processes of Postfix that its master process has started, as PROCESS@START. Each keeps the resolver that
-      it started with until it ends.
+    - Running processes of Postfix that its master process started before C(/etc/resolv.conf) or one of RV(copies)
+      changed for the last time, as PROCESS@START. Each keeps the resolver that it started with until it ends.
   returned: success
   type: list
   elements: str
@@ -183,6 +183,14 @@ def _copies(module: AnsibleModule) -> list[str]:
     return [os.path.join(queue, "etc/resolv.conf") for queue in dict.fromkeys(queues) if os.path.isabs(queue)]
 
 
+def _changed(paths: t.Iterable[str]) -> float:
+    """When the name servers of the host changed for the last time at the latest (Unix time)."""
+    # The time of the change of the file itself: what is put back gets its former time of modification.
+    changes = [os.lstat(path).st_ctime for path in paths if os.path.lexists(path)]
+    # Linux tells the start of a process to a second.
+    return max(changes, default=0) + 2
+
+
 def _files(directory: str) -> dict[str, str]:
     """SHA-1 sums of the files in a directory: they are compared, nothing is trusted because of them."""
     found: dict[str, str] = {}
@@ -229,7 +237,7 @@ def gather(module: AnsibleModule) -> dict[str, t.Any]:
         "before_first_run": Originals("resolver", change=False).note,
         "cut_off": os.path.exists(os.path.join(DIRECTORY, "resolver-run")),
         "files": _files(os.path.dirname(params["configuration"])),
-        "workers": workers(),
+        "workers": workers(_changed([PATH, *copies])),
         "outdated_copies": [] if text.startswith(HEADER) else outdated,
     }
 

@@ -331,6 +331,11 @@ outcome:
     sentence:
       description: Until when, by what, or what to do.
       type: str
+    note:
+      description: What has to be known although nothing is left to do, until when a stolen key may still be accepted.
+      returned: when there is something
+      type: str
+      sample: the stolen key may still be accepted until 2026-12-12T09:30:00Z
 observation:
   description: What was seen, C(authorities) and C(endpoints).
   returned: success

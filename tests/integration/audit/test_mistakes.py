@@ -232,7 +232,7 @@ def found(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, dict[s
         }
 
 
-@pytest.mark.parametrize("name", EXPECTED)
+@pytest.mark.parametrize("name", EXPECTED, ids=lambda name: f"r08-{name}" if name in ("rsa", "ecdsa") else name)
 def test_f11_each_mistake_is_named_and_nothing_else(found: dict[str, dict[str, str]], name: str) -> None:
     codes = found[name]
     codes.pop(BY_THE_CLOCK, None)

@@ -31,7 +31,7 @@ def test_the_judge_sees_no_harm_where_nothing_is_done(world: World) -> None:
 
 
 @of()
-def test_check_mode_changes_nothing_and_says_what_it_will_be(world: World) -> None:
+def test_r01_check_mode_changes_nothing_and_says_what_it_will_be(world: World) -> None:
     before = judge.picture(world)
     with judge.Watch(world) as watch:
         run = world.play("site", "--check", "--diff")
@@ -43,7 +43,7 @@ def test_check_mode_changes_nothing_and_says_what_it_will_be(world: World) -> No
 
 
 @of("ispmail")
-def test_site_harms_no_mail_and_changes_no_port_and_a_second_run_changes_nothing(world: World) -> None:
+def test_r01_r02_r10_site_harms_no_mail_and_changes_no_port_and_a_second_run_changes_nothing(world: World) -> None:
     before = world.remembered = judge.picture(world)
     with judge.Watch(world) as watch:
         first = world.play("site")
@@ -63,7 +63,7 @@ def test_site_harms_no_mail_and_changes_no_port_and_a_second_run_changes_nothing
 
 
 @of("ispmail")
-def test_what_leaves_without_dane_is_not_called_done(world: World) -> None:
+def test_r12_what_leaves_without_dane_is_not_called_done(world: World) -> None:
     """Every way by which mail leaves the host is tried with a server whose record is wrong."""
     if ways := judge.unverified(world):
         run = world.play("site")

@@ -7,6 +7,7 @@ Oracle is the mail itself: what Postfix does with a message to each target.
 
 from __future__ import annotations
 
+import re
 import typing as t
 
 import pytest
@@ -22,6 +23,11 @@ server.mail("")
 time.sleep(25)
 print(*server.rcpt("a@exch.corp.lan"))
 server.quit()
+"""
+WAITS = """
+import os
+while not os.path.exists("/root/go"):
+    time.sleep(0.2)
 """
 FORMER = f"search corp.lan\nnameserver {INSIDE}"
 
@@ -314,6 +320,33 @@ def test_the_resolver_stays_until_the_last_program_that_asks_it_has_ended(lab: t
     lab.role("resolver", resolver_state="absent").succeeded()
     assert lab.tell("d12", "cat /root/said").startswith("250")
     assert lab.tell("d12", "systemctl is-active unbound; true") == "inactive"
+
+
+@pytest.mark.long
+def test_the_resolver_stays_while_a_program_that_does_not_end_asks_it(lab: t.Any) -> None:
+    """Stopped under its feet, Postfix would answer 450 for a name that it finds, or send the mail back."""
+    r09(lab)
+    lab.role("resolver", resolver_forward_zones=ZONES).succeeded()
+    set_up(lab, inet_interfaces="127.0.0.1", smtpd_recipient_restrictions="reject_unknown_recipient_domain, permit")
+    lab.put("d12", "/root/client.py", CLIENT.replace("time.sleep(25)", WAITS))
+    lab.host("d12", "rm -f /root/go /root/said")
+    lab.host("d12", "systemd-run -q --unit=client sh -c 'python3 /root/client.py > /root/said'; sleep 3")
+    run = lab.role("resolver", resolver_state="absent", resolver_leave_time_limit=6).succeeded()
+    (process,) = re.findall(r"ps -o pid,etime,args -p (\d+)", run.text)
+    assert "smtpd" in lab.tell("d12", f"ps -o args= -p {process}")
+    assert "It keeps running" in run.text and "systemctl disable --now unbound" in run.text
+    assert lab.tell("d12", "cat /etc/resolv.conf /var/spool/postfix/etc/resolv.conf") == f"{FORMER}\n{FORMER}"
+    assert lab.tell("d12", "systemctl is-active unbound") == "active"
+    # It is not taken for the resolver of somebody else afterwards, and a session that began since is not waited for.
+    lab.host("d12", "systemd-run -q --unit=late bash -c 'exec 3<>/dev/tcp/127.0.0.1/25; sleep 600'; sleep 1")
+    again = lab.role("resolver", resolver_state="absent", resolver_leave_time_limit=6).succeeded()
+    assert re.findall(r"ps -o pid,etime,args -p ([\d,]+)", again.text) == [process]
+    lab.host("d12", "touch /root/go; for i in $(seq 50); do [ -s /root/said ] && break; sleep 0.2; done")
+    assert lab.tell("d12", "cat /root/said").startswith("250")
+    last = lab.role("resolver", resolver_state="absent").succeeded()
+    assert "It keeps running" not in last.text
+    assert lab.tell("d12", "systemctl stop late; systemctl is-active unbound; true") == "inactive"
+    assert lab.tell("d12", "ls /var/lib/mailsec-dane/originals") == ""
 
 
 @pytest.mark.long

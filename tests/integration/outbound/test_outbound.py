@@ -30,8 +30,8 @@ def test_a_plain_host_gets_dane_and_a_second_run_changes_nothing(lab: t.Any, hos
     assert not again.failed and again.changed == 0
 
 
-def test_a_service_with_a_level_of_its_own_is_named_with_the_command_that_helps(lab: t.Any, host: str) -> None:
-    """R12: main.cf says dane, and all mail goes without it."""
+def test_r12_a_service_with_a_level_of_its_own_is_named_with_the_command_that_helps(lab: t.Any, host: str) -> None:
+    """Parameters of main.cf say dane, and all mail goes without it."""
     lab.host(host, "postconf -P smtp/unix/smtp_tls_security_level=may && postfix reload")
     assert lab.codes(host) == [("outbound-dane-off", "smtp")]
     run = lab.role(host)
@@ -60,7 +60,7 @@ def test_an_exception_that_is_accepted_is_named_and_no_failure(lab: t.Any, d12: 
         "inline:{ wrongtlsa.nl=may }",
     ],
 )
-def test_a_table_of_policies_lowers_single_next_hops(lab: t.Any, d12: str, table: str) -> None:
+def test_r12_a_table_of_policies_lowers_single_next_hops(lab: t.Any, d12: str, table: str) -> None:
     lab.host(
         d12,
         "printf 'wrongtlsa.nl may\\noutside.nl secure\\n.inside.nl encrypt\\n[127.0.0.1]:10025 none\\n'"
@@ -109,7 +109,7 @@ REGISTERED = {
 
 @pytest.mark.long
 @pytest.mark.parametrize("how", ["alternate", pytest.param("postmulti", marks=pytest.mark.long)])
-def test_every_instance_counts_however_it_is_registered(lab: t.Any, d12: str, how: str) -> None:
+def test_r12_every_instance_counts_however_it_is_registered(lab: t.Any, d12: str, how: str) -> None:
     lab.host(d12, SECOND.replace("{how}", REGISTERED[how]))
     run = lab.apply(d12)
     assert run.failed and f"service smtp/unix of Postfix in {OUT}: smtp_tls_security_level = may" in run.output
@@ -150,7 +150,7 @@ FILES = "cd /etc/postfix && sha256sum main.cf master.cf && ls"
 
 
 @pytest.mark.long
-def test_the_way_to_a_relay_keeps_its_level_and_certificate(lab: t.Any, d12: str) -> None:
+def test_r12_the_way_to_a_relay_keeps_its_level_and_certificate(lab: t.Any, d12: str) -> None:
     """R-F: a smart-host client at level secure, with a certificate by which the relay knows it."""
     lab.host(
         d12,

@@ -139,6 +139,20 @@ def test_r01_another_certificate_on_port_25_is_refused_unless_it_is_confirmed(li
     assert living.tell(NAME, "ls /var/lib/mailsec-dane 2>/dev/null || true") == ""
 
 
+def test_r05_a_key_behind_the_parameters_of_its_curve_is_accepted_and_served(living: t.Any) -> None:
+    """As "openssl ecparam -genkey" writes it."""
+    living.host(NAME, f"cp -a {LIVE} /root/live")
+    make = "openssl ecparam -name prime256v1 >parameters && cat parameters key.pem cert.pem >keychain.pem"
+    try:
+        living.host(NAME, f"umask 077 && cd {LIVE} && {make}")
+        assert living.tell(NAME, f"head -n 1 {KEYCHAIN}") == "-----BEGIN EC PARAMETERS-----"
+        living.role("postfix", hosts=NAME).succeeded()
+        assert served(living) == AFTER
+        assert living.role("postfix", hosts=NAME).succeeded().changed == {NAME: 0}
+    finally:
+        living.host(NAME, f"rm -rf {LIVE}; mv /root/live {LIVE}")
+
+
 #: Asks for the banner ten times a second; what goes wrong is in /root/closed.
 WATCH = """
 rm -f /root/closed /root/stop

@@ -222,7 +222,8 @@ def test_f16_a_next_key_that_is_gone_is_named(steady: Lab) -> None:
 def test_f15_both_keys_stolen(steady: Lab) -> None:
     stolen, ca = (served(steady), key(steady, "next")), issuer(steady)
     theft = {"rotation_wait": True, "rotation_stolen": ["current", "next"]}
-    run = play(steady, "mailsec.dane.compromise", "--limit", "mx1", **theft)
+    run = play(steady, "mailsec.dane.compromise", "--limit", "mx1", check=False, **theft)
+    assert run.status == 2, run.output[-3000:]
     assert codes(run)["key-compromised"] == "critical" and all(one in run.text for one in stolen), run.output
     assert all(f"Choose rotation_exposure {one}" in run.text for one in ("serve", "defer", "downgrade"))
     assert served(steady) == stolen[0]

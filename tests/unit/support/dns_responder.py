@@ -17,6 +17,7 @@ import dns.message
 import dns.rcode
 import dns.rdatatype
 import dns.rrset
+from support import loopback
 
 Answer = dns.message.Message | bytes | None
 Handler = c.Callable[[dns.message.Message], Answer]
@@ -72,12 +73,10 @@ class DnsResponder:
         self._tcp_handler = tcp_handler or handler
 
     async def __aenter__(self) -> DnsResponder:
-        self._server = await asyncio.start_server(self._accept, "127.0.0.1", 0)
-        self.port = self._server.sockets[0].getsockname()[1]
-        loop = asyncio.get_running_loop()
-        self._udp, _protocol = await loop.create_datagram_endpoint(
-            lambda: _Udp(self), local_addr=("127.0.0.1", self.port)
-        )
+        udp, tcp = loopback.pair()
+        self.port = tcp.getsockname()[1]
+        self._server = await asyncio.start_server(self._accept, sock=tcp)
+        self._udp, _protocol = await asyncio.get_running_loop().create_datagram_endpoint(lambda: _Udp(self), sock=udp)
         return self
 
     async def __aexit__(self, *_exc: object) -> None:

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from ansible_collections.mailsec.dane.plugins.module_utils._postfix import running_directories, workers
@@ -25,5 +26,9 @@ def test_what_a_master_process_has_started(tmp_path: Path) -> None:
     # Another program of that name, as Cyrus has one.
     process(tmp_path, 20, "master", 1, 400)
     process(tmp_path, 21, "imapd", 20, 401)
-    assert workers(str(tmp_path)) == ["11@600", "12@601"]
+    ticks = os.sysconf("SC_CLK_TCK")
+    process(tmp_path, 13, "smtp", 10, 60 * ticks)
+    (tmp_path / "stat").write_text("cpu 1 2\nbtime 1000\nprocesses 7\n")
+    assert workers(1060, str(tmp_path)) == ["11@600", "12@601"]
+    assert workers(1061, str(tmp_path)) == ["11@600", "12@601", f"13@{60 * ticks}"]
     assert running_directories(str(tmp_path)) == [str(tmp_path)]

@@ -8,13 +8,13 @@ Real resolvers, right and wrong ones, are asked in the lab (tests/integration/po
 from __future__ import annotations
 
 import contextlib
-import socket
 import struct
 import threading
 import typing as t
 from collections.abc import Iterator
 
 import pytest
+from support import loopback
 
 from ansible_collections.mailsec.dane.plugins.module_utils._resolver_path import (
     Names,
@@ -91,26 +91,11 @@ def test_f20_judgement_of_the_path(secure: Reply, bogus: Reply | None, codes: li
 Answer = t.Callable[[bytes], t.Optional[bytes]]  # noqa: UP045 - pylint reads it at run time
 
 
-def pair(stack: contextlib.ExitStack) -> tuple[socket.socket, socket.socket]:
-    """Sockets for UDP and TCP at one port, which a connection of somebody else may have at the first try."""
-    for _attempt in range(20):
-        udp = stack.enter_context(socket.socket(socket.AF_INET, socket.SOCK_DGRAM))
-        tcp = stack.enter_context(socket.socket())
-        udp.bind(("127.0.0.1", 0))
-        try:
-            tcp.bind(udp.getsockname())
-        except OSError:
-            continue
-        tcp.listen()
-        return udp, tcp
-    raise AssertionError("no port is free for both UDP and TCP")
-
-
 @contextlib.contextmanager
 def server(udp_answer: Answer, tcp_answer: Answer | None = None) -> Iterator[int]:
     """A name server on loopback that answers as the functions say (None: not at all); gives its port."""
     with contextlib.ExitStack() as stack:
-        udp, tcp = pair(stack)
+        udp, tcp = map(stack.enter_context, loopback.pair())
         port = udp.getsockname()[1]
 
         def serve_udp() -> None:

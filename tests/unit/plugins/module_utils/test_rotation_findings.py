@@ -245,7 +245,7 @@ def test_c28_a_renewal_or_rotation_is_none(world: World) -> None:
     assert world.slots["live"] == "leaf-0" and "key-reuse-lost" not in codes(world.step(KEYS))
 
 
-def test_f15_a_stolen_key_is_named_until_nobody_accepts_it(world: World) -> None:
+def test_f15_r17_a_stolen_key_is_named_until_nobody_accepts_it(world: World) -> None:
     theft = ask(request="compromise", stolen=("current", "next"), scheme=KEYS.scheme)
     result = world.step(theft)
     assert result["step"]["action"] == "discard" and codes(result)["key-compromised"] == "critical"

@@ -56,6 +56,20 @@ def test_nothing_worse_than_ok_is_one_short_line() -> None:
     assert conclude({})["line"] == "ok (no hosts)"
 
 
+@pytest.mark.parametrize(
+    ("until", "words"),
+    [(1_764_000_000.0, "until 2025-11-24T16:00:00Z"), (float("inf"), "while it is published")],
+)
+def test_r17_the_last_line_says_until_when_a_stolen_key_may_be_accepted(until: float, words: str) -> None:
+    stolen = outcome(Done("all is as wanted", until), "Nothing to do.")
+    assert stolen["state"] == "ok"
+    said = f"the stolen key may still be accepted {words}"
+    assert conclude({"mx1": OK, "mx2": stolen})["line"] == f"ok (2 ok) mx2: {said}"
+    assert conclude({"mx2": stolen, "mx3": told("waiting", "until noon")}) == {
+        "state": "waiting", "line": "waiting (1 ok, 1 waiting) mx3: until noon", "lines": [f"mx2: ok: {said}"]
+    }  # fmt: skip
+
+
 @pytest.mark.parametrize("position", range(1, len(STATES)))
 def test_states_are_ordered_from_best_to_worst(position: int) -> None:
     better, worse = STATES[position - 1 : position + 1]

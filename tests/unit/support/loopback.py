@@ -1,0 +1,25 @@
+# Copyright: (c) 2026, mailsec.dane contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A place on loopback for a name server of a test."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+
+
+def pair() -> tuple[socket.socket, socket.socket]:
+    """Return sockets for UDP and TCP at one port; one that is free for UDP may be another program's for TCP."""
+    for _attempt in range(50):
+        with contextlib.ExitStack() as stack:
+            udp = stack.enter_context(socket.socket(socket.AF_INET, socket.SOCK_DGRAM))
+            tcp = stack.enter_context(socket.socket())
+            udp.bind(("127.0.0.1", 0))
+            try:
+                tcp.bind(udp.getsockname())
+            except OSError:
+                continue
+            tcp.listen()
+            stack.pop_all()
+            return udp, tcp
+    raise AssertionError("no port is free for both UDP and TCP")
