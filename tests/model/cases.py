@@ -409,7 +409,11 @@ def known_bad() -> tuple[Case, ...]:
             Scope(
                 "", frozenset({K1, CA1}), chain("K1", "CA1"),
                 (target("K2", "CA2", policy=LOOSE, scheme=frozenset({Scheme.CURRENT})),),
-            ), "P2", holds=("P1",), patches=((_rollover._Planner, "_interim_records", _keep_issuer),),
+            ), "P2", holds=("P1",),
+            patches=(
+                (_rollover._Planner, "_interim_records", _keep_issuer),
+                (_rollover._Planner, "_policy", lambda self: self.target.policy),
+            ),
         ),
         Case(
             "KB-22", "another digest for the next key only", rotation("", **scripted(other_digest_for_next)), "P1",
