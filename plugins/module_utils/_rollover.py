@@ -333,6 +333,12 @@ class _Planner:
         stood = [entry.records for entry in self.journal.rrsets if entry.owner == owner and entry.records]
         return frozenset().union(*stood)
 
+    def _fails(self, endpoint: str) -> bool:
+        """Say whether some copy that is known refuses what ``endpoint`` serves, or whether that is unknown."""
+        shown = next((view.chains for view in self.observation.endpoints if view.endpoint == endpoint), frozenset())
+        known = [entry.records for entry in self._cached if entry.records is not None]
+        return not shown or not all(guards.matches(records, one, False) for records in known for one in shown)
+
     @functools.cached_property
     def _needed(self) -> Records:
         """Records of what managed endpoints serve, as the scheme has them: of keys that are known here, and of CAs."""
@@ -340,7 +346,9 @@ class _Planner:
         needed = {chain.key for chain in served if self._is_known(chain)} if self._has_keys else set()
         anchors = {record for record in self._desired if record.usage == DANE_TA}
         needed |= {record for record in anchors if all(record in chain.satisfies for chain in served)}
-        return frozenset(needed) - self._revoked
+        # Until every copy knows the new key, senders have to accept the stolen one, where the operator chose that.
+        serves = self._is_acute and self.target.exposure is Exposure.SERVE
+        return frozenset(needed) - (frozenset() if serves else self._revoked)
 
     @property
     def _has_keys(self) -> bool:
@@ -397,8 +405,7 @@ class _Planner:
         # What every combination matches, if there is anything; mail flows with any match, too.
         for strict, chains in itertools.product((True, False) if self.policy.strict else (False,), candidates):
             if guards.may_return(self._cached, chains, strict):
-                shown = {view.endpoint: view.chains for view in self.observation.endpoints}
-                others = [one for one in self.target.endpoints if shown.get(one, frozenset()) != frozenset(chains)]
+                others = [one for one in self.target.endpoints if self._fails(one)]
                 return Deploy(chains, tuple(dict.fromkeys((endpoint, *others))), False, why, repairs=True)
         return None
 
@@ -440,22 +447,24 @@ class _Planner:
             if not self.policy.strict and not base.records <= wanted:
                 obstacles += self._swap_obstacles()
             if obstacles or self._failures:
-                return self._wait([*self._failures, *obstacles])
+                return self._wait([*self._failures, *obstacles, *(self._strangers() if obstacles else ())])
             why = "the wanted chains and the next key need these records before they are served"
             return self._publish(owner, wanted, why, ttl)
         return None
 
     def _interim_records(self, base: Records) -> Records:
         desired = self._desired
-        if self._lagging and self._is_acute and self._deploy_obstacles:
-            if self.target.exposure is Exposure.DEFER:
-                return desired | (base - self.journal.owned)
-            if self.target.exposure is Exposure.DOWNGRADE:
+        if self._lagging and self._is_acute:
+            # What was given up for the stolen key comes back when that key is gone.
+            is_down = not guards.combinations(base)
+            if self.target.exposure is Exposure.DOWNGRADE and (self._deploy_obstacles or is_down):
                 return base - self.journal.owned
+            if self.target.exposure is Exposure.DEFER and self._deploy_obstacles and guards.combinations(desired):
+                return desired | (base - self.journal.owned)
         if not self.policy.strict and self._lagging:
             return self._swapped(base, desired)
         # A new combination comes for what is served first (RFC 7671 section 8.1).
-        wanted = base | desired | (self._needed if self._has_keys and not self._is_acute else frozenset())
+        wanted = base | desired | (self._needed if self._has_keys else frozenset())
         groups = guards.combinations(wanted)
         old = guards.combinations(base)
         for key in sorted(groups, reverse=True):
@@ -464,6 +473,7 @@ class _Planner:
                 self.notes.append(f"{describe(groups[key])} comes later: it does not match every chain served now")
         if self._lagging:
             wanted -= self._droppable(wanted)
+            wanted |= self._extension(wanted)
         if len(wanted) > self.policy.maximum_records:
             anchors = frozenset(record for record in wanted if record.usage == DANE_TA)
             if anchors <= self.journal.owned | desired and self._all_served_match(wanted - anchors):
@@ -487,6 +497,16 @@ class _Planner:
             if candidate and self._may_drop(candidate, wanted):
                 return candidate
         return frozenset()
+
+    def _extension(self, wanted: Records) -> Records:
+        """Return what combinations of ours still need for the wanted chains, although the scheme has them no more."""
+        return frozenset(
+            record
+            for key, group in guards.combinations(wanted).items()
+            for chain in self.target.chains
+            for record in (chain.key, *chain.issuers)
+            if record.parameters == key and not group & chain.satisfies and group & self.journal.owned
+        ) - self._revoked
 
     def _may_drop(self, candidate: Records, wanted: Records) -> bool:
         """Say whether what is left still lets through all that is served."""
@@ -527,6 +547,8 @@ class _Planner:
             return None
         obstacles = self._deploy_obstacles
         if self._is_acute and obstacles and not self._failures:
+            if not guards.combinations(self._desired) and self.target.exposure not in (None, Exposure.DOWNGRADE):
+                return self._choose_protection(obstacles)
             if self.target.exposure is None:
                 return self._choose(obstacles)
             if self.target.exposure is Exposure.DEFER:
@@ -581,7 +603,7 @@ class _Planner:
             final = self._final_records(base.records)
             if guards.combinations(base.records) and not guards.combinations(final):
                 if self.target.exposure not in (Exposure.SERVE, Exposure.DOWNGRADE):
-                    return self._choose_protection()
+                    return self._choose_protection([])
                 if self.target.exposure is Exposure.SERVE:
                     final |= base.records & frozenset(record for one in self.target.chains for record in one.satisfies)
                     self.notes.append("records that let the stolen certificate through stay, as the operator chose")
@@ -595,17 +617,18 @@ class _Planner:
             return self._publish(owner, final, "no endpoint serves what these records are for", ttl)
         return None
 
-    def _choose_protection(self) -> Step:
+    def _choose_protection(self, obstacles: list[Obstacle]) -> Step:
         """Every record that the scheme has would let a stolen certificate through: the operator chooses (RFC 7671)."""
         ends = [chain.not_after for chain in self.target.revoked]
         last = None if None in ends else moment_text(max((one for one in ends if one is not None), default=None))
         until = f"until {last}, when the stolen certificate expires" if last else "for as long as it is remembered"
+        keep = Option(Exposure.SERVE, f"the record of the CA stays; the stolen certificate is accepted {until}")
         return Choose(
             (
-                Option(Exposure.SERVE, f"the record of the CA stays; the stolen certificate is accepted {until}"),
+                *(() if obstacles else (keep,)),
                 Option(Exposure.DOWNGRADE, f"no TLSA record {until}; meanwhile mail is not protected"),
             ),
-            (),
+            tuple(obstacles),
             "the key was stolen, and every record that the scheme has would let its certificate through; with current "
             "in rotation_scheme there is one that does not, otherwise the operator chooses what to bear",
         )
@@ -616,7 +639,16 @@ class _Planner:
         if foreign:
             shown = describe(foreign)
             self.notes.append(f"{shown} was not published here and is left alone; release it to have it removed")
-        return desired | foreign
+        # A combination that others keep up needs a record of ours for as long.
+        kept = {
+            record
+            for group in guards.combinations(desired | foreign).values()
+            for chain in self.target.chains
+            if not group & chain.satisfies
+            for record in base & chain.satisfies - self._revoked
+            if record.parameters == next(iter(group)).parameters
+        }
+        return desired | foreign | kept
 
     def _spread_step(self) -> Step | None:
         found = []

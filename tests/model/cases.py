@@ -621,7 +621,10 @@ def unguarded() -> tuple[Case, ...]:
         Case(
             "X-10", "a combination that fits only the past not dropped: no end",
             rotation("", four, chain=k1, targets=(target("K2", "CA2"), target("K2", "CA2", next_key="K3"))), "P4",
-            patches=((_rollover._Planner, "_may_drop", lambda *_args: False),),
+            patches=(
+                (_rollover._Planner, "_may_drop", lambda *_args: False),
+                (_rollover._Planner, "_extension", lambda *_args: frozenset()),
+            ),
         ),
         Case(
             "X-11", "the operator chooses that mail is delayed", _compromise(Exposure.DEFER, K1, CA1), "P1",
