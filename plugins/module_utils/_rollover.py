@@ -26,6 +26,7 @@ from ansible_collections.mailsec.dane.plugins.module_utils._rollover_state impor
     Exposure,
     Journal,
     Observation,
+    Policy,
     Scheme,
     ServedChain,
     Target,
@@ -48,6 +49,9 @@ if t.TYPE_CHECKING:
     import collections.abc as c
 
 Records = frozenset[TlsaRecord]
+
+#: What the compatibility mode is for: the record of the key in use and that of its CA.
+_FACTSHEET: t.Final = frozenset({Scheme.CURRENT, Scheme.ISSUER})
 
 
 def plan(journal: Journal, observation: Observation, target: Target, now: Moment) -> Plan:
@@ -116,13 +120,28 @@ class _Planner:
 
     def __init__(self, journal: Journal, observation: Observation, target: Target, now: Moment) -> None:
         self.journal, self.observation, self.target, self.now = journal, observation, target, now
-        self.policy = target.policy
         owners = {*target.owners, *(view.owner for view in observation.authorities)}
         self._bases = {owner: base for owner in owners if (base := _base(observation, owner))}
         self.emergency = any(self._counts(chain) for chain in target.revoked) or self._is_down()
         self.notes: list[str] = []
-        if not self.policy.strict:
+        self.policy = self._policy()
+
+    def _policy(self) -> Policy:
+        """Return how careful to be: the compatibility mode is for the factsheet's two procedures, and for no others."""
+        policy, target = self.target.policy, self.target
+        if policy.strict:
+            return policy
+        anchors = {record for record in self._desired if record.usage == DANE_TA}
+        fits = target.scheme == _FACTSHEET and all(anchors & chain.satisfies for chain in target.chains)
+        if fits and not self.emergency:
             self.notes.append("compatibility mode: any matching record is enough; RFC 7671 section 8 is not kept")
+            return policy
+        if target.scheme:
+            self.notes.append(
+                "compatibility mode is for a new key of the same CA and for another CA, with a record of the key and "
+                "one of the CA; this is something else, so RFC 7671 section 8 is kept"
+            )
+        return dataclasses.replace(policy, strict=True)
 
     def _counts(self, stolen: Chain) -> bool:
         """Say whether some endpoint may serve a stolen key, or records that nobody else needs let it through.
@@ -131,9 +150,13 @@ class _Planner:
         """
         served = (entry for entry in self.journal.chains if entry.chain is not None and entry.chain.key == stolen.key)
         published = {record for view in self.observation.authorities for record in view.records - self.target.kept}
-        return any(guards.may_be_served(entry, self.policy.worker) for entry in served) or bool(
+        return any(guards.may_be_served(entry, self.target.policy.worker) for entry in served) or bool(
             published & stolen.satisfies
         )
+
+    @functools.cached_property
+    def _desired(self) -> Records:
+        return _rollover_state.desired_records(self.target, self.now.wall)
 
     def _is_down(self) -> bool:
         """Say whether protection was given up for a stolen key, and is still to be put back."""
@@ -177,9 +200,21 @@ class _Planner:
         return tuple(entry for entry in self.journal.rrsets if guards.may_be_cached(entry, self.policy, outage))
 
     @functools.cached_property
+    def _own(self) -> list[ServedChain]:
+        """Every chain that managed endpoints serve, or are about to."""
+        managed = frozenset(self.target.endpoints)
+        return [entry for entry in self.journal.chains if (entry.seen_at | entry.intended) & managed]
+
+    @functools.cached_property
+    def _is_acute(self) -> bool:
+        """A stolen key is still served here: from here on it is the operator who chooses what to bear."""
+        stolen = {chain.key for chain in self.target.revoked}
+        return any(entry.chain is not None and entry.chain.key in stolen for entry in self._own)
+
+    @functools.cached_property
     def _delays(self) -> bool:
         """The operator chose that mail waits for a new key, so that not every copy needs to match."""
-        return self.emergency and self.target.exposure is Exposure.DEFER
+        return self._is_acute and self.target.exposure is Exposure.DEFER
 
     @functools.cached_property
     def _failures(self) -> list[Obstacle]:
@@ -251,6 +286,7 @@ class _Planner:
 
     def _repair_step(self) -> Step | None:
         """Mail fails now: a served chain and a published RRset do not match. Undo it, whatever else is unknown."""
+        named: list[Obstacle] = []
         for owner in self.target.owners:
             records = self._bases[owner].records
             for view in self.observation.endpoints:
@@ -259,11 +295,12 @@ class _Planner:
                         step = self._repair(owner, records, view.endpoint, chain)
                         if step is not None:
                             return step
-        return self._return_step()
+                        named += self._named(owner, view.endpoint, self._outranking(records, chain))
+        return self._return_step() or (self._wait(named) if named else self._put_back_step())
 
     def _return_step(self) -> Step | None:
         """Copies of an RRset do not match what is served, deployed too early perhaps. Back to what they all match."""
-        if self._delays:
+        if self.emergency and self.target.exposure is Exposure.DEFER:
             return None
         cached = [entry for entry in self._cached if entry.records]
         own = [view for view in self.observation.endpoints if view.endpoint in self.target.endpoints]
@@ -276,15 +313,87 @@ class _Planner:
                     return step
         return None
 
-    def _repair(self, owner: str, records: Records, endpoint: str, chain: Chain) -> Step | None:
+    def _put_back_step(self) -> Step | None:
+        """Mail flows, but a record that what is served had is gone: put it back before it is the last one (F16)."""
+        if self._delays or (self._is_acute and self.target.exposure is Exposure.DOWNGRADE):
+            return None
+        for owner in self.target.owners:
+            base = self._bases[owner]
+            wanted = base.records | (self._needed & self._published_before(owner))
+            if wanted == base.records or not guards.combinations(base.records):
+                continue
+            if len(wanted) > self.policy.maximum_records:
+                continue
+            if not guards.change_obstacles(self.journal, base.records, wanted, self.policy, self.policy.worker):
+                why = "a record of what is served is gone; others still match, but each of them is needed"
+                return self._publish(owner, wanted, why)
+        return None
+
+    def _published_before(self, owner: str) -> Records:
+        stood = [entry.records for entry in self.journal.rrsets if entry.owner == owner and entry.records]
+        return frozenset().union(*stood)
+
+    def _fails(self, endpoint: str) -> bool:
+        """Say whether some copy that is known refuses what ``endpoint`` serves, or whether that is unknown."""
+        shown = next((view.chains for view in self.observation.endpoints if view.endpoint == endpoint), frozenset())
+        known = [entry.records for entry in self._cached if entry.records is not None]
+        return not shown or not all(guards.matches(records, one, False) for records in known for one in shown)
+
+    @functools.cached_property
+    def _needed(self) -> Records:
+        """Records of what managed endpoints serve, as the scheme has them: of keys that are known here, and of CAs."""
+        served = [entry.chain for entry in self._own if entry.chain is not None and entry.seen_at]
+        needed = {chain.key for chain in served if self._is_known(chain)} if self._has_keys else set()
+        anchors = {record for record in self._desired if record.usage == DANE_TA}
+        needed |= {record for record in anchors if all(record in chain.satisfies for chain in served)}
+        # Until every copy knows the new key, senders have to accept the stolen one, where the operator chose that.
+        serves = self._is_acute and self.target.exposure is Exposure.SERVE
+        return frozenset(needed) - (frozenset() if serves else self._revoked)
+
+    @property
+    def _has_keys(self) -> bool:
+        return Scheme.CURRENT in self.target.scheme
+
+    def _is_known(self, chain: Chain) -> bool:
         held = (*self.target.chains, *self.target.fallback, *self.target.known)
-        known = chain in held or chain.key in self.journal.owned
-        if known and chain.key not in self._revoked:
+        return chain != NO_TLS and (chain in held or chain.key in self.journal.owned)
+
+    def _repair(self, owner: str, records: Records, endpoint: str, chain: Chain) -> Step | None:
+        removable = self.journal.owned | self.target.release
+        stale = self._outranking(records, chain)
+        if stale and stale <= removable and guards.matches(records - stale, chain, False):
+            why = f"senders prefer {describe(stale)}, which {endpoint} does not match, and refuse it"
+            return self._publish(owner, records - stale, why)
+        if self._is_known(chain) and chain.key not in self._revoked | records:
             why = f"{endpoint} serves a key whose record is not published; putting a record back is always safe"
             return self._publish(owner, records | {chain.key}, why)
         if endpoint not in self.target.endpoints:
             return None
         return self._go_back(endpoint, f"{endpoint} serves an unplanned key that no published record matches")
+
+    @staticmethod
+    def _outranking(records: Records, chain: Chain) -> Records:
+        """Return the records for whose sake senders overlook one that matches: digest agility, RFC 7671 section 9."""
+        groups = guards.combinations(records)
+        matched = [key for key, group in groups.items() if group & chain.satisfies]
+        return frozenset(
+            record
+            for key, group in groups.items()
+            if key not in matched and any(key[:2] == one[:2] and 0 < one[2] < key[2] for one in matched)
+            for record in group
+        )
+
+    def _named(self, owner: str, endpoint: str, stale: Records) -> list[Obstacle]:
+        """Name the records of others for whose sake senders refuse mail."""
+        return [
+            Obstacle(
+                "senders accept what is served", owner,
+                f"{owner} has {record.to_text()}, which was not published here and matches nothing that {endpoint} "
+                "serves; senders that support its stronger digest look at no other, so they refuse mail. Find out who "
+                f"published it, or have it removed at once with rotation_release: ['{record.to_text()}']",
+            )
+            for record in sorted(stale)
+        ]
 
     def _go_back(self, endpoint: str, why: str) -> Step | None:
         """Deploy what every known copy matches, on all managed endpoints that serve anything else."""
@@ -296,8 +405,7 @@ class _Planner:
         # What every combination matches, if there is anything; mail flows with any match, too.
         for strict, chains in itertools.product((True, False) if self.policy.strict else (False,), candidates):
             if guards.may_return(self._cached, chains, strict):
-                shown = {view.endpoint: view.chains for view in self.observation.endpoints}
-                others = [one for one in self.target.endpoints if shown.get(one, frozenset()) != frozenset(chains)]
+                others = [one for one in self.target.endpoints if self._fails(one)]
                 return Deploy(chains, tuple(dict.fromkeys((endpoint, *others))), False, why, repairs=True)
         return None
 
@@ -339,29 +447,33 @@ class _Planner:
             if not self.policy.strict and not base.records <= wanted:
                 obstacles += self._swap_obstacles()
             if obstacles or self._failures:
-                return self._wait([*self._failures, *obstacles])
+                return self._wait([*self._failures, *obstacles, *(self._strangers() if obstacles else ())])
             why = "the wanted chains and the next key need these records before they are served"
             return self._publish(owner, wanted, why, ttl)
         return None
 
     def _interim_records(self, base: Records) -> Records:
-        desired = _rollover_state.desired_records(self.target, self.now.wall)
-        exposure = self.target.exposure if self.emergency and self._deploy_obstacles else None
-        if self._lagging and exposure is Exposure.DEFER:
-            return desired
-        if self._lagging and exposure is Exposure.DOWNGRADE:
-            return base - self.journal.owned
-        if not self.policy.strict and self._lagging and Scheme.ISSUER in self.target.scheme:
+        desired = self._desired
+        if self._lagging and self._is_acute:
+            # What was given up for the stolen key comes back when that key is gone.
+            is_down = not guards.combinations(base)
+            if self.target.exposure is Exposure.DOWNGRADE and (self._deploy_obstacles or is_down):
+                return base - self.journal.owned
+            if self.target.exposure is Exposure.DEFER and self._deploy_obstacles and guards.combinations(desired):
+                return desired | (base - self.journal.owned)
+        if not self.policy.strict and self._lagging:
             return self._swapped(base, desired)
-        wanted = base | desired
+        # A new combination comes for what is served first (RFC 7671 section 8.1).
+        wanted = base | desired | (self._needed if self._has_keys else frozenset())
         groups = guards.combinations(wanted)
         old = guards.combinations(base)
         for key in sorted(groups, reverse=True):
             if key not in old and not self._all_served_match(groups[key]):
                 wanted -= groups[key]
                 self.notes.append(f"{describe(groups[key])} comes later: it does not match every chain served now")
-            elif self._lagging and self._may_drop(groups[key], wanted):
-                wanted -= groups[key]
+        if self._lagging:
+            wanted -= self._droppable(wanted)
+            wanted |= self._extension(wanted)
         if len(wanted) > self.policy.maximum_records:
             anchors = frozenset(record for record in wanted if record.usage == DANE_TA)
             if anchors <= self.journal.owned | desired and self._all_served_match(wanted - anchors):
@@ -370,18 +482,46 @@ class _Planner:
                 self.notes.append(f"{describe(anchors)} is left out for now: {count} records are too many")
         return wanted
 
-    def _may_drop(self, group: Records, wanted: Records) -> bool:
-        """A combination that no wanted chain fits goes before the deployment (rollover-safety section 4)."""
-        if all(group & chain.satisfies for chain in self.target.chains):
-            return False
-        rest = wanted - group
-        return bool(guards.combinations(rest)) and group <= self.journal.owned and self._all_served_match(rest)
+    def _droppable(self, wanted: Records) -> Records:
+        """Return whole combinations that no wanted chain fits: they go before the deployment (rollover-safety section 4).
+
+        Two of them may each be in the way of the other, so they are judged together first.
+        """
+        removable = self.journal.owned | self.target.release
+        groups = [
+            group
+            for group in guards.combinations(wanted).values()
+            if group <= removable and not all(group & chain.satisfies for chain in self.target.chains)
+        ]
+        for candidate in (frozenset().union(*groups), *groups):
+            if candidate and self._may_drop(candidate, wanted):
+                return candidate
+        return frozenset()
+
+    def _extension(self, wanted: Records) -> Records:
+        """Return what combinations of ours still need for the wanted chains, although the scheme has them no more."""
+        return frozenset(
+            record
+            for key, group in guards.combinations(wanted).items()
+            for chain in self.target.chains
+            for record in (chain.key, *chain.issuers)
+            if record.parameters == key and not group & chain.satisfies and group & self.journal.owned
+        ) - self._revoked
+
+    def _may_drop(self, candidate: Records, wanted: Records) -> bool:
+        """Say whether what is left still lets through all that is served."""
+        rest = wanted - candidate
+        served = [one for one in self.journal.chains if guards.may_be_served(one, self.policy.worker)]
+        matched = all(one.chain is None or guards.matches(rest, one.chain, False) for one in served)
+        return bool(guards.combinations(rest)) and matched
 
     def _swapped(self, base: Records, desired: Records) -> Records:
         """The factsheet's two records: the key that is served, and the CA that is to come."""
-        served = [entry.chain for entry in self.journal.chains if entry.chain and entry.is_served]
-        leaf = {record for record in base if record.usage == DANE_EE and any(record in one.satisfies for one in served)}
-        return frozenset(leaf) | {record for record in desired if record.usage == DANE_TA} | (base - self.journal.owned)
+        anchors = frozenset(record for record in desired if record.usage == DANE_TA)
+        past = frozenset(record for record in base & self.journal.owned if record.usage == DANE_TA)
+        if not past <= anchors and self._swap_obstacles() and not self._needed <= base:
+            return base | self._needed
+        return (base - past) | self._needed | anchors
 
     def _swap_obstacles(self) -> list[Obstacle]:
         """Until every cached RRset has the key that is served, the record of the CA must not move (section 9)."""
@@ -406,14 +546,31 @@ class _Planner:
         if not self._lagging:
             return None
         obstacles = self._deploy_obstacles
-        if self.emergency and obstacles and not self._failures:
+        if self._is_acute and obstacles and not self._failures:
+            if not guards.combinations(self._desired) and self.target.exposure not in (None, Exposure.DOWNGRADE):
+                return self._choose_protection(obstacles)
             if self.target.exposure is None:
                 return self._choose(obstacles)
             if self.target.exposure is Exposure.DEFER:
                 return self._deploy("the operator accepts that mail is delayed until caches have the new RRset", False)
         if obstacles or self._failures:
-            return self._wait([*self._failures, *obstacles])
+            return self._wait([*self._failures, *obstacles, *(self._strangers() if obstacles else ())])
         return self._deploy("every RRset that a cache may hold matches the chain")
+
+    def _strangers(self) -> list[Obstacle]:
+        """Name the records of others that no key can be deployed beside."""
+        return [
+            Obstacle(
+                "every combination that is published matches the chain to deploy", owner,
+                f"{owner} has {record.to_text()}, which was not published here and does not match the chain to deploy; "
+                "nor does another record with its usage, selector and matching type. Find out who needs it, or have it "
+                f"removed with rotation_release: ['{record.to_text()}']",
+            )
+            for owner, base in self._bases.items()
+            for group in guards.combinations(base.records).values()
+            if not all(group & chain.satisfies for chain in self.target.chains)
+            for record in sorted(group - self.journal.owned)
+        ]
 
     def _choose(self, obstacles: list[Obstacle]) -> Step:
         times = [one.seconds for one in obstacles if one.seconds is not None]
@@ -444,6 +601,12 @@ class _Planner:
         for owner in self.target.owners:
             base = self._bases[owner]
             final = self._final_records(base.records)
+            if guards.combinations(base.records) and not guards.combinations(final):
+                if self.target.exposure not in (Exposure.SERVE, Exposure.DOWNGRADE):
+                    return self._choose_protection([])
+                if self.target.exposure is Exposure.SERVE:
+                    final |= base.records & frozenset(record for one in self.target.chains for record in one.satisfies)
+                    self.notes.append("records that let the stolen certificate through stay, as the operator chose")
             ttl = base.ttl if self.target.ttl is None or not final else self.target.ttl
             if final == base.records:
                 continue
@@ -454,13 +617,38 @@ class _Planner:
             return self._publish(owner, final, "no endpoint serves what these records are for", ttl)
         return None
 
+    def _choose_protection(self, obstacles: list[Obstacle]) -> Step:
+        """Every record that the scheme has would let a stolen certificate through: the operator chooses (RFC 7671)."""
+        ends = [chain.not_after for chain in self.target.revoked]
+        last = None if None in ends else moment_text(max((one for one in ends if one is not None), default=None))
+        until = f"until {last}, when the stolen certificate expires" if last else "for as long as it is remembered"
+        keep = Option(Exposure.SERVE, f"the record of the CA stays; the stolen certificate is accepted {until}")
+        return Choose(
+            (
+                *(() if obstacles else (keep,)),
+                Option(Exposure.DOWNGRADE, f"no TLSA record {until}; meanwhile mail is not protected"),
+            ),
+            tuple(obstacles),
+            "the key was stolen, and every record that the scheme has would let its certificate through; with current "
+            "in rotation_scheme there is one that does not, otherwise the operator chooses what to bear",
+        )
+
     def _final_records(self, base: Records) -> Records:
-        desired = _rollover_state.desired_records(self.target, self.now.wall)
+        desired = self._desired
         foreign = base - self.journal.owned - desired
         if foreign:
             shown = describe(foreign)
             self.notes.append(f"{shown} was not published here and is left alone; release it to have it removed")
-        return desired | foreign
+        # A combination that others keep up needs a record of ours for as long.
+        kept = {
+            record
+            for group in guards.combinations(desired | foreign).values()
+            for chain in self.target.chains
+            if not group & chain.satisfies
+            for record in base & chain.satisfies - self._revoked
+            if record.parameters == next(iter(group)).parameters
+        }
+        return desired | foreign | kept
 
     def _spread_step(self) -> Step | None:
         found = []
@@ -514,7 +702,16 @@ class _Planner:
         return Publish(owner, records, ttl, base.records, base.ttl, why, self._delays)
 
     def _deploy(self, why: str, returnable: bool = True) -> Deploy:
-        return Deploy(self.target.chains, self._lagging, returnable, why)
+        return Deploy(self.target.chains, self._lagging, returnable and not self._may_be_stolen, why)
+
+    @property
+    def _may_be_stolen(self) -> bool:
+        """Say whether what a deployment replaces may be a stolen chain, to which there is no way back."""
+        stolen = {chain.key for chain in self.target.revoked}
+        served = [one for one in self.journal.chains if guards.may_be_served(one, self.policy.worker)]
+        seen = {view.endpoint for view in self.observation.endpoints if view.chains and not view.failure}
+        unsure = not seen.issuperset(self.target.endpoints)
+        return bool(stolen) and (unsure or any(one.chain is None or one.chain.key in stolen for one in served))
 
     def _wait(self, obstacles: c.Sequence[Obstacle]) -> Wait:
         times = [one.seconds for one in obstacles]

@@ -262,6 +262,7 @@ def _read_authority(node: Node) -> AuthorityView:
         signature.text() if signature.given else None,
         node.field("signed_until").optional_number(),
         node.field("unvalidated").text(""),
+        node.field("public").flag(True),
     )
 
 
@@ -317,6 +318,8 @@ def _read_cached(node: Node) -> CachedRrset:
         node.field("age").number(0),
         node.field("signed_until").optional_number(),
         node.field("reason").text(""),
+        node.field("left").optional_whole(),
+        _names(node.field("passing")),
     )
 
 
@@ -337,6 +340,9 @@ def _read_mark(node: Node) -> Mark:
         node.field("address").name(),
         node.field("serial").optional_whole(),
         signature.text() if signature.given else None,
+        node.field("value").text(""),
+        node.field("public").flag(True),
+        node.field("age").optional_number(),
     )
 
 

@@ -91,9 +91,7 @@ def matches(records: frozenset[TlsaRecord], chain: Chain, strict: bool) -> bool:
     fulfilled = {key for key, group in groups.items() if group & chain.satisfies}
     if strict:
         return len(fulfilled) == len(groups)
-    strongest: dict[tuple[int, int], int] = {}
-    for usage, selector, matching_type in groups:
-        strongest[usage, selector] = max(strongest.get((usage, selector), 0), matching_type)
+    strongest = _strongest(records)
     return any(key[2] in (0, strongest[key[:2]]) for key in fulfilled)
 
 
@@ -136,11 +134,17 @@ def may_return(cached: c.Iterable[CachedRrset], chains: c.Collection[Chain], str
 def _cache_obstacle(entry: CachedRrset, journal: Journal, policy: Policy) -> Obstacle:
     outage = journal.outage
     shown = describe(entry.records)
-    if entry.served_by:
-        addresses = ", ".join(sorted(entry.served_by))
-        sentence = f"{addresses} still serves {shown} for {entry.owner}, which does not match the chain to deploy"
-        return Obstacle("every authoritative address serves a matching RRset", addresses, sentence)
     need = cache_seconds(entry, policy, outage)
+    if entry.served_by:
+        return _served_obstacle(entry, journal, policy, need)
+    if entry.passing:
+        addresses = ", ".join(sorted(entry.passing))
+        serial = "a later serial" if entry.left is None else f"serial {entry.left} or a later one"
+        sentence = (
+            f"{addresses} has not shown {serial} yet, and may still pass through {shown} for {entry.owner}, which does "
+            "not match the chain to deploy"
+        )
+        return Obstacle("every authoritative address is past the RRset", addresses, sentence)
     if entry.intended:
         left = max(policy.effect - journal.effect_age, 0)
         since = _number(journal.effect_age)
@@ -151,10 +155,28 @@ def _cache_obstacle(entry: CachedRrset, journal: Journal, policy: Policy) -> Obs
     terms += f" + serve-stale {_number(policy.serve_stale)}" if outage else ""
     why = {
         "lost": "nobody remembers what was published before; caches may hold anything",
-        "hidden": "the zone was changed unseen between two looks; caches may hold what stood there meanwhile",
+        "hidden": "the zone was changed unseen between two looks; caches may hold what stood there meanwhile (where "
+        "nobody else can write this name, rotation_exclusive_owner says so)",
     }.get(entry.reason, f"caches may hold {shown}, which does not match the chain to deploy")
     sentence = f"{entry.owner}: {why}: {_number(entry.age)} s passed since, needed are {terms} = {_number(need)} s"
     return Obstacle("t >= T_omni + W", entry.owner, sentence, need - entry.age)
+
+
+def _served_obstacle(entry: CachedRrset, journal: Journal, policy: Policy, need: float) -> Obstacle:
+    addresses = ", ".join(sorted(entry.served_by))
+    shown = describe(entry.records)
+    ages = {mark.address: mark.age for mark in journal.marks if mark.owner == entry.owner and mark.age is not None}
+    inequality = "every authoritative address serves a matching RRset"
+    if entry.served_by <= ages.keys():
+        limit = policy.unknown_ttl + policy.clock_margin
+        sentence = (
+            f"{addresses} is not looked at any more, but resolvers may ask it for {shown} of {entry.owner} while they "
+            f"keep the old delegation: for up to {_number(limit)} s"
+        )
+        left = max(limit - ages[address] for address in entry.served_by)
+        return Obstacle(inequality, addresses, sentence, max(left, 0) + need)
+    sentence = f"{addresses} still serves {shown} for {entry.owner}, which does not match the chain to deploy"
+    return Obstacle(inequality, addresses, sentence)
 
 
 def _lead_obstacles(journal: Journal, chains: tuple[Chain, ...]) -> list[Obstacle]:
@@ -198,7 +220,7 @@ def change_obstacles(
         if not may_be_served(entry, hold):
             continue
         if entry.chain is None:
-            if before <= after:
+            if before <= after and not _takes_less(before, after, harmful, policy.strict):
                 continue
             sentence = "nobody remembers which chains were served before"
         elif _change_matches(before, after, harmful, entry.chain, policy.strict):
@@ -206,6 +228,23 @@ def change_obstacles(
         else:
             sentence = f"{describe(after)} does not match the chain {entry.chain.identity[:16]}"
         found.append(_chain_obstacle(entry, hold, sentence, max(policy.effect - journal.effect_age, 0)))
+    return found
+
+
+def _takes_less(
+    before: frozenset[TlsaRecord], after: frozenset[TlsaRecord], harmful: set[Combination], strict: bool
+) -> bool:
+    """Say whether senders may refuse with ``after`` a chain that nobody knows, and that ``before`` let through."""
+    if strict or not combinations(before):
+        return bool(harmful)
+    return any(_strongest(after)[key] != strongest for key, strongest in _strongest(before).items())
+
+
+def _strongest(records: frozenset[TlsaRecord]) -> dict[tuple[int, int], int]:
+    """Return the strongest matching type of each usage and selector: with digest agility only that one counts."""
+    found: dict[tuple[int, int], int] = {}
+    for usage, selector, matching_type in combinations(records):
+        found[usage, selector] = max(found.get((usage, selector), 0), matching_type)
     return found
 
 

@@ -10,6 +10,7 @@ Ages are under-estimated, sets over-estimated: an error here costs time, not mai
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import typing as t
 
 from ansible_collections.mailsec.dane.plugins.module_utils import _rollover_guards as guards
@@ -38,6 +39,11 @@ if t.TYPE_CHECKING:
 
 #: More different RRsets than any rotation makes.
 _MANY_RRSETS: t.Final = 200
+#: Half the serials there are (RFC 1982).
+_HALF: t.Final = 2**31
+#: A serial that is further behind than this belongs to a signer that counts by itself: a secondary stops to answer
+#: when it could not follow for some weeks, which are fewer seconds, and fewer days in a serial that is a date.
+_FAR: t.Final = 10_000_000
 
 
 def elapse(journal: Journal, seconds: float) -> Journal:
@@ -55,6 +61,9 @@ def elapse(journal: Journal, seconds: float) -> Journal:
             for entry in journal.chains
         ),
         visible=tuple(dataclasses.replace(entry, age=entry.age + seconds) for entry in journal.visible),
+        marks=tuple(
+            mark if mark.age is None else dataclasses.replace(mark, age=mark.age + seconds) for mark in journal.marks
+        ),
         effect_age=journal.effect_age + seconds,
     )
 
@@ -63,14 +72,14 @@ def learn(journal: Journal, observation: Observation, target: Target, now: Momen
     """Return the journal after ``observation``; ``now`` was read after the last look of it."""
     policy = target.policy
     gap = possibly_elapsed(journal.clock, now)
-    first = journal.clock is None
     clock = remembered(journal.clock, now)
     journal = elapse(journal, proven_elapsed(journal.clock, now))
     settled = journal.effect_age >= policy.effect
-    rrsets = _rrsets(journal, observation, policy, gap, first, settled)
-    chains = _chains(journal, observation, policy, settled)
+    marks = _marks(journal, observation, policy)
+    rrsets = _rrsets(journal, observation, marks, policy, gap, settled)
+    chains = _chains(journal, observation, target, settled)
     outage = _outage(journal, observation, rrsets, policy)
-    kept = _bounded([entry for entry in rrsets if _worth_keeping(entry, policy, outage, now.wall)])
+    kept = _bounded([entry for entry in rrsets if _worth_keeping(entry, policy, now.wall)])
     visible = _visible(journal, observation)
     return Journal(
         clock=clock,
@@ -78,15 +87,16 @@ def learn(journal: Journal, observation: Observation, target: Target, now: Momen
         chains=tuple(entry for entry in chains if guards.may_be_served(entry, guards.removal_hold(policy, False))),
         visible=visible,
         owned=_owned(journal.owned, kept, visible, observation, target, now.wall),
-        marks=_marks(journal, observation),
+        marks=marks,
         effect_age=journal.effect_age,
         outage=outage,
         handed_over=journal.handed_over and not target.scheme,
     )
 
 
-def _worth_keeping(entry: CachedRrset, policy: Policy, outage: bool, wall: float) -> bool:
-    if guards.may_be_cached(entry, policy, outage):
+def _worth_keeping(entry: CachedRrset, policy: Policy, wall: float) -> bool:
+    # An outage that is still to come makes resolvers hand out what expired before it.
+    if guards.may_be_cached(entry, policy, True):
         return True
     # A signed copy can be replayed until its signature ends, whatever its TTL (RFC 7671 section 11).
     return entry.signed_until is not None and wall <= entry.signed_until
@@ -112,35 +122,129 @@ def _bounded(entries: list[CachedRrset]) -> tuple[CachedRrset, ...]:
 
 
 def _rrsets(
-    journal: Journal, observation: Observation, policy: Policy, gap: float, first: bool, settled: bool
+    journal: Journal,
+    observation: Observation,
+    marks: tuple[Mark, ...],
+    policy: Policy,
+    gap: float,
+    settled: bool,
 ) -> list[CachedRrset]:
+    first = journal.clock is None
     entries = {(entry.owner, entry.records, entry.ttl, entry.reason): entry for entry in journal.rrsets}
     still: dict[tuple[t.Any, ...], set[str]] = {key: set() for key in entries}
-    hidden: dict[str, int] = {}
-    marks = {(mark.owner, mark.address): mark for mark in journal.marks}
+    hidden: set[str] = set()
+    past = {(mark.owner, mark.address): mark for mark in journal.marks}
+    if first:
+        for owner in {view.owner for view in observation.authorities if view.records}:
+            # What can be seen outweighs the statement that there never was a record.
+            _unknown(entries, still, owner, policy.unknown_ttl, "lost")
     for view in observation.authorities:
         if view.failure:
-            # It may have followed the others since it was last heard of, to anything that any of them served.
-            had = [key for key in entries if key[0] == view.owner and entries[key].is_served]
-            for key in had or [_unknown(entries, still, view.owner, policy.unknown_ttl, "lost")]:
-                still[key].add(view.address)
             continue
         key = (view.owner, view.records, view.ttl, "")
-        surprising = key not in entries and not first
+        mark = past.get((view.owner, view.address))
         if key not in entries:
+            # Absence has the TTL that the zone gives it, which may be another than that of the update.
+            is_meant = not view.records and any(one[:2] == key[:2] for one in entries)
+            if not first and not is_meant and not (mark is not None and _is_next(mark.serial, view.serial)):
+                hidden.add(view.owner)
             entries[key] = CachedRrset(view.owner, view.records, view.ttl, frozenset({view.address}))
             still[key] = set()
         still[key].add(view.address)
         if view.signed_until is not None:
             until = max(view.signed_until, entries[key].signed_until or 0)
             entries[key] = dataclasses.replace(entries[key], signed_until=until)
-        if surprising or (not first and _may_hide_an_edit(view, marks.get((view.owner, view.address)), policy, gap)):
-            ttls = [entry.ttl for entry in entries.values() if entry.owner == view.owner]
-            hidden[view.owner] = max(ttls)
-    for owner, ttl in hidden.items():
-        key = _unknown(entries, still, owner, ttl, "hidden")
-        entries[key] = dataclasses.replace(entries[key], age=0)
-    return [_aged(entry, frozenset(still[key]), settled) for key, entry in entries.items()]
+        if not first and _may_hide_an_edit(view, mark, observation, policy, gap):
+            hidden.add(view.owner)
+    for owner, address, is_new in _silent(observation, marks):
+        # It may have followed the others since it was last heard of, to anything that any of them served.
+        had = [key for key in entries if key[0] == owner and entries[key].is_served]
+        if is_new or not had:
+            had.append(_unknown(entries, still, owner, policy.unknown_ttl, "lost"))
+        for key in had:
+            still[key].add(address)
+    for owner in hidden:
+        # Somebody may have changed the TTL as well as the records.
+        ttls = [entry.ttl for entry in entries.values() if entry.owner == owner]
+        key = _unknown(entries, still, owner, max(policy.unknown_ttl, *ttls), "hidden")
+        entries[key] = dataclasses.replace(entries[key], age=0, left=None)
+    leads = {owner: _lead(observation, owner) for owner in {key[0] for key in entries}}
+    return [
+        _aged(_followed(entry, leads[entry.owner], marks), entry, frozenset(still[key]), settled)
+        for key, entry in entries.items()
+    ]
+
+
+def _silent(observation: Observation, marks: tuple[Mark, ...]) -> list[tuple[str, str, bool]]:
+    """Return owner and address of all that resolvers may ask and that did not answer, and whether it never did."""
+    answered = {(mark.owner, mark.address) for mark in marks if mark.value}
+    found = [(view.owner, view.address, view.public) for view in observation.authorities if view.failure]
+    found += [(mark.owner, mark.address, True) for mark in marks if mark.age is not None]
+    return [(owner, address, new and (owner, address) not in answered) for owner, address, new in found]
+
+
+def _primaries(observation: Observation, owner: str) -> list[AuthorityView]:
+    views = [view for view in observation.authorities if view.owner == owner]
+    return [view for view in views if view.primary] or views
+
+
+def _lead(observation: Observation, owner: str) -> AuthorityView | None:
+    """Return the view that all others follow, None when it gave no answer."""
+    views = _primaries(observation, owner)
+    if not views or any(view.failure for view in views):
+        return None
+    lead = views[0]
+    for view in views[1:]:
+        if lead.serial is not None and view.serial is not None and _ahead(lead.serial, view.serial) > 0:
+            lead = view
+    return lead
+
+
+def _followed(entry: CachedRrset, lead: AuthorityView | None, marks: tuple[Mark, ...]) -> CachedRrset:
+    """Note which addresses may still pass through ``entry``: those that are not seen to be past it."""
+    if lead is None:
+        return entry
+    if (entry.records, entry.ttl) == (lead.records, lead.ttl):
+        return entry if entry.left is None and not entry.passing else _with_passing(entry, None, frozenset())
+    leaves = entry.left is None or entry.intended
+    left = lead.serial if leaves else entry.left
+    was_served = entry.is_served or (entry.records is None and entry.age == 0)
+    passing = frozenset(
+        mark.address
+        for mark in marks
+        if mark.owner == entry.owner
+        and _is_behind(mark, lead, left, (leaves and was_served) or mark.address in entry.passing)
+    )
+    return _with_passing(entry, left, passing)
+
+
+def _with_passing(entry: CachedRrset, left: int | None, passing: frozenset[str]) -> CachedRrset:
+    return dataclasses.replace(entry, left=left, passing=passing)
+
+
+def _is_behind(mark: Mark, lead: AuthorityView, left: int | None, may_be: bool) -> bool:
+    """Say whether an address is not yet past the serial ``left``; where serials do not tell, if it ``may_be``."""
+    if mark.serial is not None and lead.serial is not None and left is not None:
+        behind = _ahead(mark.serial, lead.serial)
+        if 0 < behind <= _FAR:
+            return _ahead(mark.serial, left) > 0
+    return may_be and mark.value != _value(lead)
+
+
+def _ahead(old: int, new: int) -> int:
+    """Return by how much serial ``new`` is ahead of ``old``, negative when it is behind (RFC 1982)."""
+    return (new - old + _HALF) % (2 * _HALF) - _HALF
+
+
+def _is_next(old: int | None, new: int | None) -> bool:
+    """Say whether the zone changed once, so that nothing can have stood there in between."""
+    return old is not None and new is not None and _ahead(old, new) == 1
+
+
+def _value(view: AuthorityView) -> str:
+    """Return a digest of what ``view`` shows."""
+    text = " ".join([str(view.ttl), *sorted(record.to_text() for record in view.records)])
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def _unknown(
@@ -161,39 +265,62 @@ def _unknown(
     return key
 
 
-def _aged(entry: CachedRrset, served_by: frozenset[str], settled: bool) -> CachedRrset:
+def _aged(entry: CachedRrset, before: CachedRrset, served_by: frozenset[str], settled: bool) -> CachedRrset:
     intended = entry.intended and not settled
-    is_served = bool(served_by) or intended
+    is_served = bool(served_by or entry.passing) or intended
     # Whoever served it until this look may have handed it out until this very moment.
-    age = 0 if is_served or entry.is_served else entry.age
+    age = 0 if is_served or before.is_served else entry.age
     if (entry.served_by, entry.intended, entry.age) == (served_by, intended, age):
         return entry
     return dataclasses.replace(entry, served_by=served_by, intended=intended, age=age)
 
 
-def _may_hide_an_edit(view: AuthorityView, mark: Mark | None, policy: Policy, gap: float) -> bool:
-    """Whether a record could have been removed and put back since the last look (guard G3).
+def _may_hide_an_edit(
+    view: AuthorityView, mark: Mark | None, observation: Observation, policy: Policy, gap: float
+) -> bool:
+    """Whether something could have stood at the primary since the last look and be gone again (guard G3).
 
-    Absence has no signature of its own to tell by, and a whole zone's serial may never rest.
+    Secondaries show nothing that the primary did not have. Absence has no signature of its own to tell by, and a whole
+    zone's serial may never rest.
     """
-    if policy.exclusive_owner or not view.records or gap <= view.ttl / 2:
+    if mark is None or not mark.value:
+        # Whoever is asked for the first time may have had something older until just now.
+        return view.public and bool(view.records) and gap > view.ttl / 2
+    if policy.exclusive_owner or view not in _primaries(observation, view.owner):
         return False
-    if mark is None:
-        return True
-    same_zone = view.serial is not None and view.serial == mark.serial
-    same_signature = view.signature is not None and view.signature == mark.signature
-    return not same_zone and not same_signature
+    is_same = mark.value == _value(view)
+    if is_same and (not view.records or (view.signature is not None and view.signature == mark.signature)):
+        return False
+    if view.serial is None or mark.serial is None:
+        return gap > view.ttl / 2
+    if _is_next(mark.serial, view.serial):
+        # The zone changed once: to what is seen now, or it was signed anew, or both came with one serial.
+        return is_same and gap > view.ttl / 2
+    return view.serial != mark.serial
 
 
-def _marks(journal: Journal, observation: Observation) -> tuple[Mark, ...]:
-    old = {(mark.owner, mark.address): mark for mark in journal.marks}
-    found = [
-        old[view.owner, view.address]
-        if view.failure and (view.owner, view.address) in old
-        else Mark(view.owner, view.address, view.serial, view.signature)
-        for view in observation.authorities
-    ]
-    return tuple(sorted(found, key=lambda mark: (mark.owner, mark.address)))
+def _marks(journal: Journal, observation: Observation, policy: Policy) -> tuple[Mark, ...]:
+    found = {(mark.owner, mark.address): mark for mark in journal.marks}
+    seen = {(view.owner, view.address) for view in observation.authorities}
+    failing = {view.owner for view in observation.authorities if view.failure}
+    for key, mark in list(found.items()):
+        if key in seen:
+            continue
+        # While look-ups fail, an address that is missing has not left.
+        age = 0 if mark.age is None or mark.owner in failing else mark.age
+        if mark.public and age < policy.unknown_ttl + policy.clock_margin:
+            found[key] = dataclasses.replace(mark, age=age)
+        else:
+            del found[key]
+    for view in observation.authorities:
+        key = (view.owner, view.address)
+        if not view.failure:
+            found[key] = Mark(view.owner, view.address, view.serial, view.signature, _value(view), view.public)
+        elif key in found:
+            found[key] = dataclasses.replace(found[key], age=None)
+        elif view.public:
+            found[key] = Mark(view.owner, view.address, None, None)
+    return tuple(sorted(found.values(), key=lambda mark: (mark.owner, mark.address)))
 
 
 def _visible(journal: Journal, observation: Observation) -> tuple[VisibleRecord, ...]:
@@ -205,16 +332,20 @@ def _visible(journal: Journal, observation: Observation) -> tuple[VisibleRecord,
     return tuple(VisibleRecord(owner, record, ages.get((owner, record), 0)) for owner, record in sorted(seen))
 
 
-def _chains(journal: Journal, observation: Observation, policy: Policy, settled: bool) -> list[ServedChain]:
+def _chains(journal: Journal, observation: Observation, target: Target, settled: bool) -> list[ServedChain]:
     entries = {entry.chain: entry for entry in journal.chains}
     seen: dict[Chain | None, set[str]] = {chain: set() for chain in entries}
-    unsure: set[str] = set()
+    views = {view.endpoint: view for view in observation.endpoints}
+    unsure = {name for name in target.endpoints if name not in views}
     for view in observation.endpoints:
         for shown in view.chains:
             entries.setdefault(shown, ServedChain(shown, frozenset({view.endpoint})))
             seen.setdefault(shown, set()).add(view.endpoint)
-        if view.failure or view.repeats < policy.repeats:
+        if view.failure or view.repeats < target.policy.repeats:
             unsure.add(view.endpoint)
+    if views and not unsure and all(view.chains == frozenset({NO_TLS}) for view in views.values()):
+        # Where nothing has ever spoken TLS, no process presents a chain that nobody remembers.
+        entries.pop(None, None)
     found: list[ServedChain] = []
     for chain, entry in entries.items():
         seen_at = frozenset(seen[chain] | (entry.seen_at & unsure))
@@ -223,7 +354,7 @@ def _chains(journal: Journal, observation: Observation, policy: Policy, settled:
             continue
         intended = frozenset() if settled else entry.intended
         is_served = bool(seen_at or intended)
-        age = 0 if is_served or entry.is_served else entry.age
+        age = 0 if is_served or entry.is_served or (chain is None and unsure) else entry.age
         found.append(ServedChain(chain, seen_at, intended, age))
     return found
 
@@ -246,14 +377,16 @@ def _owned(
     target: Target,
     wall: float,
 ) -> frozenset[TlsaRecord]:
-    """Records that may be removed here: published here, or of keys and CAs that are used here."""
+    """Records that may be removed here: published here, wanted here, or 3 1 1 of keys that are used here.
+
+    What else fits a chain of ours, a CA's record for instance, may be somebody else's.
+    """
     claims = set(owned | desired_records(target, wall) | revoked_records(target, wall))
     claims.update(target.next_keys, target.release)
-    for chain in (*target.chains, *target.fallback):
-        claims.update(chain.satisfies)
+    claims.update(chain.key for chain in (*target.chains, *target.fallback, *target.known))
     for view in observation.endpoints:
         if view.endpoint in target.endpoints:
-            claims.update(record for chain in view.chains for record in chain.satisfies)
+            claims.update(chain.key for chain in view.chains)
     present = {entry.record for entry in visible}
     for entry in rrsets:
         present.update(entry.records or ())

@@ -175,7 +175,8 @@ class AuthorityView:
     then, yet the address did answer, so that no resolver has a reason to hand out expired copies.
     ``records`` is empty for proven absence; ``ttl`` then the negative TTL. Behind aliases ``ttl`` is the sum over
     all hops. ``serial`` of the zone, ``signature`` (anything that changes when the RRset is signed anew, such as its
-    inception), and ``signed_until`` (Unix time) are None when unknown. ``primary``: updates go there.
+    inception), and ``signed_until`` (Unix time) are None when unknown. ``primary``: updates go there. ``public``:
+    resolvers may ask it; False for a view that only a key opens, and for a look-up that failed.
     """
 
     owner: str
@@ -188,9 +189,12 @@ class AuthorityView:
     signature: str | None = None
     signed_until: float | None = None
     unvalidated: str = ""
+    public: bool = True
 
 
 REMEMBERED: t.Final = "host "
+#: Stands for endpoints that nobody remembers.
+SOMEWHERE: t.Final = "some endpoint"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -226,6 +230,8 @@ class CachedRrset:
 
     ``served_by``: authoritative addresses that had it at the last look; ``intended``: an update to it was begun and
     may still come, even a second time: a lost answer does not mean a lost update.
+    ``left``: the first serial at which the primary was seen without it, None while it has it and when unknown;
+    ``passing``: addresses that have not shown such a serial, and may pass through the RRset on their way to it.
     ``age``: seconds proven to have passed since it was seen to be gone everywhere, 0 before. ``signed_until``: end
     of the last signature seen. ``reason`` tells where an unknown one comes from: ``lost`` or ``hidden``.
     """
@@ -238,11 +244,13 @@ class CachedRrset:
     age: float = 0
     signed_until: float | None = None
     reason: str = ""
+    left: int | None = None
+    passing: frozenset[str] = frozenset()
 
     @property
     def is_served(self) -> bool:
-        """Whether some authoritative address may hand it out now."""
-        return self.intended or bool(self.served_by)
+        """Whether some authoritative address may hand it out now, or later without anybody's doing."""
+        return self.intended or bool(self.served_by or self.passing)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -275,12 +283,19 @@ class VisibleRecord:
 
 @dataclasses.dataclass(frozen=True)
 class Mark:
-    """Serial and signature at the last look: when both changed, an edit and its undoing could hide in between."""
+    """What an address said at the last look: when serial and signature changed, an edit could hide in between.
+
+    ``value``: a digest of RRset and TTL, '' when it never answered. ``age``: None while it is looked at, else the
+    seconds since it dropped out of the look: resolvers may go on asking it for as long as they keep the delegation.
+    """
 
     owner: str
     address: str
     serial: int | None
     signature: str | None
+    value: str = ""
+    public: bool = True
+    age: float | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -304,17 +319,20 @@ class Journal:
 
 
 def lost_journal(owners: c.Iterable[str], policy: Policy) -> Journal:
-    """Return the journal of someone who remembers nothing: anything may be cached, anything may be served."""
+    """Return the journal of someone who remembers nothing: anything may be cached, served, or about to be deployed."""
     return Journal(
         clock=None,
         rrsets=tuple(CachedRrset(owner, None, policy.unknown_ttl, reason="lost") for owner in owners),
-        chains=(ServedChain(None),),
+        chains=(ServedChain(None, intended=frozenset({SOMEWHERE})),),
     )
 
 
 def first_journal() -> Journal:
-    """Return the journal for names where the operator states that no TLSA record ever stood."""
-    return Journal(clock=None)
+    """Return the journal for names where the operator states that no TLSA record ever stood.
+
+    What stands there all the same outweighs that. What processes of the mail server present is unknown in any case.
+    """
+    return Journal(clock=None, chains=(ServedChain(None),))
 
 
 def desired_records(target: Target, wall: float) -> frozenset[TlsaRecord]:

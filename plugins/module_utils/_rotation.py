@@ -354,15 +354,11 @@ class _Decision:
         rest = {
             slot: chain for slot, chain in rest.items() if chain.key not in stolen and chain.key.to_text() in planned
         }
-        exposure = wanted.exposure
-        if revoked and exposure is None and live.key not in stolen:
-            # The stolen key is served no more: from here on there is nothing to choose, only to wait.
-            exposure = Exposure.SERVE
         endpoints = self._endpoints()
         if served.key != live.key and (is_staged or live.key.to_text() not in planned):
             # It may not be seen yet, but the next process of the mail server would present it.
             endpoints += (LIVE_FILE,)
-        return Target(
+        target = Target(
             owners=wanted.owners,
             endpoints=endpoints,
             chains=(served,),
@@ -370,7 +366,7 @@ class _Decision:
             scheme=frozenset() if withdrawing else self._scheme(served),
             ttl=wanted.ttl,
             revoked=revoked,
-            exposure=exposure,
+            exposure=wanted.exposure,
             fallback=tuple(chain for slot, chain in rest.items() if self._can_deploy(slot)),
             known=tuple(rest.values()),
             release=wanted.release,
@@ -379,6 +375,11 @@ class _Decision:
             generates=wanted.generates,
             policy=wanted.policy,
         )
+        is_chosen = live.key not in stolen and bool(_rollover_state.desired_records(target, self.now.wall))
+        if revoked and wanted.exposure is None and is_chosen:
+            # The stolen key is served no more: from here on there is nothing to choose, only to wait.
+            target = dataclasses.replace(target, exposure=Exposure.SERVE)
+        return target
 
     def _scheme(self, served: Chain) -> frozenset[Scheme]:
         """Return which records are wanted: of an adopted chain no record of its CA, unless it is published already.

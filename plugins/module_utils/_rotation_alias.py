@@ -96,7 +96,7 @@ def failures(paths: Paths, views: c.Iterable[AliasView], owners: c.Sequence[str]
             f"({', '.join(owners)}). List it there if its records are to be kept here, or point the alias back"
         )
     return tuple(
-        AuthorityView(owners[0], f"{view.address} for {view.name}", failure=view.failure)
+        AuthorityView(owners[0], f"{view.address} for {view.name}", failure=view.failure, public=False)
         for view in views
         if view.failure
     )

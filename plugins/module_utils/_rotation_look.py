@@ -131,7 +131,7 @@ async def _owner(
 ) -> tuple[tuple[AuthorityView, ...], tuple[str, ...], Doubt | None]:
     try:
         zone = means.zone if means.zone is not None else await _authority.find_zone(means.primary, owner, means.timeout)
-        servers, unresolved, notes = await _servers(zone, means, systems)
+        servers, unresolved, unknown, notes = await _servers(zone, means, systems)
     except AuthorityError as error:
         return (AuthorityView(owner, str(means.primary), failure=str(error), primary=True),), (), None
     listed = next((one for one in servers if _place(one) == _place(means.primary)), None)
@@ -149,8 +149,13 @@ async def _owner(
     if public:
         views = _both_views(views)
     hidden = tuple(
-        AuthorityView(owner, name, failure=f"its addresses could not be learnt: {why}") for name, why in unresolved
+        AuthorityView(owner, name, failure=f"its addresses could not be learnt: {why}", public=False)
+        for name, why in unresolved
     )
+    if unknown:
+        # Resolvers ask whom the parent names, so that a server of which only the parent knows may be missing here.
+        why = f"{unknown}; where that cannot be mended, list all authoritative addresses as tlsa_name_servers"
+        hidden += (AuthorityView(owner, f"the parent of {zone}", failure=why, public=False),)
     return views + hidden, notes, doubt
 
 
@@ -162,17 +167,20 @@ def _both_views(views: tuple[AuthorityView, ...]) -> tuple[AuthorityView, ...]:
     signed, *others, public = views
     if (signed.records, signed.ttl, bool(signed.failure)) == (public.records, public.ttl, bool(public.failure)):
         return (signed, *others)
-    named = dataclasses.replace(signed, address=f"{signed.address} with the TSIG key")
+    named = dataclasses.replace(signed, address=f"{signed.address} with the TSIG key", public=False)
     return (named, *others, dataclasses.replace(public, primary=False))
 
 
 async def _servers(
     zone: str, means: Means, systems: tuple[NameServer, ...]
-) -> tuple[tuple[NameServer, ...], tuple[tuple[str, str], ...], tuple[str, ...]]:
+) -> tuple[tuple[NameServer, ...], tuple[tuple[str, str], ...], str, tuple[str, ...]]:
+    """Return the servers, those whose addresses are unknown and why, why the parent's NS set is unknown, and notes."""
     if means.authorities is not None:
-        return means.authorities, (), ()
+        return means.authorities, (), "", ()
     found = await _authority.find_name_servers(zone, means.primary, systems, means.timeout)
-    return found.servers, found.unresolved, found.notes
+    if zone and not found.parent:
+        return found.servers, found.unresolved, found.notes[0], found.notes[1:]
+    return found.servers, found.unresolved, "", found.notes
 
 
 async def _path(

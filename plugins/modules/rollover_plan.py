@@ -103,6 +103,13 @@ options:
                 but it is no outage.
             type: str
             default: ''
+          public:
+            description:
+              - Whether resolvers may ask this address. V(false) for what only a key opens, and for a look-up that
+                failed. A public address that is not listed any more counts as having what it had, until no resolver
+                can still ask it.
+            type: bool
+            default: true
       endpoints:
         description:
           - One entry for each address and port of the mail server, those of other administrators behind the same name
@@ -490,6 +497,7 @@ _AUTHORITY: t.Final = {
     "signature": {"type": "str"},
     "signed_until": {"type": "float"},
     "unvalidated": {"type": "str", "default": ""},
+    "public": {"type": "bool", "default": True},
 }
 _ENDPOINT: t.Final = {
     "endpoint": {"type": "str", "required": True},

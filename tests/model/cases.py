@@ -409,7 +409,11 @@ def known_bad() -> tuple[Case, ...]:
             Scope(
                 "", frozenset({K1, CA1}), chain("K1", "CA1"),
                 (target("K2", "CA2", policy=LOOSE, scheme=frozenset({Scheme.CURRENT})),),
-            ), "P2", holds=("P1",), patches=((_rollover._Planner, "_interim_records", _keep_issuer),),
+            ), "P2", holds=("P1",),
+            patches=(
+                (_rollover._Planner, "_interim_records", _keep_issuer),
+                (_rollover._Planner, "_policy", lambda self: self.target.policy),
+            ),
         ),
         Case(
             "KB-22", "another digest for the next key only", rotation("", **scripted(other_digest_for_next)), "P1",
@@ -617,7 +621,10 @@ def unguarded() -> tuple[Case, ...]:
         Case(
             "X-10", "a combination that fits only the past not dropped: no end",
             rotation("", four, chain=k1, targets=(target("K2", "CA2"), target("K2", "CA2", next_key="K3"))), "P4",
-            patches=((_rollover._Planner, "_may_drop", lambda *_args: False),),
+            patches=(
+                (_rollover._Planner, "_may_drop", lambda *_args: False),
+                (_rollover._Planner, "_extension", lambda *_args: frozenset()),
+            ),
         ),
         Case(
             "X-11", "the operator chooses that mail is delayed", _compromise(Exposure.DEFER, K1, CA1), "P1",

@@ -43,7 +43,8 @@ from ansible_collections.mailsec.dane.plugins.module_utils._tlsa import TlsaReco
 OWNER: t.Final = "_25._tcp.mx.example.nl"
 LEASE: t.Final = 90
 POLICY: t.Final = Policy(
-    application_cache=10, clock_margin=5, unknown_ttl=300, worker=20, soak=120, effect=30, repeats=1, poll=7
+    application_cache=10, clock_margin=5, serve_stale=300, unknown_ttl=300, worker=20, soak=120, effect=30, repeats=1,
+    poll=7,
 )
 
 

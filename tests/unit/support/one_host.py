@@ -129,8 +129,10 @@ def steady(wanted: _rotation.Wanted = WANTED) -> World:
     slots = {"live": "leaf", "staged": "leaf", "next": "leaf-0", "previous": ""}
     made = World(slots, "leaf", [record("leaf"), record("leaf-0"), CA][: 3 if Scheme.ISSUER in wanted.scheme else 2])
     made.settle(wanted)
-    made.now += 100
-    made.settle(wanted)
+    # Until nothing is left of what nobody remembers.
+    for _turn in range(2):
+        made.now += 100
+        made.settle(wanted)
     return made
 
 

@@ -12,7 +12,7 @@ from oracle import pki
 from support.mail_site import OWNER, record
 from support.memory_dns import MemoryDns
 
-from ansible_collections.mailsec.dane.plugins.module_utils import _rotation_look
+from ansible_collections.mailsec.dane.plugins.module_utils import _authority, _rotation_look
 from ansible_collections.mailsec.dane.plugins.module_utils._answer import Security
 from ansible_collections.mailsec.dane.plugins.module_utils._authority import Signature, Status, View
 from ansible_collections.mailsec.dane.plugins.module_utils._dns_question import NameServer
@@ -99,3 +99,26 @@ def test_one_bad_connection_leaves_it_open(probes: list[Probe], failure: str) ->
     good = [_probe(chain=tuple(pki.make(one) for one in (LEAF, ROOT)))] if probes else []
     found = endpoint_view("192.0.2.25:25", [*good, *probes], ["mx.example.nl"], pki.NOW, 1)
     assert found.failure.startswith(failure) and len(found.chains) == len(good)
+
+
+def test_l03_a_parent_that_cannot_be_asked_is_a_failure(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A server of which only the parent knows may be missing from the look, and resolvers go on asking it."""
+
+    async def zone(*_args: object) -> str:
+        return "example.nl"
+
+    async def found(*_args: object) -> _authority.Delegation:
+        notes = ("the NS set that the parent zone has for example.nl could not be learnt: time-out",)
+        return _authority.Delegation((SERVER,), notes=notes, child=("ns1.example.nl",))
+
+    async def observe(*_args: object) -> tuple[View, ...]:
+        return (View(SERVER, OWNER, Status.SERVED, "", (record("K1"),), 3600),)
+
+    monkeypatch.setattr(_authority, "find_zone", zone)
+    monkeypatch.setattr(_authority, "find_name_servers", found)
+    monkeypatch.setattr(_authority, "observe", observe)
+    dns = MemoryDns().add(OWNER, "TLSA", record("K1").to_text(), security=Security.SECURE)
+    means = _rotation_look.Means(SERVER, ())
+    views, _notes, _doubt = asyncio.run(_rotation_look._owner(OWNER, means, dns, ()))  # type: ignore[arg-type]
+    (failing,) = [view for view in views if view.failure]
+    assert "time-out" in failing.failure and "tlsa_name_servers" in failing.failure and not failing.public

@@ -48,7 +48,7 @@ def _params(*records: str, **more: t.Any) -> dict[str, t.Any]:
         },
         "target": {
             "owners": [OWNER], "endpoints": ["192.0.2.25:25"], "chains": [CHAIN], "scheme": ["current", "issuer"],
-            "policy": None,
+            "policy": {"worker": 0, "effect": 0},
         },
         "names": [NAME],
         "issuer_depths": [1],
@@ -162,7 +162,7 @@ def test_a_private_key_is_refused_and_never_shown() -> None:
 
 def test_the_module_itself_takes_arguments_and_exits(tmp_path: pathlib.Path) -> None:
     params = {name: value for name, value in _params().items() if value is not None}
-    params["target"] |= {"policy": {}, "kept": [OTHER], "known": [CHAIN]}
+    params["target"] |= {"policy": {"worker": 0}, "kept": [OTHER], "known": [CHAIN]}
     params["observation"]["unaccounted"] = ["mx2"]
     arguments = tmp_path / "args.json"
     arguments.write_text(json.dumps({"ANSIBLE_MODULE_ARGS": {**params, "_ansible_check_mode": True}}), encoding="utf-8")
