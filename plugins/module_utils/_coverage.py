@@ -102,7 +102,11 @@ def _fit(
     chain = _chain(probe)
     if not chain:
         return Fit.UNKNOWN, probe.outcome, probe.detail or "its certificates cannot be read"
-    results = {profile: _matching.match(records, chain, (base_domain,), now, profile) for profile in _matching.Profile}
+    session = _matching.Session(probe.tls_version, probe.cipher)
+    results = {
+        profile: _matching.match(records, chain, (base_domain,), now, profile, session)
+        for profile in _matching.Profile
+    }
     refusing = {profile: result for profile, result in results.items() if not result.authenticated}
     if not refusing:
         return Fit.MATCHES, "dane-ok", ""

@@ -63,16 +63,16 @@ def validating(handler: Handler) -> Handler:
 
 
 class DnsResponder:
-    """The server; ``async with`` serves, ``port`` is where, ``asked`` has the questions in order."""
+    """The server; ``async with`` serves, ``port`` is where (0: any), ``asked`` has the questions in order."""
 
-    def __init__(self, handler: Handler, tcp_handler: Handler | None = None) -> None:
-        self.port = 0
+    def __init__(self, handler: Handler, tcp_handler: Handler | None = None, port: int = 0) -> None:
+        self.port = port
         self.asked: list[str] = []
         self._handler = handler
         self._tcp_handler = tcp_handler or handler
 
     async def __aenter__(self) -> DnsResponder:
-        self._server = await asyncio.start_server(self._accept, "127.0.0.1", 0)
+        self._server = await asyncio.start_server(self._accept, "127.0.0.1", self.port)
         self.port = self._server.sockets[0].getsockname()[1]
         loop = asyncio.get_running_loop()
         self._udp, _protocol = await loop.create_datagram_endpoint(

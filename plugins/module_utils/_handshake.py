@@ -1,0 +1,83 @@
+# Copyright: (c) 2026, mailsec.dane contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What senders' TLS libraries refuse before any TLSA record counts: versions, keys, and what a key may be used for.
+
+Pure. Private to the collection.
+"""
+
+from __future__ import annotations
+
+import typing as t
+
+from ansible_collections.mailsec.dane.plugins.module_utils import _gnutls, _openssl_level
+from ansible_collections.mailsec.dane.plugins.module_utils._path import Fault
+from ansible_collections.mailsec.dane.plugins.module_utils._x509 import (
+    DIGITAL_SIGNATURE,
+    KEY_AGREEMENT,
+    KEY_ENCIPHERMENT,
+    Certificate,
+    CertificateError,
+)
+
+KEY_USAGE: t.Final = "certificate-key-usage"
+WEAK_KEY: t.Final = "certificate-key-weak"
+MALFORMED: t.Final = "certificate-malformed"
+OLD_TLS: t.Final = "tls-version-too-old"
+
+_OLD_VERSIONS: t.Final = frozenset({"SSLv3", "TLSv1", "TLSv1.1"})
+#: How names of cipher suites of OpenSSL begin where the key signs, or does not take part; others encrypt to the key.
+_SIGNING: t.Final = ("ECDHE-", "DHE-", "TLS_", "ADH-", "AECDH-")
+
+
+class Session(t.NamedTuple):
+    """TLS as negotiated with the server: version (``TLSv1.3``) and cipher suite (OpenSSL name), '' when not known."""
+
+    tls_version: str = ""
+    cipher: str = ""
+
+    @property
+    def encrypts_to_the_key(self) -> bool:
+        """Whether the client encrypts the secret to the server's RSA key, which signs nothing (RFC 5246 7.4.7.1)."""
+        return bool(self.cipher) and not self.cipher.startswith(_SIGNING)
+
+
+def openssl_fault(leaf: Certificate, session: Session) -> Fault | None:
+    """Return why Postfix does not get as far as the TLSA records; it authenticates at OpenSSL's security level 1.
+
+    That level has no signatures with SHA-1, and TLS before 1.2 has no others.
+    """
+    if session.tls_version in _OLD_VERSIONS and not session.encrypts_to_the_key:
+        return Fault(OLD_TLS, f"{session.tls_version} signs with SHA-1, which Postfix refuses once it authenticates")
+    if session.tls_version == "TLSv1.2" and leaf.key_type == "ec" and not _may_sign(leaf):
+        return Fault(KEY_USAGE, "keyUsage lacks digitalSignature, which OpenSSL wants of EC keys before TLS 1.3")
+    weak = _openssl_level.key_fault(leaf)
+    return Fault(WEAK_KEY, f"the key of the server has {weak}") if weak else None
+
+
+def _may_sign(leaf: Certificate) -> bool:
+    try:
+        return leaf.key_usage is None or DIGITAL_SIGNATURE in leaf.key_usage
+    except CertificateError:
+        return True
+
+
+def gnutls_fault(leaf: Certificate, session: Session) -> Fault | None:
+    """Return why Exim does not get as far as the TLSA records."""
+    unreadable = _gnutls.import_fault(leaf)
+    if unreadable:
+        return Fault(MALFORMED, f"GnuTLS does not read the certificate of the server: {unreadable}")
+    try:
+        usage = leaf.key_usage
+    except CertificateError:
+        # What GnuTLS cannot decode it takes for absent.
+        return None
+    if not usage:
+        return None
+    if session.encrypts_to_the_key:
+        if not usage & {KEY_ENCIPHERMENT, KEY_AGREEMENT}:
+            return Fault(KEY_USAGE, "keyUsage lacks keyEncipherment, and TLS encrypts to the key of the server")
+    elif DIGITAL_SIGNATURE not in usage:
+        return Fault(KEY_USAGE, "keyUsage lacks digitalSignature, and the key of the server signs in TLS")
+    return None
