@@ -17,6 +17,7 @@ from ansible_collections.mailsec.dane.plugins.module_utils import _der
 SUBJECT_KEY_IDENTIFIER: t.Final = "2.5.29.14"
 KEY_USAGE: t.Final = "2.5.29.15"
 SUBJECT_ALTERNATIVE_NAME: t.Final = "2.5.29.17"
+ISSUER_ALTERNATIVE_NAME: t.Final = "2.5.29.18"
 BASIC_CONSTRAINTS: t.Final = "2.5.29.19"
 NAME_CONSTRAINTS: t.Final = "2.5.29.30"
 CRL_DISTRIBUTION_POINTS: t.Final = "2.5.29.31"

@@ -10,6 +10,7 @@ Pure. Private to the collection.
 from __future__ import annotations
 
 import functools
+import itertools
 import typing as t
 
 from ansible_collections.mailsec.dane.plugins.module_utils import _extensions, _names
@@ -42,13 +43,15 @@ _KNOWN_FORMS: t.Final = frozenset(
 )  # fmt: skip
 #: Names of these forms in subjectAltName end the use of the common name (RFC 6125 section 6.4.4).
 _INSTEAD_OF_COMMON_NAME: t.Final = frozenset({_extensions.DNS_NAME, _extensions.URI, _extensions.IP_ADDRESS})
+#: A directory name without parts, at which GnuTLS stops reading subjectAltName.
+_NO_NAME: t.Final = _extensions.GeneralName(_extensions.DIRECTORY_NAME, b"\x30\x00")
 _WEAK_HASHES: t.Final = frozenset({"md5", "sha1"})
 _ANY_PURPOSE, _SERVER_AUTH = "2.5.29.37.0", "1.3.6.1.5.5.7.3.1"
 
 
 @functools.lru_cache(maxsize=512)
 def import_fault(certificate: Certificate) -> str | None:
-    """Say why GnuTLS does not read the certificate at all, None when it does."""
+    """Say why GnuTLS does not read the certificate or its key, None when it does."""
     try:
         return _import_fault(certificate)
     except CertificateError as error:
@@ -65,20 +68,23 @@ def _import_fault(certificate: Certificate) -> str | None:
     if twice:
         return f"the extension {twice[0]} stands there twice (RFC 5280 section 4.2)"
     certificate.loose_validity  # noqa: B018 - reading it is the check
-    for form, value in certificate.subject_alternative_name or ():
+    for form, value in (*(certificate.subject_alternative_name or ()), *(certificate.issuer_alternative_name or ())):
         if form not in _KNOWN_FORMS:
-            return "a form of name in subjectAltName that it does not know"
-        if form in (_extensions.DNS_NAME, _extensions.EMAIL, _extensions.URI) and not value.isascii():
-            return "a name in subjectAltName that is not ASCII"
-        if form == _extensions.DNS_NAME and not value:
-            return "an empty name in subjectAltName"
-    return None
+            return "an alternative name of a form that it does not know"
+        if not value:
+            return "an empty alternative name"
+        if form == _extensions.DIRECTORY_NAME and _names.literal(value) is None:
+            return "an alternative name that is a directory name and does not parse"
+    return None if spki(certificate) else "its key has a form that it does not know"
 
 
-@functools.lru_cache(maxsize=512)
-def spki(certificate: Certificate) -> bytes | None:
-    """Return the public key as GnuTLS writes it, None when it does not read it; senders compare that with records."""
-    return certificate.reencoded_spki if certificate.reencoded_spki else None
+def spki(certificate: Certificate) -> bytes:
+    """Return the public key as GnuTLS writes it, and compares it with records; b'' when it does not read it.
+
+    It knows points of elliptic curves in full only, not compressed.
+    """
+    written = certificate.reencoded_spki
+    return b"" if certificate.key_type == "ec" and len(written) != len(certificate.spki) else written
 
 
 def is_issuer(child: Certificate, issuer: Certificate) -> bool:
@@ -96,8 +102,9 @@ def is_issuer(child: Certificate, issuer: Certificate) -> bool:
 
 def has_name(leaf: Certificate, name: str) -> bool:
     """Say whether GnuTLS finds the host name in the certificate. Raises CertificateError."""
-    forms = {one.form for one in leaf.subject_alternative_name or ()}
-    presented = leaf.dns_names
+    names = list(itertools.takewhile(lambda one: one != _NO_NAME, leaf.subject_alternative_name or ()))
+    forms = {one.form for one in names}
+    presented = tuple(one.value.decode("latin-1") for one in names if one.form == _extensions.DNS_NAME)
     if not forms & _INSTEAD_OF_COMMON_NAME and _is_for_servers(leaf):
         presented = leaf.common_names
         # Of several, none is the one that is meant.

@@ -21,6 +21,9 @@ from ansible_collections.mailsec.dane.plugins.module_utils._x509 import (
     CertificateError,
 )
 
+if t.TYPE_CHECKING:
+    import collections.abc as c
+
 KEY_USAGE: t.Final = "certificate-key-usage"
 WEAK_KEY: t.Final = "certificate-key-weak"
 MALFORMED: t.Final = "certificate-malformed"
@@ -43,11 +46,12 @@ class Session(t.NamedTuple):
         return bool(self.cipher) and not self.cipher.startswith(_SIGNING)
 
 
-def openssl_fault(leaf: Certificate, session: Session) -> Fault | None:
+def openssl_fault(chain: c.Sequence[Certificate], session: Session) -> Fault | None:
     """Return why Postfix does not get as far as the TLSA records; it authenticates at OpenSSL's security level 1.
 
     That level has no signatures with SHA-1, and TLS before 1.2 has no others.
     """
+    leaf = chain[0]
     if session.tls_version in _OLD_VERSIONS and not session.encrypts_to_the_key:
         return Fault(OLD_TLS, f"{session.tls_version} signs with SHA-1, which Postfix refuses once it authenticates")
     if session.tls_version == "TLSv1.2" and leaf.key_type == "ec" and not _may_sign(leaf):
@@ -63,13 +67,17 @@ def _may_sign(leaf: Certificate) -> bool:
         return True
 
 
-def gnutls_fault(leaf: Certificate, session: Session) -> Fault | None:
-    """Return why Exim does not get as far as the TLSA records."""
-    unreadable = _gnutls.import_fault(leaf)
-    if unreadable:
-        return Fault(MALFORMED, f"GnuTLS does not read the certificate of the server: {unreadable}")
+def gnutls_fault(chain: c.Sequence[Certificate], session: Session) -> Fault | None:
+    """Return why Exim does not get as far as the TLSA records.
+
+    Before TLS 1.3 GnuTLS reads every certificate of the message in the handshake, then only that of the server.
+    """
+    for certificate in chain[:1] if session.tls_version == "TLSv1.3" else chain:
+        unreadable = _gnutls.import_fault(certificate)
+        if unreadable:
+            return Fault(MALFORMED, f"GnuTLS does not read {certificate.subject_text}: {unreadable}")
     try:
-        usage = leaf.key_usage
+        usage = chain[0].key_usage
     except CertificateError:
         # What GnuTLS cannot decode it takes for absent.
         return None

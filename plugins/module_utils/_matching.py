@@ -108,7 +108,7 @@ def match(
     usable = tuple(record for record in unique if unusable_reason(record, profile) is None)
     considered = usable if profile is Profile.EXIM else agile(usable)
     judge = _JUDGES[profile](tuple(chain), tuple(reference_names), now)
-    before = handshake_fault(profile, chain[0], session) if chain else None
+    before = handshake_fault(profile, chain, session) if chain else None
     entries = tuple(_record_match(record, record in considered, judge, before) for record in unique)
     combinations = {record.parameters for record in usable}
     fulfilled = {entry.record.parameters for entry in entries if entry.matched}
@@ -132,14 +132,14 @@ def unusable_reason(record: TlsaRecord, profile: Profile) -> str | None:
     return record.unusable_reason()
 
 
-def handshake_fault(profile: Profile, leaf: Certificate, session: Session) -> Fault | None:
+def handshake_fault(profile: Profile, chain: t.Sequence[Certificate], session: Session) -> Fault | None:
     """Say why a sender of ``profile`` that has to authenticate the server does not get as far as its records."""
     faults = {
         Profile.POSTFIX: (_handshake.openssl_fault,),
         Profile.EXIM: (_handshake.gnutls_fault,),
         Profile.RFC: (_handshake.openssl_fault, _handshake.gnutls_fault),
     }[profile]
-    return next(filter(None, (fault(leaf, session) for fault in faults)), None)
+    return next(filter(None, (fault(chain, session) for fault in faults)), None)
 
 
 def agile(usable: t.Sequence[TlsaRecord]) -> tuple[TlsaRecord, ...]:
@@ -378,10 +378,9 @@ class _LibDane(_Judge):
         """Whether the certificate has the data of the record, and why libdane gives up over it."""
         if record.selector == _tlsa.CERT:
             return has_data(certificate, record), None
-        written = None if _gnutls.import_fault(certificate) else _gnutls.spki(certificate)
-        if written is None:
+        if _gnutls.import_fault(certificate):
             return False, _unreadable(certificate)
-        return _tlsa.digest(written, record.matching_type) == record.data, None
+        return _tlsa.digest(_gnutls.spki(certificate), record.matching_type) == record.data, None
 
     def _issuer_fault(self, others: c.Sequence[Certificate]) -> Fault | None:
         leaf = self.chain[0]
@@ -404,8 +403,9 @@ class _LibDane(_Judge):
 
 
 def _unreadable(certificate: Certificate) -> Fault:
-    why = _gnutls.import_fault(certificate) or "its key has an unknown form"
-    return Fault(_path.INVALID, f"GnuTLS does not read {certificate.subject_text}: {why}")
+    return Fault(
+        _path.INVALID, f"GnuTLS does not read {certificate.subject_text}: {_gnutls.import_fault(certificate)}"
+    )
 
 
 _JUDGES: t.Final[t.Mapping[Profile, type[_Judge]]] = {

@@ -312,6 +312,11 @@ class Certificate:
         return self._decoded("subjectAltName", _extensions.SUBJECT_ALTERNATIVE_NAME, _extensions.general_names)
 
     @functools.cached_property
+    def issuer_alternative_name(self) -> tuple[_extensions.GeneralName, ...] | None:
+        """The names of the extension of RFC 5280 section 4.2.1.7, or None."""
+        return self._decoded("issuerAltName", _extensions.ISSUER_ALTERNATIVE_NAME, _extensions.general_names)
+
+    @functools.cached_property
     def basic_constraints(self) -> _extensions.BasicConstraints | None:
         """The extension of RFC 5280 section 4.2.1.9, or None."""
         return self._decoded("basicConstraints", _extensions.BASIC_CONSTRAINTS, _extensions.basic_constraints)

@@ -94,6 +94,7 @@ def direct(*chain: Raw, **more: t.Any) -> Play:
 RSA_LEAF = leaf(key="rsa2048/leaf")
 SAN = raw.alternative(HOST)
 TWICE = (SAN, raw.extension("1.3.6.1.4.1.99999.3", raw.NULL), raw.extension("1.3.6.1.4.1.99999.3", raw.NULL))
+ODD_ROOT = dataclasses.replace(ROOT, extensions=(raw.basic(), *TWICE[1:]))
 INNER = raw.algorithm("p256/ca", "sha384")
 
 KNOWN: dict[str, Known] = {
@@ -216,6 +217,21 @@ KNOWN: dict[str, Known] = {
     "v09 TLS feature of both": Known(anchored(leaf(SAN, raw.features(5)), ca(raw.features(5))), GOOD, GOOD),
     "v09 constraint in upper case": Known(
         anchored(leaf(), ca(raw.constraints([raw.dns("EXAMPLE.NL")]))), GOOD, GOOD),
+    "v09 one extension twice in the root, 3 1 1, TLS 1.3": Known(
+        direct(leaf(), ca(above="Root"), ODD_ROOT), GOOD, GOOD),
+    "v09 one extension twice in the root, 3 1 1, TLS 1.2": Known(
+        direct(leaf(), ca(above="Root"), ODD_ROOT, versions=TLS12), GOOD, BAD),
+    "v09 compressed point of the CA, 3 1 1, TLS 1.3": Known(
+        direct(leaf(), ca(spki=raw.compressed("p256/ca"))), GOOD, GOOD),
+    "v09 compressed point of the CA, 3 1 1, TLS 1.2": Known(
+        direct(leaf(), ca(spki=raw.compressed("p256/ca")), versions=TLS12), GOOD, BAD),
+    "v09 inner algorithm of a stranger differs, 3 1 1, TLS 1.2": Known(
+        direct(leaf(), ca(), ca(name="x", key="p256/x", inner=raw.algorithm("p256/x", "sha512")), versions=TLS12),
+        GOOD, BAD),
+    "v14 issuerAltName that does not parse": Known(
+        direct(leaf(SAN, raw.extension("2.5.29.18", b"")), ca()), GOOD, BAD),
+    "v05 TLS 1.0 only, usage that there is none of": Known(
+        Play(((RSA_LEAF,),), ("4 1 1 " + "ab" * 32,), versions=TLS10), ENCRYPTED, ENCRYPTED),
     # Client certificates
     "v10 client certificate, TLS 1.3": Known(direct(leaf(), versions=TLS13, client_certificate=True), BAD, BAD),
     "v10 client certificate, TLS 1.2": Known(direct(leaf(), versions=TLS12, client_certificate=True), BAD, BAD),
