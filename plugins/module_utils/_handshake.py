@@ -24,6 +24,8 @@ from ansible_collections.mailsec.dane.plugins.module_utils._x509 import (
 if t.TYPE_CHECKING:
     import collections.abc as c
 
+    from ansible_collections.mailsec.dane.plugins.module_utils._smtp import Probe
+
 KEY_USAGE: t.Final = "certificate-key-usage"
 WEAK_KEY: t.Final = "certificate-key-weak"
 MALFORMED: t.Final = "certificate-malformed"
@@ -44,6 +46,18 @@ class Session(t.NamedTuple):
     def encrypts_to_the_key(self) -> bool:
         """Whether the client encrypts the secret to the server's RSA key, which signs nothing (RFC 5246 7.4.7.1)."""
         return bool(self.cipher) and not self.cipher.startswith(_SIGNING)
+
+
+def session_of(probe: Probe, probes: c.Iterable[Probe]) -> Session:
+    """Return the session that a sender would have where ``probe`` was shown its chain; ``probes`` are all of the host.
+
+    To insist on a type of key we may have to do without TLS 1.3, which senders do not do.
+    """
+    if probe.key_type is not None:
+        for one in probes:
+            if one.endpoint == probe.endpoint and one.key_type is None and one.tls_version != probe.tls_version:
+                return Session(one.tls_version or probe.tls_version)
+    return Session(probe.tls_version, probe.cipher)
 
 
 def openssl_fault(chain: c.Sequence[Certificate], session: Session) -> Fault | None:

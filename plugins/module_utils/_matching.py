@@ -16,7 +16,7 @@ import typing as t
 
 from ansible_collections.mailsec.dane.plugins.module_utils import _gnutls, _handshake, _path, _tlsa
 from ansible_collections.mailsec.dane.plugins.module_utils._diagnosis import diagnose
-from ansible_collections.mailsec.dane.plugins.module_utils._handshake import Session
+from ansible_collections.mailsec.dane.plugins.module_utils._handshake import Session, session_of
 from ansible_collections.mailsec.dane.plugins.module_utils._path import Fault
 from ansible_collections.mailsec.dane.plugins.module_utils._tlsa import DANE_EE, DANE_TA, TlsaRecord
 from ansible_collections.mailsec.dane.plugins.module_utils._x509 import Certificate, CertificateError
@@ -27,7 +27,7 @@ if t.TYPE_CHECKING:
 
 __all__ = (
     "MatchResult", "Profile", "RecordMatch", "Session", "agile", "diagnose", "handshake_fault", "has_data", "match",
-    "unusable_reason",
+    "session_of", "unusable_reason",
 )  # fmt: skip
 
 _NOT_NEGOTIATED: t.Final = Session()
@@ -266,12 +266,14 @@ class _Strict(_Judge):
     def _path_fault(self, path: _path.Path) -> Fault | None:
         try:
             invalid = (
-                _path.extension_fault(path)
+                _path.extension_fault(path, tolerant_anchor=True)
                 or _path.level_fault(path)
                 or _path.algorithm_fault(path)
                 or _path.constraint_fault(path)
             )
-            expired = next(filter(None, (_path.date_fault(certificate, self.now) for certificate in path)), None)
+            # No sender looks at the dates of an anchor further up that is not self-signed (RFC 5280 section 6.1.1 (d)).
+            dated = path if len(path) == 2 or _path.looks_self_signed(path[-1]) else path[:-1]
+            expired = next(filter(None, (_path.date_fault(certificate, self.now) for certificate in dated)), None)
             return invalid or _path.name_fault(path[0], self.names) or expired
         except CertificateError as error:
             return Fault(_path.INVALID, str(error))

@@ -19,6 +19,7 @@ from ansible_collections.mailsec.dane.plugins.module_utils._matching import (
     Session,
     diagnose,
     match,
+    session_of,
 )
 from ansible_collections.mailsec.dane.plugins.module_utils._printable import printable
 from ansible_collections.mailsec.dane.plugins.module_utils._probe_findings import (
@@ -59,13 +60,13 @@ def report(
     endpoints: list[dict[str, t.Any]] = []
     findings: list[Finding] = []
     compared: list[_Compared] = []
-    reached = {entry.probe.endpoint for entry in seen if not isinstance(entry, NotProbed) and entry.probe.chain}
+    probes = [entry.probe for entry in seen if not isinstance(entry, NotProbed)]
     for entry in seen:
         try:
-            shown, found, comparison = _entry(entry, port, records, reference_name, now, injections, reached)
+            shown, found, comparison = _entry(entry, port, records, reference_name, now, injections, probes)
         except Exception as error:  # noqa: BLE001 - costs no other server its place in the result
             told = NotProbed(entry.host, AUDIT_ERROR, words(error))
-            shown, found, comparison = _entry(told, port, records, reference_name, now, injections, reached)
+            shown, found, comparison = _entry(told, port, records, reference_name, now, injections, probes)
         endpoints.append(shown)
         findings += found
         compared += [comparison] if comparison else []
@@ -82,7 +83,7 @@ def _entry(
     reference_name: str | None,
     now: datetime.datetime,
     injections: t.Mapping[Endpoint, tuple[Injection, str]],
-    reached: t.Collection[Endpoint],
+    probes: t.Sequence[Probe],
 ) -> tuple[dict[str, t.Any], list[Finding], _Compared | None]:
     """One endpoint as the result has it, what there is to say about it, and its chain beside the records."""
     if isinstance(entry, NotProbed):
@@ -96,14 +97,14 @@ def _entry(
     shown["injection"] = tried[0].value if tried else None
     if tried and tried[0] in _INJECTIONS:
         found.append(finding(_INJECTIONS[tried[0]], str(probe.endpoint), tried[1]))
-    if not refuses_variant(probe, reached):
+    if not refuses_variant(probe, {one.endpoint for one in probes if one.chain}):
         found += probe_findings(probe, any(record.unusable_reason() is None for record in records))
     elif probe.key_type is None:
         evidence = f"without server name there is no TLS: {probe.detail}"
         found.append(finding("sni-divergence", str(probe.endpoint), evidence, severity=Severity.WARNING))
     comparison = None
     if records and probe.outcome == "tls":
-        comparison = _Compared(probe, records, reference_name or entry.host, now)
+        comparison = _Compared(probe, records, reference_name or entry.host, now, session_of(probe, probes))
         shown["tlsa"] = comparison.as_dict()
     return shown, found, comparison
 
@@ -156,7 +157,9 @@ def _certificate(der: bytes) -> dict[str, t.Any]:
 class _Compared:
     """The chain of one probe beside the TLSA records, as the strictest sender sees them at ``now``."""
 
-    def __init__(self, probe: Probe, records: tuple[TlsaRecord, ...], name: str, now: datetime.datetime) -> None:
+    def __init__(
+        self, probe: Probe, records: tuple[TlsaRecord, ...], name: str, now: datetime.datetime, session: Session
+    ) -> None:
         self.probe = probe
         self._chain: list[Certificate] = []
         self._result: MatchResult | None = None
@@ -168,7 +171,6 @@ class _Compared:
         except CertificateError:
             # What is wrong with which certificate stands in the description of the chain.
             return
-        session = Session(probe.tls_version, probe.cipher)
         results = [match(records, self._chain, [name], now, profile, session) for profile in Profile]
         self._result = next((one for one in results if not one.authenticated), results[0])
         incomplete = not probe.chain_complete and any(record.usage == DANE_TA for record in records)

@@ -22,6 +22,7 @@ from ansible_collections.mailsec.dane.plugins.module_utils._matching import (
     Profile,
     Session,
     match,
+    session_of,
     unusable_reason,
 )
 from ansible_collections.mailsec.dane.plugins.module_utils._observation import Beside
@@ -258,7 +259,7 @@ def _judge_host(observation: HostObservation, now: datetime.datetime, mx: MxSet 
     reached = {probe.endpoint for probe in observation.probes if probe.outcome == TLS}
     endpoints = _named(
         [
-            _judge_endpoint(probe, records, names, duties, now)
+            _judge_endpoint(probe, records, names, duties, now, session_of(probe, observation.probes))
             for probe in observation.probes
             if not refuses_variant(probe, reached) and not _is_unneeded(probe)
         ]
@@ -322,13 +323,13 @@ def _judge_endpoint(
     names: tuple[str, ...],
     duties: t.Mapping[Profile, tuple[Policy, str]],
     now: datetime.datetime,
+    session: Session,
 ) -> EndpointVerdict:
     try:
         chain = tuple(load_der(der) for der in probe.chain)
     except CertificateError:
         chain = ()
     results: dict[Profile, MatchResult] = {}
-    session = Session(probe.tls_version, probe.cipher)
     if chain and records:
         results = {profile: match(records, chain, names, now, profile, session) for profile in Profile}
     profiles = {

@@ -10,6 +10,17 @@ import pytest
 from oracle.sender_cases import BAD, KNOWN
 from worlds import World, world
 
+#: Case -> what is found there, beside the verdict.
+CODES = {
+    "v02 EC keyEncipherment, TLS 1.3": "certificate-key-usage",
+    "v03 leaf signed with SHA-1, 2 1 1": "ta-chain-invalid",
+    "v04 RSA-768 leaf, 3 1 1": "certificate-key-weak",
+    "v05 TLS 1.0 only, EC": "tls-version-too-old",
+    "v08 CN right, SAN has an IP address": "ta-name-mismatch",
+    "v09 one extension twice in the leaf, 3 1 1": "certificate-malformed",
+    "v10 closed after the handshake": "tls-handshake-failed",
+}
+
 
 @pytest.fixture(scope="module")
 def met(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
@@ -27,3 +38,8 @@ def test_postfix_and_exim_do_what_the_audit_says(met: World, name: str) -> None:
     profiles = found["product"]["profiles"]
     assert (profiles["postfix"], profiles["exim"]) == real, shown
     assert found["product"]["domain"] != ("protected" if BAD in real else "failing"), shown
+
+
+@pytest.mark.parametrize("name", CODES)
+def test_what_is_wrong_is_found(met: World, name: str) -> None:
+    assert CODES[name] in met.play(KNOWN[name].play)["product"]["findings"]

@@ -115,7 +115,8 @@ class World:
         except (ssl.SSLError, OSError) as error:
             return {"unserved": str(error)}
         self._records = case.records
-        behaviour = Behaviour(**{name: value.encode() for name, value in case.behaviour.items()})
+        told = {name: value if name.endswith("_at") else value.encode() for name, value in case.behaviour.items()}
+        behaviour = Behaviour(**told)  # type: ignore[arg-type]  # the names say which is which
         async with Responder(tls, behaviour, ADDRESS, 25):
             postfix, exim = await asyncio.gather(self._postfix(), self._exim())
             return {"postfix": postfix, "exim": exim, "product": await self._product(case)}

@@ -39,7 +39,7 @@ class Play:
     chains: tuple[Chain, ...]
     records: tuple[str, ...]
     versions: tuple[str, str] = ("MINIMUM_SUPPORTED", "MAXIMUM_SUPPORTED")
-    ciphers: str = "ALL"
+    ciphers: str = "ALL:!aNULL"
     client_certificate: bool = False
     behaviour: t.Mapping[str, str] = dataclasses.field(default_factory=dict)
 
@@ -235,6 +235,11 @@ KNOWN: dict[str, Known] = {
     # Client certificates
     "v10 client certificate, TLS 1.3": Known(direct(leaf(), versions=TLS13, client_certificate=True), BAD, BAD),
     "v10 client certificate, TLS 1.2": Known(direct(leaf(), versions=TLS12, client_certificate=True), BAD, BAD),
+    "v10 closed after the handshake, TLS 1.2": Known(
+        direct(leaf(), versions=TLS12, behaviour={"close_at": "ehlo-tls"}), BAD, BAD),
+    "v10 closed after the handshake": Known(direct(leaf(), behaviour={"close_at": "ehlo-tls"}), BAD, BAD),
+    "v10 reset after the handshake": Known(direct(leaf(), behaviour={"reset_at": "ehlo-tls"}), BAD, BAD),
+    "v10 502 inside TLS, HELO works": Known(direct(leaf(), behaviour={"ehlo_tls": "502 5.5.2 no\r\n"}), GOOD, GOOD),
     # Two algorithms
     "v11 inner algorithm differs, 2 1 1": Known(anchored(leaf(inner=INNER), ca()), BAD, BAD),
     "v11 inner algorithm differs, 3 1 1": Known(direct(leaf(inner=INNER), ca()), GOOD, BAD),

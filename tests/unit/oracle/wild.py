@@ -238,7 +238,7 @@ def generate(rng: random.Random) -> Play:
     sent = _sent(rng, made)
     records = tuple(_record(rng, made) for _one in range(rng.choice((1, 1, 1, 2, 2, 3))))
     versions: tuple[str, str] = ("MINIMUM_SUPPORTED", "MAXIMUM_SUPPORTED")
-    ciphers = "ALL"
+    ciphers = "ALL:!aNULL"
     if rng.random() < 0.25:
         versions = rng.choice((TLS10, TLS11, TLS12, TLS12, TLS13))
         if made[0].key.startswith("rsa") and versions is not TLS13 and rng.random() < 0.4:

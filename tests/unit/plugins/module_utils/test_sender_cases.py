@@ -27,8 +27,20 @@ from ansible_collections.mailsec.dane.plugins.module_utils._verdict import judge
 
 ENDPOINT = Endpoint("192.0.2.25")
 _VERSIONS = {"TLSv1": "TLSv1", "TLSv1_1": "TLSv1.1", "TLSv1_2": "TLSv1.2"}
-#: A server that demands a client certificate is told by the dialogue, not by its certificate (test_smtp).
-CASES = {name: case for name, case in KNOWN.items() if not case.play.client_certificate}
+#: What the dialogue tells, and not the certificate, is in test_smtp.
+CASES = {
+    name: case for name, case in KNOWN.items() if not case.play.client_certificate and not case.play.behaviour
+}
+
+#: Case -> what is found there, beside the verdict.
+CODES = {
+    "v02 EC keyEncipherment, TLS 1.3": "certificate-key-usage",
+    "v03 leaf signed with SHA-1, 2 1 1": "ta-chain-invalid",
+    "v04 RSA-768 leaf, 3 1 1": "certificate-key-weak",
+    "v05 TLS 1.0 only, EC": "tls-version-too-old",
+    "v08 CN right, SAN has an IP address": "ta-name-mismatch",
+    "v09 one extension twice in the leaf, 3 1 1": "certificate-malformed",
+}
 
 
 def seen(play: Play) -> Probe:
@@ -88,13 +100,19 @@ def test_the_gate_before_publication_agrees(name: str) -> None:
 
 @pytest.mark.parametrize("name", CASES)
 def test_starttls_info_agrees(name: str) -> None:
-    """What starttls_info says of a chain beside records, without an error."""
+    """What starttls_info says of a chain beside records."""
     case = CASES[name]
     entry = _survey.Seen(HOST, seen(case.play))
     result = _starttls_report.report([entry], 25, records(case.play), HOST, pki.NOW, {})
     [endpoint] = result["endpoints"]
-    assert "error" not in endpoint["chain"][0] and endpoint["outcome"] == "tls"
+    assert endpoint["outcome"] == "tls"
     if BAD in (case.postfix, case.exim):
         assert endpoint["tlsa"]["authenticated"] is not True
     elif (case.postfix, case.exim) == (GOOD, GOOD):
         assert endpoint["tlsa"]["authenticated"] is True
+
+
+@pytest.mark.parametrize("name", CODES)
+def test_what_is_wrong_is_found_with_its_evidence(name: str) -> None:
+    found = {one["code"]: one for one in judged(CASES[name].play)["findings"]}
+    assert len(found[CODES[name]]["evidence"]) > 20 and found[CODES[name]]["remedy"]
