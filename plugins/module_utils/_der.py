@@ -75,6 +75,11 @@ def read_whole(data: bytes, tag: int) -> Element:
     return element
 
 
+def read_first(data: bytes, tag: int) -> Element:
+    """Return the element that ``data`` begins with; DerError when it has another tag."""
+    return expect(read(data), tag, "the object")
+
+
 def children(data: bytes, parent: Element) -> list[Element]:
     """Return the elements inside the constructed element ``parent``, which they must fill exactly."""
     found: list[Element] = []
@@ -96,11 +101,14 @@ def expect(element: Element, tag: int, what: str) -> Element:
 
 
 def boolean(data: bytes, element: Element) -> bool:
-    """Return the value of a BOOLEAN (X.690 section 11.1). Raises DerError."""
+    """Return the value of a BOOLEAN; any byte but 0 is true, as senders take it (X.690 section 8.2.2).
+
+    Raises DerError.
+    """
     content = data[expect(element, BOOLEAN, "a BOOLEAN").body : element.end]
-    if content not in (b"\x00", b"\xff"):
-        raise DerError(f"offset {element.start}: a BOOLEAN is 00 or FF (X.690 section 11.1)")
-    return content == b"\xff"
+    if len(content) != 1:
+        raise DerError(f"offset {element.start}: a BOOLEAN has one byte (X.690 section 8.2.1)")
+    return content != b"\0"
 
 
 def integer(data: bytes, element: Element) -> int:
@@ -138,8 +146,9 @@ def bit_string(data: bytes, element: Element) -> bytes:
 
 
 def named_bits(data: bytes) -> frozenset[int]:
-    """Return the numbers of the bits that are set in the BIT STRING ``data`` consists of. Raises DerError."""
-    content = data[read_whole(data, BIT_STRING).body :]
+    """Return the numbers of the bits that are set in the BIT STRING that ``data`` begins with. Raises DerError."""
+    element = read_first(data, BIT_STRING)
+    content = data[element.body : element.end]
     if not content or content[0] > 7 or (content[0] and len(content) == 1):
         raise DerError("offset 0: the BIT STRING has an impossible number of unused bits")
     size = 8 * (len(content) - 1) - content[0]

@@ -4,7 +4,8 @@
 
 """The certificate extensions that senders read (RFC 5280 section 4.2), each decoded by itself from its DER.
 
-One that does not decode makes no other unreadable. Pure. Private to the collection.
+One that does not decode makes no other unreadable; bytes behind the value are passed over, as OpenSSL does. Pure.
+Private to the collection.
 """
 
 from __future__ import annotations
@@ -50,6 +51,14 @@ class Extension:
     critical: bool
     value: bytes
 
+    @property
+    def is_whole(self) -> bool:
+        """Whether the value is one element of DER, with nothing behind it."""
+        try:
+            return _der.read(self.value).end == len(self.value)
+        except _der.DerError:
+            return False
+
 
 @dataclasses.dataclass(frozen=True)
 class BasicConstraints:
@@ -92,14 +101,12 @@ def _extension(data: bytes, element: _der.Element) -> Extension:
 
 def basic_constraints(data: bytes) -> BasicConstraints:
     """Decode; a default written out is tolerated, as all senders do. Raises DerError."""
-    parts = _der.children(data, _der.read_whole(data, _der.SEQUENCE))
+    parts = _der.children(data, _der.read_first(data, _der.SEQUENCE))
     ca = bool(parts) and parts[0].tag == _der.BOOLEAN and _der.boolean(data, parts[0])
     rest = parts[1:] if parts and parts[0].tag == _der.BOOLEAN else parts
     if len(rest) > 1:
         raise _der.DerError("offset 0: basicConstraints has at most two parts")
     length = _der.integer(data, rest[0]) if rest else None
-    if length is not None and length < 0:
-        raise _der.DerError("offset 0: the path length is negative")
     return BasicConstraints(ca, length)
 
 
@@ -110,22 +117,23 @@ def key_usage(data: bytes) -> frozenset[int]:
 
 def identifiers(data: bytes) -> tuple[str, ...]:
     """Return the object identifiers of a SEQUENCE, as extKeyUsage is one. Raises DerError."""
-    return tuple(_der.dotted(data, one) for one in _der.children(data, _der.read_whole(data, _der.SEQUENCE)))
+    return tuple(_der.dotted(data, one) for one in _der.children(data, _der.read_first(data, _der.SEQUENCE)))
 
 
 def features(data: bytes) -> frozenset[int]:
     """Return the numbers of a TLS Feature extension (RFC 7633 section 4). Raises DerError."""
-    return frozenset(_der.integer(data, one) for one in _der.children(data, _der.read_whole(data, _der.SEQUENCE)))
+    return frozenset(_der.integer(data, one) for one in _der.children(data, _der.read_first(data, _der.SEQUENCE)))
 
 
 def octets(data: bytes) -> bytes:
     """Return the content of an OCTET STRING, as subjectKeyIdentifier is one. Raises DerError."""
-    return data[_der.read_whole(data, _der.OCTET_STRING).body :]
+    element = _der.read_first(data, _der.OCTET_STRING)
+    return data[element.body : element.end]
 
 
 def general_names(data: bytes) -> tuple[GeneralName, ...]:
     """Return the names of a SEQUENCE of them, as subjectAltName is one. Raises DerError."""
-    return tuple(_general_name(data, one) for one in _der.children(data, _der.read_whole(data, _der.SEQUENCE)))
+    return tuple(_general_name(data, one) for one in _der.children(data, _der.read_first(data, _der.SEQUENCE)))
 
 
 def _general_name(data: bytes, element: _der.Element) -> GeneralName:
@@ -136,7 +144,7 @@ def _general_name(data: bytes, element: _der.Element) -> GeneralName:
 
 def authority_key_identifier(data: bytes) -> AuthorityKeyIdentifier:
     """Decode. Raises DerError."""
-    parts = {one.tag: one for one in _der.children(data, _der.read_whole(data, _der.SEQUENCE))}
+    parts = {one.tag: one for one in _der.children(data, _der.read_first(data, _der.SEQUENCE))}
     if not set(parts) <= {0x80, 0xA1, 0x82}:
         raise _der.DerError("offset 0: authorityKeyIdentifier has an unknown part")
 
@@ -151,7 +159,7 @@ def authority_key_identifier(data: bytes) -> AuthorityKeyIdentifier:
 def name_constraints(data: bytes) -> NameConstraints:
     """Decode. Raises DerError."""
     found: dict[int, tuple[GeneralName, ...]] = {}
-    for part in _der.children(data, _der.read_whole(data, _der.SEQUENCE)):
+    for part in _der.children(data, _der.read_first(data, _der.SEQUENCE)):
         if part.tag not in (0xA0, 0xA1):
             raise _der.DerError(f"offset {part.start}: nameConstraints has an unknown part")
         found[part.tag] = tuple(_subtree(data, one) for one in _der.children(data, part))

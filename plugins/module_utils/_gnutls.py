@@ -41,6 +41,10 @@ _KNOWN_FORMS: t.Final = frozenset(
         _extensions.IP_ADDRESS, _extensions.REGISTERED_ID,
     }
 )  # fmt: skip
+_ALTERNATIVE_NAMES: t.Final = (_extensions.SUBJECT_ALTERNATIVE_NAME, _extensions.ISSUER_ALTERNATIVE_NAME)
+_CURVES: t.Final = frozenset({"secp192r1", "secp224r1", "secp256r1", "secp384r1", "secp521r1"})
+#: Path lengths from which on GnuTLS does not read basicConstraints.
+_LONG: t.Final = 1 << 32
 #: Names of these forms in subjectAltName end the use of the common name (RFC 6125 section 6.4.4).
 _INSTEAD_OF_COMMON_NAME: t.Final = frozenset({_extensions.DNS_NAME, _extensions.URI, _extensions.IP_ADDRESS})
 #: A directory name without parts, at which GnuTLS stops reading subjectAltName.
@@ -67,6 +71,9 @@ def _import_fault(certificate: Certificate) -> str | None:
     twice = sorted(oid for oid in set(found) if found.count(oid) > 1)
     if twice:
         return f"the extension {twice[0]} stands there twice (RFC 5280 section 4.2)"
+    for extension in certificate.extensions:
+        if extension.oid in _ALTERNATIVE_NAMES and not extension.is_whole:
+            return "bytes behind an alternative name"
     certificate.loose_validity  # noqa: B018 - reading it is the check
     for form, value in (*(certificate.subject_alternative_name or ()), *(certificate.issuer_alternative_name or ())):
         if form not in _KNOWN_FORMS:
@@ -81,10 +88,14 @@ def _import_fault(certificate: Certificate) -> str | None:
 def spki(certificate: Certificate) -> bytes:
     """Return the public key as GnuTLS writes it, and compares it with records; b'' when it does not read it.
 
-    It knows points of elliptic curves in full only, not compressed.
+    It knows few curves, and points in full only, not compressed.
     """
     written = certificate.reencoded_spki
-    return b"" if certificate.key_type == "ec" and len(written) != len(certificate.spki) else written
+    if written and certificate.key_type == "ec":
+        curve = getattr(certificate.public_key, "curve", None)
+        if len(written) != len(certificate.spki) or getattr(curve, "name", "") not in _CURVES:
+            return b""
+    return written
 
 
 def is_issuer(child: Certificate, issuer: Certificate) -> bool:
@@ -139,10 +150,11 @@ def link_fault(leaf: Certificate, issuer: Certificate) -> str | None:
 
 
 def _is_ca(issuer: Certificate) -> bool:
-    if not any(one.oid == _extensions.BASIC_CONSTRAINTS for one in issuer.extensions):
+    found = [one for one in issuer.extensions if one.oid == _extensions.BASIC_CONSTRAINTS]
+    if not found:
         return is_issuer(issuer, issuer)
     try:
-        return issuer.is_ca
+        return issuer.is_ca and found[0].is_whole and (issuer.path_length or 0) < _LONG
     except CertificateError:
         return False
 

@@ -2,13 +2,14 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What senders' TLS libraries refuse before any TLSA record counts: versions, keys, and what a key may be used for.
+"""What senders' TLS libraries refuse before any TLSA record counts: versions, cipher suites, keys and their use.
 
 Pure. Private to the collection.
 """
 
 from __future__ import annotations
 
+import re
 import typing as t
 
 from ansible_collections.mailsec.dane.plugins.module_utils import _gnutls, _openssl_level
@@ -30,10 +31,16 @@ KEY_USAGE: t.Final = "certificate-key-usage"
 WEAK_KEY: t.Final = "certificate-key-weak"
 MALFORMED: t.Final = "certificate-malformed"
 OLD_TLS: t.Final = "tls-version-too-old"
+NO_CIPHER: t.Final = "tls-handshake-failed"
 
 _OLD_VERSIONS: t.Final = frozenset({"SSLv3", "TLSv1", "TLSv1.1"})
 #: How names of cipher suites of OpenSSL begin where the key signs, or does not take part; others encrypt to the key.
 _SIGNING: t.Final = ("ECDHE-", "DHE-", "TLS_", "ADH-", "AECDH-")
+#: Cipher suites of TLS 1.2 and before (OpenSSL names) that GnuTLS offers with its priority NORMAL (measured).
+_OF_GNUTLS: t.Final = re.compile(
+    r"((ECDHE-(RSA|ECDSA)|DHE-RSA)-)?AES(128|256)-(GCM-SHA256|GCM-SHA384|CCM|SHA)"
+    r"|(ECDHE-(RSA|ECDSA)|DHE-RSA)-CHACHA20-POLY1305"
+)
 
 
 class Session(t.NamedTuple):
@@ -90,6 +97,8 @@ def gnutls_fault(chain: c.Sequence[Certificate], session: Session) -> Fault | No
         unreadable = _gnutls.import_fault(certificate)
         if unreadable:
             return Fault(MALFORMED, f"GnuTLS does not read {certificate.subject_text}: {unreadable}")
+    if session.cipher and session.tls_version != "TLSv1.3" and not _OF_GNUTLS.fullmatch(session.cipher):
+        return Fault(NO_CIPHER, f"GnuTLS does not offer {session.cipher}, the best that the server has")
     try:
         usage = chain[0].key_usage
     except CertificateError:

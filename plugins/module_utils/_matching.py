@@ -33,7 +33,7 @@ __all__ = (
 _NOT_NEGOTIATED: t.Final = Session()
 #: What made a chain fail, most telling first: what concerns all records, then the part that came closest to a match.
 _TELLING: t.Final = (
-    _handshake.OLD_TLS, _handshake.MALFORMED, _handshake.WEAK_KEY, _handshake.KEY_USAGE,
+    _handshake.OLD_TLS, _handshake.NO_CIPHER, _handshake.MALFORMED, _handshake.WEAK_KEY, _handshake.KEY_USAGE,
     _path.NAME, _path.EXPIRED, _path.INVALID, "tlsa-no-match", "ta-not-in-chain",
 )  # fmt: skip
 

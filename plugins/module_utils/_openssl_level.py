@@ -28,8 +28,8 @@ _DECODED: t.Final[t.Mapping[str, t.Callable[[bytes], object]]] = {
     _extensions.AUTHORITY_KEY_IDENTIFIER: _extensions.authority_key_identifier,
     _extensions.SUBJECT_ALTERNATIVE_NAME: _extensions.general_names,
     _extensions.NAME_CONSTRAINTS: _extensions.name_constraints,
-    _extensions.CRL_DISTRIBUTION_POINTS: lambda data: _der.children(data, _der.read_whole(data, _der.SEQUENCE)),
-    _extensions.PROXY_CERTIFICATE: lambda data: _der.children(data, _der.read_whole(data, _der.SEQUENCE)),
+    _extensions.CRL_DISTRIBUTION_POINTS: lambda data: _der.children(data, _der.read_first(data, _der.SEQUENCE)),
+    _extensions.PROXY_CERTIFICATE: lambda data: _der.children(data, _der.read_first(data, _der.SEQUENCE)),
 }
 #: The extensions whose meaning OpenSSL honours; any other one marked critical ends the path (RFC 5280 section 4.2).
 HANDLED: t.Final = frozenset(
@@ -71,10 +71,10 @@ def is_spoilt(certificate: Certificate) -> bool:
             found = [one for one in extensions if one.oid == oid]
             if len(found) > 1:
                 return True
-            if found and oid == _extensions.KEY_USAGE and not decode(found[0].value):
+            decoded = decode(found[0].value) if found else None
+            if oid == _extensions.KEY_USAGE and decoded == frozenset():
                 return True
-            if found:
-                decode(found[0].value)
+        length = certificate.path_length
     except (CertificateError, _der.DerError):
         return True
-    return False
+    return length is not None and length < 0

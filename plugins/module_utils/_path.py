@@ -25,13 +25,14 @@ INVALID: t.Final = "ta-chain-invalid"
 EXPIRED: t.Final = "ta-chain-expired"
 NAME: t.Final = "ta-name-mismatch"
 
-#: Certificates in one path: Postfix's smtp_tls_scert_verifydepth is 9, the leaf not counted.
-MAX_PATH: t.Final = 10
+#: Certificates in one path: as far as Postfix goes with smtp_tls_scert_verifydepth = 9 (measured).
+MAX_PATH: t.Final = 12
 #: Certificates of a message that are looked at, paths tried and signatures verified per chain.
 MAX_CERTIFICATES: t.Final = 64
 _MAX_PATHS: t.Final = 128
 _MAX_SIGNATURES: t.Final = 128
 
+_LONG: t.Final = 1 << 63
 #: Bit of Netscape's certificate type: TLS server.
 _NETSCAPE_SERVER: t.Final = 1
 
@@ -205,7 +206,8 @@ def extension_fault(path: Path, tolerant_anchor: bool = False) -> Fault | None:
         if not depth and not certificate.key_usage_allows_tls:
             return Fault(INVALID, f"keyUsage of {subject} allows nothing that a TLS server does")
         limit = certificate.path_length
-        if depth > 1 and limit is not None and below > limit:
+        # OpenSSL takes a number that does not fit into a long for no limit.
+        if depth > 1 and limit is not None and limit < _LONG and below > limit:
             return Fault(INVALID, f"{subject} allows {limit} issuers below it, here are {below}")
         if depth and not certificate.is_self_issued:
             below += 1

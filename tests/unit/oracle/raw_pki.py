@@ -14,10 +14,10 @@ import subprocess
 import typing as t
 
 from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa
+from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519, padding, rsa
 from oracle.pki import DAY, NOW
 
-Key = rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey
+Key = rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey | ed448.Ed448PrivateKey
 
 CRITICAL: t.Final = bytes.fromhex("0101ff")
 _HASHES: t.Final = {
@@ -26,6 +26,15 @@ _HASHES: t.Final = {
 }  # fmt: skip
 _RSA: t.Final = {"md5": 4, "sha1": 5, "sha256": 11, "sha384": 12, "sha512": 13, "sha224": 14}
 _ECDSA: t.Final = {"sha1": "1", "sha224": "3.1", "sha256": "3.2", "sha384": "3.3", "sha512": "3.4"}
+#: Digests of RSASSA-PSS signatures -> identifier of the hash, and length of the salt.
+_PSS: t.Final = {
+    "pss-sha1": ("1.3.14.3.2.26", 20), "pss-sha256": ("2.16.840.1.101.3.4.2.1", 32),
+    "pss-sha512": ("2.16.840.1.101.3.4.2.3", 64),
+}  # fmt: skip
+_CURVES: t.Final = {
+    "p192": ec.SECP192R1, "p224": ec.SECP224R1, "p256": ec.SECP256R1, "p384": ec.SECP384R1, "p521": ec.SECP521R1,
+    "k256": ec.SECP256K1, "bp256": ec.BrainpoolP256R1,
+}  # fmt: skip
 NULL: t.Final = b"\x05\x00"
 
 
@@ -69,7 +78,7 @@ def bits(*numbers: int) -> bytes:
 
 @functools.cache
 def key(name: str) -> Key:
-    """The key called ``name``: ``rsa2048/x``, ``p256/x``, ``p384/x`` or ``ed25519/x``, made once."""
+    """The key called ``name``, such as ``rsa2048/x``, ``p256/x``, ``bp256/x`` or ``ed25519/x``, made once."""
     kind = name.partition("/")[0]
     if kind.startswith("rsa"):
         # The library makes no key below 1024 bits, but reads one.
@@ -78,7 +87,9 @@ def key(name: str) -> Key:
         return t.cast("rsa.RSAPrivateKey", serialization.load_pem_private_key(made, None))
     if kind == "ed25519":
         return ed25519.Ed25519PrivateKey.generate()
-    return ec.generate_private_key({"p256": ec.SECP256R1(), "p384": ec.SECP384R1(), "p192": ec.SECP192R1()}[kind])
+    if kind == "ed448":
+        return ed448.Ed448PrivateKey.generate()
+    return ec.generate_private_key(_CURVES[kind]())
 
 
 def key_pem(name: str) -> bytes:
@@ -111,17 +122,26 @@ def without_null(name: str) -> bytes:
 def algorithm(signer: str, digest: str = "sha256", parameters: bytes | None = None) -> bytes:
     """The AlgorithmIdentifier of a signature of ``signer``; ``parameters`` instead of the usual ones."""
     made = key(signer)
+    if digest in _PSS:
+        dotted, salt = _PSS[digest]
+        hashed = sequence(oid(dotted), NULL)
+        mask = sequence(oid("1.2.840.113549.1.1.8"), hashed)
+        wanted = sequence(tlv(0xA0, hashed), tlv(0xA1, mask), tlv(0xA2, integer(salt)))
+        return sequence(oid("1.2.840.113549.1.1.10"), wanted)
     if isinstance(made, rsa.RSAPrivateKey):
         dotted, usual = f"1.2.840.113549.1.1.{_RSA[digest]}", NULL
     elif isinstance(made, ec.EllipticCurvePrivateKey):
         dotted, usual = f"1.2.840.10045.4.{_ECDSA[digest]}", b""
     else:
-        dotted, usual = "1.3.101.112", b""
+        dotted, usual = "1.3.101.112" if isinstance(made, ed25519.Ed25519PrivateKey) else "1.3.101.113", b""
     return sequence(oid(dotted), usual if parameters is None else parameters)
 
 
 def sign(signer: str, digest: str, data: bytes) -> bytes:
     made = key(signer)
+    if isinstance(made, rsa.RSAPrivateKey) and digest in _PSS:
+        wanted = _HASHES[digest.removeprefix("pss-")]
+        return made.sign(data, padding.PSS(padding.MGF1(wanted), _PSS[digest][1]), wanted)
     if isinstance(made, rsa.RSAPrivateKey):
         return made.sign(data, padding.PKCS1v15(), _HASHES[digest])
     if isinstance(made, ec.EllipticCurvePrivateKey):

@@ -97,6 +97,17 @@ TWICE = (SAN, raw.extension("1.3.6.1.4.1.99999.3", raw.NULL), raw.extension("1.3
 ODD_ROOT = dataclasses.replace(ROOT, extensions=(raw.basic(), *TWICE[1:]))
 INNER = raw.algorithm("p256/ca", "sha384")
 
+LONG = (
+    leaf(issuer="C1", signer="p256/c1"),
+    *(ca(name=f"C{n}", above=f"C{n + 1}", key=f"p256/c{n}", signer=f"p256/c{n + 1}") for n in range(1, 12)),
+)
+
+
+def ber(extension: bytes) -> bytes:
+    """The extension with TRUE as BER allows it."""
+    return extension.replace(b"\x01\x01\xff", b"\x01\x01\x01")
+
+
 KNOWN: dict[str, Known] = {
     # One part that nobody reads.
     "v01 TLS feature 99, 3 1 1": Known(direct(leaf(SAN, raw.features(99))), GOOD, GOOD),
@@ -272,6 +283,40 @@ KNOWN: dict[str, Known] = {
         anchored(leaf(), ca(raw.extension("2.5.29.31", b"garbage"))), BAD, GOOD),
     "v14 an unknown extension": Known(
         anchored(leaf(SAN, raw.extension("1.3.6.1.4.1.99999.4", b"\xff\xff")), ca()), GOOD, GOOD),
+    "v14 TRUE in BER, 3 1 1": Known(direct(leaf(ber(raw.alternative(HOST, critical=True)))), GOOD, GOOD),
+    "v14 TRUE in BER, 2 1 1": Known(
+        anchored(leaf(), dataclasses.replace(ca(), extensions=(ber(raw.basic()), CA_USAGE))), GOOD, GOOD),
+    "v14 bytes behind subjectAltName": Known(
+        anchored(leaf(raw.extension("2.5.29.17", raw.sequence(raw.dns(HOST)) + raw.NULL)), ca()), GOOD, BAD),
+    "v14 bytes behind basicConstraints": Known(
+        anchored(leaf(), dataclasses.replace(ca(), extensions=(
+            raw.extension("2.5.29.19", raw.sequence(raw.tlv(1, b"\xff")) + raw.NULL, True), CA_USAGE))), GOOD, BAD),
+    "v09 path length below zero": Known(
+        anchored(leaf(), dataclasses.replace(ca(), extensions=(raw.basic(True, -1), CA_USAGE))), BAD, GOOD),
+    "v09 path length of 70 bits": Known(
+        anchored(leaf(), dataclasses.replace(ca(), extensions=(raw.basic(True, 1 << 70), CA_USAGE))), GOOD, BAD),
+    "v09 critical subjectKeyIdentifier": Known(
+        anchored(leaf(), ca(raw.extension("2.5.29.14", raw.tlv(4, b"abc"), True))), BAD, GOOD),
+    "v09 path of 12 certificates": Known(anchored(*LONG, of=11), GOOD, GOOD),
+    "v08 empty subjectAltName": Known(anchored(leaf(raw.extension("2.5.29.17", raw.sequence())), ca()), GOOD, GOOD),
+    "v07 the mail domain in subjectAltName": Known(anchored(leaf(raw.alternative("example.nl")), ca()), GOOD, BAD),
+    "v07 wildcard for a part of a label": Known(anchored(leaf(raw.alternative("*x.example.nl")), ca()), BAD, GOOD),
+    "v04 CA on brainpool": Known(anchored(leaf(signer="bp256/ca"), ca(key="bp256/ca")), GOOD, BAD),
+    "v04 CA on secp256k1": Known(anchored(leaf(signer="k256/ca"), ca(key="k256/ca")), GOOD, BAD),
+    "v04 CA on P-521": Known(anchored(leaf(signer="p521/ca"), ca(key="p521/ca")), GOOD, GOOD),
+    "v04 CA with Ed448": Known(anchored(leaf(signer="ed448/ca"), ca(key="ed448/ca")), GOOD, GOOD),
+    "v03 leaf signed with RSASSA-PSS": Known(
+        anchored(leaf(signer="rsa2048/ca", digest="pss-sha256"), ca(key="rsa2048/ca")), GOOD, GOOD),
+    "v03 leaf signed with RSASSA-PSS and SHA-1": Known(
+        anchored(leaf(signer="rsa2048/ca", digest="pss-sha1"), ca(key="rsa2048/ca")), BAD, BAD),
+    "v05 nothing but CBC with SHA-2": Known(
+        direct(leaf(), versions=TLS12, ciphers="ECDHE-ECDSA-AES256-SHA384"), GOOD, BAD),
+    "v05 nothing but CBC with SHA-1": Known(
+        direct(leaf(), versions=TLS12, ciphers="ECDHE-ECDSA-AES256-SHA"), GOOD, GOOD),
+    "v05 nothing but CCM": Known(direct(leaf(), versions=TLS12, ciphers="ECDHE-ECDSA-AES256-CCM"), GOOD, GOOD),
+    "v05 nothing but CCM-8": Known(direct(leaf(), versions=TLS12, ciphers="ECDHE-ECDSA-AES256-CCM8"), GOOD, BAD),
+    "v05 nothing but Camellia": Known(direct(RSA_LEAF, versions=TLS12, ciphers="CAMELLIA256-SHA"), GOOD, BAD),
+    "v05 nothing but ARIA": Known(direct(RSA_LEAF, versions=TLS12, ciphers="ARIA256-GCM-SHA384"), GOOD, BAD),
     "empty subject, 3 1 1": Known(direct(leaf(subject=raw.name())), GOOD, GOOD),
     "empty subject, 2 1 1": Known(anchored(leaf(subject=raw.name()), ca()), GOOD, GOOD),
     "critical SAN and empty subject, 3 1 1": Known(

@@ -31,7 +31,17 @@ _DNS: t.Final = (
     HOST, "MX.Example.NL", f"{HOST}.", "*.example.nl", "m*.example.nl", "*x.example.nl", "*.nl", "other.example.nl",
     "example.nl", "", f"{HOST}\0.evil.nl", "*", f" {HOST}", "mx.example.nl\u00e9",
 )  # fmt: skip
-_KEYS: t.Final = ("p256", "p256", "p256", "rsa2048", "rsa2048", "p384", "ed25519", "rsa1024", "rsa928", "rsa768")
+_KEYS: t.Final = (
+    "p256", "p256", "p256", "p256", "rsa2048", "rsa2048", "rsa2048", "p384", "ed25519", "rsa1024", "rsa928", "rsa768",
+    "p521", "ed448", "bp256", "rsa904",
+)  # fmt: skip
+_CA_KEYS: t.Final = (
+    "p256", "p256", "p256", "rsa2048", "rsa2048", "rsa1024", "rsa768", "p521", "ed25519", "bp256", "k256",
+)  # fmt: skip
+_CIPHERS: t.Final = {
+    "rsa": ("kRSA", "kRSA", "AES128-SHA256", "ECDHE-RSA-AES256-SHA384", "CAMELLIA256-SHA", "ECDHE+CHACHA20"),
+    "ec": ("ECDHE-ECDSA-AES128-SHA256", "ECDHE-ECDSA-AES256-CCM8", "ECDHE-ECDSA-AES256-SHA", "ECDHE+AESGCM"),
+}
 
 
 def _name(rng: random.Random) -> bytes:
@@ -96,6 +106,8 @@ def _odd(rng: random.Random) -> tuple[bytes, ...]:
     if kind == 2:
         return (raw.features(*rng.choice(((5,), (99,), (5, 17), ()))),)
     if kind == 3:
+        return (raw.extension("2.5.29.14", raw.tlv(4, b"abc") + rng.choice((b"", raw.NULL)), rng.random() < 0.5),)
+    if kind == 4:
         return (raw.extension("2.16.840.1.113730.1.1", rng.choice((raw.bits(1), raw.bits(0), raw.bits(5, 6, 7)))),)
     return ()
 
@@ -150,7 +162,8 @@ def _flawed(rng: random.Random, made: Raw) -> Raw:
     if kind in (2, 3):
         return change(made, digest="sha1" if not made.signer.startswith("ed") else made.digest)
     if kind == 4:
-        return change(made, digest=rng.choice(("sha224", "sha384", "sha512")))
+        pss = ("pss-sha256", "pss-sha512", "pss-sha1") if made.signer.startswith(("rsa1024", "rsa2048")) else ()
+        return change(made, digest=rng.choice(("sha224", "sha384", "sha512", *pss)))
     if kind == 5:
         return change(made, signer="p256/stranger")
     if kind == 6:
@@ -177,7 +190,7 @@ def _flawed(rng: random.Random, made: Raw) -> Raw:
 def _message(rng: random.Random) -> list[Raw]:
     depth = rng.choice((0, 1, 1, 1, 2, 2, 3))
     names = [f"CA {number}" for number in range(depth)]
-    keys = [f"{rng.choice(('p256', 'p256', 'rsa2048', 'rsa1024', 'rsa768'))}/ca{number}" for number in range(depth)]
+    keys = [f"{rng.choice(_CA_KEYS)}/ca{number}" for number in range(depth)]
     if depth == 0:
         return [_leaf(rng, HOST)]
     found = [_leaf(rng, names[0], keys[0])]
@@ -241,6 +254,9 @@ def generate(rng: random.Random) -> Play:
     ciphers = "ALL:!aNULL"
     if rng.random() < 0.25:
         versions = rng.choice((TLS10, TLS11, TLS12, TLS12, TLS13))
-        if made[0].key.startswith("rsa") and versions is not TLS13 and rng.random() < 0.4:
+        kind = "rsa" if made[0].key.startswith("rsa") else "ec"
+        if versions in (TLS10, TLS11) and kind == "rsa" and rng.random() < 0.4:
             ciphers = "kRSA"
+        if versions == TLS12 and made[0].key.startswith(("rsa", "p256")) and rng.random() < 0.6:
+            ciphers = rng.choice(_CIPHERS[kind])
     return Play((tuple(sent),), records, versions=versions, ciphers=ciphers)

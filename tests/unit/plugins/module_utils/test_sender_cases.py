@@ -45,7 +45,8 @@ CODES = {
 
 def seen(play: Play) -> Probe:
     version = _VERSIONS.get(play.versions[1], "TLSv1.3")
-    cipher = "AES256-SHA" if play.ciphers == "kRSA" else "ECDHE-RSA-AES256-SHA"
+    usual = {"kRSA": "AES256-SHA", "ALL:!aNULL": "ECDHE-RSA-AES256-SHA"}
+    cipher = usual.get(play.ciphers, play.ciphers)
     chain = tuple(one.der for one in play.chains[0])
     return Probe(ENDPOINT, HOST, "tls", tls_version=version, cipher=cipher, chain=chain)
 
