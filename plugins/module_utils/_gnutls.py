@@ -55,7 +55,7 @@ _ANY_PURPOSE, _SERVER_AUTH = "2.5.29.37.0", "1.3.6.1.5.5.7.3.1"
 
 @functools.lru_cache(maxsize=512)
 def import_fault(certificate: Certificate) -> str | None:
-    """Say why GnuTLS does not read the certificate or its key, None when it does."""
+    """Say why GnuTLS does not read the certificate at all, None when it does; its key is another matter."""
     try:
         return _import_fault(certificate)
     except CertificateError as error:
@@ -82,7 +82,12 @@ def _import_fault(certificate: Certificate) -> str | None:
             return "an empty alternative name"
         if form == _extensions.DIRECTORY_NAME and _names.literal(value) is None:
             return "an alternative name that is a directory name and does not parse"
-    return None if spki(certificate) else "its key has a form that it does not know"
+    return None
+
+
+def key_fault(certificate: Certificate) -> str | None:
+    """Say why GnuTLS does not read the certificate or its key, None when it does."""
+    return import_fault(certificate) or (None if spki(certificate) else "its key has a form that it does not know")
 
 
 def spki(certificate: Certificate) -> bytes:

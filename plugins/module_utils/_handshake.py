@@ -94,7 +94,7 @@ def gnutls_fault(chain: c.Sequence[Certificate], session: Session) -> Fault | No
     Before TLS 1.3 GnuTLS reads every certificate of the message in the handshake, then only that of the server.
     """
     for certificate in chain[:1] if session.tls_version == "TLSv1.3" else chain:
-        unreadable = _gnutls.import_fault(certificate)
+        unreadable = _gnutls.key_fault(certificate)
         if unreadable:
             return Fault(MALFORMED, f"GnuTLS does not read {certificate.subject_text}: {unreadable}")
     if session.cipher and session.tls_version != "TLSv1.3" and not _OF_GNUTLS.fullmatch(session.cipher):

@@ -380,16 +380,18 @@ class _LibDane(_Judge):
         """Whether the certificate has the data of the record, and why libdane gives up over it."""
         if record.selector == _tlsa.CERT:
             return has_data(certificate, record), None
-        if _gnutls.import_fault(certificate):
-            return False, _unreadable(certificate)
+        why = _gnutls.key_fault(certificate)
+        if why:
+            return False, _unreadable(certificate, why)
         return _tlsa.digest(_gnutls.spki(certificate), record.matching_type) == record.data, None
 
     def _issuer_fault(self, others: c.Sequence[Certificate]) -> Fault | None:
         leaf = self.chain[0]
         # Of several that look like the issuer, only the last one in the message is tried (measured).
         for issuer in reversed(others):
-            if _gnutls.import_fault(issuer):
-                return _unreadable(issuer)
+            why = _gnutls.import_fault(issuer)
+            if why:
+                return _unreadable(issuer, why)
             if _gnutls.is_issuer(leaf, issuer):
                 return self._date_fault(leaf) if issuer == leaf else self._link_fault(leaf, issuer)
         return Fault(_path.INVALID, "the message has no issuer of the leaf")
@@ -404,10 +406,8 @@ class _LibDane(_Judge):
         return _path.validity_fault(certificate, certificate.loose_validity, self.now)
 
 
-def _unreadable(certificate: Certificate) -> Fault:
-    return Fault(
-        _path.INVALID, f"GnuTLS does not read {certificate.subject_text}: {_gnutls.import_fault(certificate)}"
-    )
+def _unreadable(certificate: Certificate, why: str) -> Fault:
+    return Fault(_path.INVALID, f"GnuTLS does not read {certificate.subject_text}: {why}")
 
 
 _JUDGES: t.Final[t.Mapping[Profile, type[_Judge]]] = {

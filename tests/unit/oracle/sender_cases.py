@@ -97,6 +97,7 @@ TWICE = (SAN, raw.extension("1.3.6.1.4.1.99999.3", raw.NULL), raw.extension("1.3
 ODD_ROOT = dataclasses.replace(ROOT, extensions=(raw.basic(), *TWICE[1:]))
 INNER = raw.algorithm("p256/ca", "sha384")
 
+RARELY_SIGNED = ca(above="Root", signer="k256/root")
 LONG = (
     leaf(issuer="C1", signer="p256/c1"),
     *(ca(name=f"C{n}", above=f"C{n + 1}", key=f"p256/c{n}", signer=f"p256/c{n + 1}") for n in range(1, 12)),
@@ -303,6 +304,9 @@ KNOWN: dict[str, Known] = {
     "v07 wildcard for a part of a label": Known(anchored(leaf(raw.alternative("*x.example.nl")), ca()), BAD, GOOD),
     "v04 CA on brainpool": Known(anchored(leaf(signer="bp256/ca"), ca(key="bp256/ca")), GOOD, BAD),
     "v04 CA on secp256k1": Known(anchored(leaf(signer="k256/ca"), ca(key="k256/ca")), GOOD, BAD),
+    "v04 root on secp256k1, 2 0 1 of the intermediate": Known(
+        Play(((leaf(), RARELY_SIGNED, ca(name="Root", key="k256/root")),),
+             ("2 0 1 " + hashlib.sha256(RARELY_SIGNED.der).hexdigest(),)), GOOD, GOOD),
     "v04 CA on P-521": Known(anchored(leaf(signer="p521/ca"), ca(key="p521/ca")), GOOD, GOOD),
     "v04 CA with Ed448": Known(anchored(leaf(signer="ed448/ca"), ca(key="ed448/ca")), GOOD, GOOD),
     "v03 leaf signed with RSASSA-PSS": Known(
