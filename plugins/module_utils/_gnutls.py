@@ -13,7 +13,7 @@ import functools
 import itertools
 import typing as t
 
-from ansible_collections.mailsec.dane.plugins.module_utils import _extensions, _names
+from ansible_collections.mailsec.dane.plugins.module_utils import _der, _extensions, _names
 from ansible_collections.mailsec.dane.plugins.module_utils._x509 import Certificate, CertificateError
 
 #: The extensions whose meaning GnuTLS honours; any other one marked critical ends the path (RFC 5280 section 4.2).
@@ -50,6 +50,10 @@ _INSTEAD_OF_COMMON_NAME: t.Final = frozenset({_extensions.DNS_NAME, _extensions.
 #: A directory name without parts, at which GnuTLS stops reading subjectAltName.
 _NO_NAME: t.Final = _extensions.GeneralName(_extensions.DIRECTORY_NAME, b"\x30\x00")
 _WEAK_HASHES: t.Final = frozenset({"md5", "sha1"})
+#: UTF8String, PrintableString, TeletexString, BMPString: it decodes common names of these types only.
+_DECODED_STRINGS: t.Final = frozenset({0x0C, 0x13, 0x14, 0x1E})
+#: What CA certificates of the nineties have instead of serverAuth (Netscape, VeriSign).
+_OLD_PURPOSES: t.Final = ("2.16.840.1.113730.4.1", "2.16.840.1.113733.1.8.1")
 _ANY_PURPOSE, _SERVER_AUTH = "2.5.29.37.0", "1.3.6.1.5.5.7.3.1"
 
 
@@ -122,16 +126,23 @@ def has_name(leaf: Certificate, name: str) -> bool:
     forms = {one.form for one in names}
     presented = tuple(one.value.decode("latin-1") for one in names if one.form == _extensions.DNS_NAME)
     if not forms & _INSTEAD_OF_COMMON_NAME and _is_for_servers(leaf):
-        presented = leaf.common_names
         # Of several, none is the one that is meant.
-        if len(presented) != 1:
-            return False
+        found = _common_names(leaf)
+        presented = (found[0].text or "",) if len(found) == 1 and found[0].tag in _DECODED_STRINGS else ()
     return any(_names.gnutls_name_matches(one, name) for one in presented)
+
+
+def _common_names(leaf: Certificate) -> tuple[_names.Attribute, ...]:
+    try:
+        return _names.common_names(leaf.subject)
+    except _der.DerError as error:
+        raise CertificateError(f"the subject of the certificate cannot be read: {error}") from error
 
 
 def _is_for_servers(leaf: Certificate) -> bool:
     purposes = leaf.extended_key_usage
-    return purposes is None or bool(purposes & {_ANY_PURPOSE, _SERVER_AUTH})
+    known = {_ANY_PURPOSE, _SERVER_AUTH, *(_OLD_PURPOSES if leaf.is_ca else ())}
+    return not purposes or bool(purposes & known)
 
 
 def link_fault(leaf: Certificate, issuer: Certificate) -> str | None:

@@ -356,6 +356,15 @@ class _LibDane(_Judge):
             return None
         return fault or Fault("tlsa-no-match", "the certificate of the server has other data")
 
+    def overall(self, considered: t.Sequence[TlsaRecord]) -> str:
+        if any(record.usage == DANE_EE and self.fault(record) is None for record in considered):
+            return "dane-ok"
+        others = self.chain[1 : 1 + _path.MAX_CERTIFICATES]
+        # A record that makes libdane give up spoils those that it would try later, and records have no order.
+        faults = [self._data_fault(others, record) for record in considered if record.usage == DANE_TA]
+        given_up = any(fault and fault.code == _path.INVALID for fault in faults)
+        return _path.INVALID if given_up else super().overall(considered)
+
     def anchor_fault(self, records: c.Sequence[TlsaRecord]) -> Fault | None:
         others = self.chain[1 : 1 + _path.MAX_CERTIFICATES]
         faults = [self._data_fault(others, record) for record in records]

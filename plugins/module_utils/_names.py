@@ -69,10 +69,9 @@ def relative_names(name: bytes) -> tuple[tuple[Attribute, ...], ...]:
     )
 
 
-def common_names(name: bytes) -> tuple[str, ...]:
-    """Return the common names of the DER ``name`` that are text, in order. Raises DerError."""
-    found = (one for rdn in relative_names(name) for one in rdn if one.kind == _COMMON_NAME)
-    return tuple(text for one in found if (text := one.text) is not None)
+def common_names(name: bytes) -> tuple[Attribute, ...]:
+    """Return the common names of the DER ``name``, in order. Raises DerError."""
+    return tuple(one for rdn in relative_names(name) for one in rdn if one.kind == _COMMON_NAME)
 
 
 def to_text(name: bytes) -> str:

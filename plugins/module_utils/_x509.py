@@ -302,9 +302,9 @@ class Certificate:
 
     @functools.cached_property
     def common_names(self) -> tuple[str, ...]:
-        """The common names of the subject, in order, lower case."""
+        """The common names of the subject that are text, in order, lower case."""
         names = self._field("the subject", lambda outline: _names.common_names(outline.subject))
-        return tuple(name.lower() for name in names)
+        return tuple(text.lower() for name in names if (text := name.text) is not None)
 
     @functools.cached_property
     def subject_alternative_name(self) -> tuple[_extensions.GeneralName, ...] | None:

@@ -213,6 +213,12 @@ KNOWN: dict[str, Known] = {
     "v08 CN right, SAN has a URI": Known(
         anchored(leaf(raw.alternative(raw.tlv(0x86, b"https://example.nl"))), ca()), GOOD, BAD),
     "v08 CN right, no SAN": Known(anchored(leaf(raw.usage(0)), ca()), GOOD, GOOD),
+    "v08 CN as IA5String, no SAN": Known(
+        anchored(leaf(raw.usage(0), subject=raw.name(raw.attribute(HOST, 0x16))), ca()), GOOD, BAD),
+    "v08 CN, empty extKeyUsage": Known(
+        anchored(leaf(raw.extension("2.5.29.37", raw.sequence())), ca()), BAD, GOOD),
+    "v09 a root that is not read spoils the record of another, 2 1 1": Known(
+        Play(((leaf(), ca(above="Root"), ODD_ROOT),), (digest(ROOT, 2)[:-2] + "00", digest(ca(), 2))), GOOD, BAD),
     "v08 two CNs, no SAN": Known(
         anchored(leaf(raw.usage(0), subject=raw.name("other", HOST)), ca()), GOOD, BAD),
     # What GnuTLS does not know

@@ -198,7 +198,7 @@ def _message(rng: random.Random) -> list[Raw]:
         above = number + 1 if number + 1 < depth else number
         found.append(_ca(rng, names[number], names[above], keys[number], keys[above]))
     if rng.random() < 0.2:
-        found[-1] = change(found[-1], issuer="Old Root", signer="p256/old")
+        found[-1] = change(found[-1], issuer="Old Root", signer="p256/old", digest="sha256")
     return found
 
 
