@@ -52,9 +52,13 @@ zoo: deps ## Judge the zoo of broken zones with our validator and with unbound, 
 bench: deps root ## Compare the speed of our own validation with that of a trusted resolver, in one run (root)
 	@$(BIN)/python tests/benchmark/dnssec.py $(ARGS)
 
+.PHONY: senders
+senders: deps root ## Compare our audit of 3,000 random servers with real Postfix and Exim (root; MAILSEC_DANE_SENDERS, MAILSEC_DANE_SEED)
+	@MAILSEC_DANE_SENDERS=$${MAILSEC_DANE_SENDERS:-3000} $(BIN)/python -m pytest tests/integration/verdicts/test_random.py $(ARGS)
+
 .PHONY: rehearsal
 rehearsal: deps root ## Deploy and rotate on real servers under mail, killed and disturbed at every step (root; ARGS=... for pytest)
-	@status=0; for suite in living names outbound postfix rotation rotation_shapes site; do \
+	@status=0; $(MAKE) --no-print-directory senders || status=1; for suite in living names outbound postfix rotation rotation_shapes site; do \
 	  $(BIN)/python -m pytest tests/integration/$$suite $(ARGS) || status=1; \
 	done; exit $$status
 

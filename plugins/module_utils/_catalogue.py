@@ -79,6 +79,21 @@ CATALOGUE: t.Final[t.Mapping[str, tuple[str, str, str]]] = {
         "warning", "NCSC-NL TLS guidelines",
         "Let the next key be ECDSA P-256 or RSA of 3072 bits or more.",
     ),
+    "certificate-key-usage": (
+        "error", "RFC 8446 section 4.4.2.2",
+        "Issue the certificate with keyUsage digitalSignature, or without that extension: senders with GnuTLS, such as "
+        "Exim, refuse it also where a 3 1 1 record matches.",
+    ),
+    "certificate-key-weak": (
+        "error", "RFC 7671 section 5.1",
+        "Change to a key of ECDSA P-256 or RSA 3072 bits; with DANE this is a rotation. Senders with OpenSSL, such as "
+        "Postfix, refuse the present one also where a 3 1 1 record matches.",
+    ),
+    "certificate-malformed": (
+        "error", "RFC 5280 section 4.1",
+        "Have the certificate issued anew by other software: senders with GnuTLS, such as Exim, do not read it, and "
+        "refuse it also where a 3 1 1 record matches.",
+    ),
     "certificate-name-mismatch": (
         "info", "RFC 7672 section 3.2.2",
         "Issue a certificate whose subjectAltName has the MX host name; only 3 x x records do without it.",
@@ -434,7 +449,8 @@ CATALOGUE: t.Final[t.Mapping[str, tuple[str, str, str]]] = {
     ),
     "ta-chain-invalid": (
         "critical", "RFC 7671 section 5.2",
-        "Use a chain whose CA certificates may sign (CA:TRUE, path length) and whose leaf is for servers.",
+        "Use a chain whose CA certificates may sign (CA:TRUE, path length), whose leaf is for servers, and whose "
+        "signatures use SHA-256 or longer.",
     ),
     "ta-cn-only": (
         "error", "RFC 7672 section 3.2.3",
@@ -494,7 +510,7 @@ CATALOGUE: t.Final[t.Mapping[str, tuple[str, str, str]]] = {
     ),
     "tls-version-too-old": (
         "error", "NCSC TLS guidelines 2025-05",
-        "Enable TLS 1.2 and 1.3.",
+        "Enable TLS 1.2 and 1.3: senders that check TLSA records with OpenSSL, such as Postfix, do not speak less.",
     ),
     "tls13-ffdhe-group-insufficient": (
         "error", "NCSC-NL TLS guidelines",

@@ -76,6 +76,9 @@ INTERNET_NL: t.Final[t.Mapping[str, tuple[str, ...]]] = {
 #: Reason of a verdict, or code of a finding about it -> result type that senders' TLS reports should carry.
 TLSRPT: t.Final[t.Mapping[str, str]] = {
     "algorithm-uncovered": "tlsa-invalid",
+    "certificate-key-usage": "validation-failure",
+    "certificate-key-weak": "certificate-not-trusted",
+    "certificate-malformed": "validation-failure",
     "dane-required-absent": "dane-required",
     "dns-denial-broken": "dnssec-invalid",
     "dns-malformed": "dnssec-invalid",
@@ -99,6 +102,7 @@ TLSRPT: t.Final[t.Mapping[str, str]] = {
     "ta-name-mismatch": "certificate-host-mismatch",
     "ta-not-in-chain": "tlsa-invalid",
     "tls-handshake-failed": "validation-failure",
+    "tls-version-too-old": "validation-failure",
     "tlsa-all-unusable": "tlsa-invalid",
     "tlsa-bad-field": "tlsa-invalid",
     "tlsa-empty-digest": "tlsa-invalid",

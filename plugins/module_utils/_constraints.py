@@ -9,17 +9,24 @@ Pure. Private to the collection.
 
 from __future__ import annotations
 
+import ipaddress
+import re
 import typing as t
 
-from ansible_collections.mailsec.dane.plugins.module_utils import _names
+from ansible_collections.mailsec.dane.plugins.module_utils import _der, _names
+from ansible_collections.mailsec.dane.plugins.module_utils._extensions import (
+    DIRECTORY_NAME,
+    DNS_NAME,
+    EMAIL,
+    IP_ADDRESS,
+    URI,
+    GeneralName,
+)
+from ansible_collections.mailsec.dane.plugins.module_utils._printable import printable
 from ansible_collections.mailsec.dane.plugins.module_utils._x509 import Certificate, CertificateError
 
-try:
-    from cryptography import x509
-except ImportError:
-    HAS_CRYPTOGRAPHY = False
-else:
-    HAS_CRYPTOGRAPHY = True
+_EMAIL_ADDRESS: t.Final = "1.2.840.113549.1.9.1"
+_HOST: t.Final = re.compile(r"[^:/?#]+://(?:[^@/?#]*@)?([^:/?#]+)")
 
 
 def violation(certificate: Certificate, issuer: Certificate, is_leaf: bool) -> str | None:
@@ -30,42 +37,66 @@ def violation(certificate: Certificate, issuer: Certificate, is_leaf: bool) -> s
     constraints = issuer.name_constraints
     if constraints is None:
         return None
-    permitted, excluded = constraints.permitted_subtrees or [], constraints.excluded_subtrees or []
     try:
         for name in _all_names(certificate, is_leaf):
-            same_form = [base for base in permitted if type(base) is type(name)]
+            same_form = [base for base in constraints.permitted if base.form == name.form]
             if same_form and not any(_within(name, base, False) for base in same_form):
-                return f"{name!r} is outside what {issuer.subject_text} may certify"
-            if any(_within(name, base, True) for base in excluded if type(base) is type(name)):
-                return f"{name!r} is excluded by {issuer.subject_text}"
+                return f"{_shown(name)} is outside what {issuer.subject_text} may certify"
+            if any(_within(name, base, True) for base in constraints.excluded if base.form == name.form):
+                return f"{_shown(name)} is excluded by {issuer.subject_text}"
     except ValueError as error:
         raise CertificateError(f"a name cannot be compared with the constraints on it: {error}") from error
     return None
 
 
-def _all_names(certificate: Certificate, is_leaf: bool) -> list[x509.GeneralName]:
-    found: list[x509.GeneralName] = list(certificate.subject_alternative_name or [])
+def _shown(name: GeneralName) -> str:
+    if name.form == DIRECTORY_NAME:
+        return _names.to_text(name.value)
+    if name.form == IP_ADDRESS and len(name.value) in (4, 16):
+        return str(ipaddress.ip_address(name.value))
+    return printable(name.value, 200)
+
+
+def _all_names(certificate: Certificate, is_leaf: bool) -> list[GeneralName]:
+    found = list(certificate.subject_alternative_name or ())
     if is_leaf and not certificate.dns_names:
-        found += [x509.DNSName(name) for name in certificate.common_names if name.isascii() and "." in name]
-    subject = certificate.subject_name
-    if subject.rdns:
-        found.append(x509.DirectoryName(subject))
+        found += [
+            GeneralName(DNS_NAME, name.encode()) for name in certificate.common_names if name.isascii() and "." in name
+        ]
+    try:
+        subject = _names.relative_names(certificate.subject)
+    except _der.DerError as error:
+        raise CertificateError(f"the subject of the certificate cannot be read: {error}") from error
+    if subject:
+        found.append(GeneralName(DIRECTORY_NAME, certificate.subject))
+    found += [GeneralName(EMAIL, one.value) for rdn in subject for one in rdn if one.kind == _EMAIL_ADDRESS]
     return found
 
 
-def _within(name: x509.GeneralName, base: x509.GeneralName, undecidable: bool) -> bool:
-    if isinstance(name, x509.DNSName) and isinstance(base, x509.DNSName):
-        value, parent = name.value.lower(), base.value.lower()
-        if not parent or value == parent:
-            return True
-        return value.endswith(parent if parent.startswith(".") else f".{parent}")
-    if isinstance(name, x509.DirectoryName) and isinstance(base, x509.DirectoryName):
-        prefix = _names.canonical(base.value.public_bytes())
-        return _names.canonical(name.value.public_bytes())[: len(prefix)] == prefix
-    if isinstance(name, x509.IPAddress) and isinstance(base, x509.IPAddress):
+def _within(name: GeneralName, base: GeneralName, undecidable: bool) -> bool:
+    if name.form == DIRECTORY_NAME:
+        prefix = _names.canonical(base.value)
+        return _names.canonical(name.value)[: len(prefix)] == prefix
+    if name.form == IP_ADDRESS:
         return _address_within(name.value, base.value)
+    value, limit = name.value.decode("latin-1").lower(), base.value.decode("latin-1").lower()
+    if name.form == DNS_NAME:
+        return not limit or _host_within(value, limit) or value.endswith(f".{limit}")
+    if name.form == EMAIL:
+        return value == limit if "@" in limit[1:] else _host_within(value.rpartition("@")[2], limit.removeprefix("@"))
+    if name.form == URI:
+        host = _HOST.match(value)
+        return undecidable if host is None else _host_within(host[1], limit)
     return undecidable
 
 
-def _address_within(address: t.Any, network: t.Any) -> bool:
-    return bool(address.version == network.version and address in network)
+def _host_within(host: str, limit: str) -> bool:
+    return host.endswith(limit) if limit.startswith(".") else host == limit
+
+
+def _address_within(address: bytes, network: bytes) -> bool:
+    """An address, and a network as its address and its mask (RFC 5280 section 4.2.1.10)."""
+    if len(network) != 2 * len(address):
+        return False
+    value, mask = network[: len(address)], network[len(address) :]
+    return all(one & bits == other & bits for one, other, bits in zip(address, value, mask, strict=True))

@@ -11,15 +11,13 @@ Pure. Private to the collection.
 from __future__ import annotations
 
 import dataclasses
-import os
-import traceback
 import typing as t
 
 from ansible_collections.mailsec.dane.plugins.module_utils import _report
 from ansible_collections.mailsec.dane.plugins.module_utils._answer import Answer, Outcome, Security
 from ansible_collections.mailsec.dane.plugins.module_utils._discovery import HostDns, MxSet, Policy, mx_set
 from ansible_collections.mailsec.dane.plugins.module_utils._observation import DomainObservation, HostObservation
-from ansible_collections.mailsec.dane.plugins.module_utils._printable import printable
+from ansible_collections.mailsec.dane.plugins.module_utils._unexpected import AUDIT_ERROR, words
 from ansible_collections.mailsec.dane.plugins.module_utils._verdict import (
     DomainVerdict,
     HostVerdict,
@@ -30,12 +28,10 @@ from ansible_collections.mailsec.dane.plugins.module_utils._verdict import (
 if t.TYPE_CHECKING:
     import datetime
 
-_REASON: t.Final = "audit-error"
-
 
 def host_error(host: str, port: int, error: Exception) -> HostObservation:
     """Return the observation of a host that could not be examined because of ``error``."""
-    return HostObservation(HostDns(host, port, (), (_answer(host, "A", error),), Policy.UNKNOWN, _REASON))
+    return HostObservation(HostDns(host, port, (), (_answer(host, "A", error),), Policy.UNKNOWN, AUDIT_ERROR))
 
 
 def domain_error(domain: str, error: Exception) -> DomainObservation:
@@ -44,15 +40,7 @@ def domain_error(domain: str, error: Exception) -> DomainObservation:
 
 
 def _answer(name: str, rdtype: str, error: Exception) -> Answer:
-    return Answer(name, rdtype, Outcome.ERROR, Security.INDETERMINATE, reason=_REASON, detail=_words(error))
-
-
-def _words(error: Exception) -> str:
-    """Say which exception it is, and where it came from; its text may quote hostile data."""
-    frames = traceback.extract_tb(error.__traceback__)
-    place = f" in {os.path.basename(frames[-1].filename)}, line {frames[-1].lineno}" if frames else ""
-    text = printable(str(error), 200)
-    return f"{type(error).__name__}{place}" + (f": {text}" if text else "")
+    return Answer(name, rdtype, Outcome.ERROR, Security.INDETERMINATE, reason=AUDIT_ERROR, detail=words(error))
 
 
 def host_verdict(observation: HostObservation, now: datetime.datetime, mx: MxSet | None = None) -> HostVerdict:

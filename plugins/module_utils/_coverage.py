@@ -77,7 +77,9 @@ def cover_all(
     """
     told = tuple(probes)
     reached = {probe.endpoint for probe in told if probe.outcome == _smtp.TLS}
-    seen = [(probe, cover(probe, records, base_domain, now)) for probe in told if not refuses_variant(probe, reached)]
+    seen = [
+        (probe, cover(probe, records, base_domain, now, told)) for probe in told if not refuses_variant(probe, reached)
+    ]
     fitting = [probe for probe, entry in seen if entry.fit is Fit.MATCHES]
     found: dict[object, Coverage] = {}
     for probe, entry in seen:
@@ -88,21 +90,37 @@ def cover_all(
     return tuple(found.values())
 
 
-def cover(probe: Probe, records: c.Sequence[TlsaRecord], base_domain: str, now: datetime.datetime) -> Coverage:
-    """Say how what ``probe`` saw fits the RRset ``records`` at the TLSA base domain ``base_domain``."""
-    fit, reason, detail = _fit(probe, records, base_domain, now)
+def cover(
+    probe: Probe,
+    records: c.Sequence[TlsaRecord],
+    base_domain: str,
+    now: datetime.datetime,
+    probes: c.Sequence[Probe] = (),
+) -> Coverage:
+    """Say how what ``probe`` saw fits the RRset ``records`` at the TLSA base domain ``base_domain``.
+
+    ``probes`` are all of the host, where there are others.
+    """
+    fit, reason, detail = _fit(probe, records, base_domain, now, _matching.session_of(probe, probes))
     return Coverage(probe.endpoint, fit, reason, detail, probe.server_name, probe.key_type)
 
 
 def _fit(
-    probe: Probe, records: c.Sequence[TlsaRecord], base_domain: str, now: datetime.datetime
+    probe: Probe,
+    records: c.Sequence[TlsaRecord],
+    base_domain: str,
+    now: datetime.datetime,
+    session: _matching.Session,
 ) -> tuple[Fit, str, str]:
     if probe.outcome in _WITHOUT_TLS:
         return Fit.MISMATCH, probe.outcome, probe.detail
     chain = _chain(probe)
     if not chain:
         return Fit.UNKNOWN, probe.outcome, probe.detail or "its certificates cannot be read"
-    results = {profile: _matching.match(records, chain, (base_domain,), now, profile) for profile in _matching.Profile}
+    results = {
+        profile: _matching.match(records, chain, (base_domain,), now, profile, session)
+        for profile in _matching.Profile
+    }
     refusing = {profile: result for profile, result in results.items() if not result.authenticated}
     if not refusing:
         return Fit.MATCHES, "dane-ok", ""

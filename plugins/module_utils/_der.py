@@ -13,8 +13,10 @@ import dataclasses
 
 SEQUENCE = 0x30
 SET = 0x31
+BOOLEAN = 0x01
 INTEGER = 0x02
 BIT_STRING = 0x03
+OCTET_STRING = 0x04
 OBJECT_IDENTIFIER = 0x06
 
 #: Certificates with hundreds of elements in one SEQUENCE do not occur; more is hostile.
@@ -73,6 +75,11 @@ def read_whole(data: bytes, tag: int) -> Element:
     return element
 
 
+def read_first(data: bytes, tag: int) -> Element:
+    """Return the element that ``data`` begins with; DerError when it has another tag."""
+    return expect(read(data), tag, "the object")
+
+
 def children(data: bytes, parent: Element) -> list[Element]:
     """Return the elements inside the constructed element ``parent``, which they must fill exactly."""
     found: list[Element] = []
@@ -91,3 +98,58 @@ def expect(element: Element, tag: int, what: str) -> Element:
     if element.tag != tag:
         raise DerError(f"offset {element.start}: tag {element.tag:#04x} where {what} ({tag:#04x}) belongs")
     return element
+
+
+def boolean(data: bytes, element: Element) -> bool:
+    """Return the value of a BOOLEAN; any byte but 0 is true, as senders take it (X.690 section 8.2.2).
+
+    Raises DerError.
+    """
+    content = data[expect(element, BOOLEAN, "a BOOLEAN").body : element.end]
+    if len(content) != 1:
+        raise DerError(f"offset {element.start}: a BOOLEAN has one byte (X.690 section 8.2.1)")
+    return content != b"\0"
+
+
+def integer(data: bytes, element: Element) -> int:
+    """Return the value of an INTEGER (X.690 section 8.3). Raises DerError."""
+    content = data[expect(element, INTEGER, "an INTEGER").body : element.end]
+    if not content:
+        raise DerError(f"offset {element.start}: an INTEGER has at least one byte")
+    return int.from_bytes(content, "big", signed=True)
+
+
+def dotted(data: bytes, element: Element) -> str:
+    """Return an OBJECT IDENTIFIER in dotted form (X.690 section 8.19). Raises DerError."""
+    content = data[expect(element, OBJECT_IDENTIFIER, "an OBJECT IDENTIFIER").body : element.end]
+    if not content or content[-1] & 0x80:
+        raise DerError(f"offset {element.start}: the OBJECT IDENTIFIER is cut off")
+    numbers: list[int] = []
+    value = 0
+    for octet in content:
+        value = value << 7 | octet & 0x7F
+        if value >> 256:
+            raise DerError(f"offset {element.start}: the OBJECT IDENTIFIER has a number of more than 256 bits")
+        if not octet & 0x80:
+            numbers.append(value)
+            value = 0
+    first = min(numbers[0] // 40, 2)
+    return ".".join(map(str, (first, numbers[0] - 40 * first, *numbers[1:])))
+
+
+def bit_string(data: bytes, element: Element) -> bytes:
+    """Return the content of a BIT STRING that is a whole number of bytes (X.690 section 8.6). Raises DerError."""
+    content = data[expect(element, BIT_STRING, "a BIT STRING").body : element.end]
+    if not content or content[0] != 0:
+        raise DerError(f"offset {element.start}: the BIT STRING is not a whole number of bytes")
+    return content[1:]
+
+
+def named_bits(data: bytes) -> frozenset[int]:
+    """Return the numbers of the bits that are set in the BIT STRING that ``data`` begins with. Raises DerError."""
+    element = read_first(data, BIT_STRING)
+    content = data[element.body : element.end]
+    if not content or content[0] > 7 or (content[0] and len(content) == 1):
+        raise DerError("offset 0: the BIT STRING has an impossible number of unused bits")
+    size = 8 * (len(content) - 1) - content[0]
+    return frozenset(number for number in range(size) if content[1 + number // 8] >> (7 - number % 8) & 1)

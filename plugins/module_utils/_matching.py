@@ -14,8 +14,9 @@ import enum
 import functools
 import typing as t
 
-from ansible_collections.mailsec.dane.plugins.module_utils import _path, _tlsa
+from ansible_collections.mailsec.dane.plugins.module_utils import _gnutls, _handshake, _path, _tlsa
 from ansible_collections.mailsec.dane.plugins.module_utils._diagnosis import diagnose
+from ansible_collections.mailsec.dane.plugins.module_utils._handshake import Session, session_of
 from ansible_collections.mailsec.dane.plugins.module_utils._path import Fault
 from ansible_collections.mailsec.dane.plugins.module_utils._tlsa import DANE_EE, DANE_TA, TlsaRecord
 from ansible_collections.mailsec.dane.plugins.module_utils._x509 import Certificate, CertificateError
@@ -24,10 +25,17 @@ if t.TYPE_CHECKING:
     import collections.abc as c
     import datetime
 
-__all__ = ("MatchResult", "Profile", "RecordMatch", "agile", "diagnose", "has_data", "match")
+__all__ = (
+    "MatchResult", "Profile", "RecordMatch", "Session", "agile", "diagnose", "handshake_fault", "has_data", "match",
+    "session_of", "unusable_reason",
+)  # fmt: skip
 
-#: What made a chain fail, most telling first: the part that came closest to a match.
-_TELLING: t.Final = (_path.NAME, _path.EXPIRED, _path.INVALID, "tlsa-no-match", "ta-not-in-chain")
+_NOT_NEGOTIATED: t.Final = Session()
+#: What made a chain fail, most telling first: what concerns all records, then the part that came closest to a match.
+_TELLING: t.Final = (
+    _handshake.OLD_TLS, _handshake.NO_CIPHER, _handshake.MALFORMED, _handshake.WEAK_KEY, _handshake.KEY_USAGE,
+    _path.NAME, _path.EXPIRED, _path.INVALID, "tlsa-no-match", "ta-not-in-chain",
+)  # fmt: skip
 
 
 class Profile(enum.Enum):
@@ -35,8 +43,8 @@ class Profile(enum.Enum):
 
     ``RFC``: a sender that is as strict as the RFCs allow about certificates; of several paths it finds the
     good one. It wants the trust anchor in the message (save for ``2 0 0``) and in date. ``POSTFIX``:
-    OpenSSL 3 as Postfix drives it; it follows one path only. ``EXIM``: GnuTLS libdane 3.7 with Exim's name
-    check, as on Debian: no digest agility, only the first reference name, and the anchor need not be
+    OpenSSL 3 as Postfix drives it, at security level 1; it follows one path only. ``EXIM``: GnuTLS libdane 3.7 with
+    Exim's name check, as on Debian: no digest agility, only the first reference name, and the anchor need not be
     on the path.
     """
 
@@ -70,8 +78,9 @@ class MatchResult:
     """What the sender decides about a chain.
 
     ``reason`` is ``dane-ok``, ``tlsa-no-match``, ``ta-not-in-chain``, ``ta-name-mismatch``, ``ta-chain-expired``,
-    ``ta-chain-invalid`` or ``tlsa-all-unusable``. ``strict``: each combination of usage, selector and
-    matching type among the usable records has one that matches this chain (RFC 7671 section 8).
+    ``ta-chain-invalid``, ``tlsa-all-unusable``, or one of ``_handshake``: then no record counts. ``strict``: each
+    combination of usage, selector and matching type among the usable records has one that matches this chain (RFC 7671
+    section 8).
     """
 
     authenticated: bool
@@ -86,25 +95,51 @@ def match(
     reference_names: t.Sequence[str],
     now: datetime.datetime,
     profile: Profile = Profile.RFC,
+    session: Session = _NOT_NEGOTIATED,
 ) -> MatchResult:
     """Decide as a sender of ``profile`` does. Never raises for what records and chain hold.
 
     ``chain`` is what the server sent, in its order, leaf first (each from ``load_der``). ``reference_names``
     begins with the TLSA base domain; next-hop names follow where RFC 7672 section 3.2.2 accepts them.
-    ``now`` is aware. Work on hostile chains is bounded by the limits of ``_path``.
+    ``now`` is aware. ``session`` is TLS as negotiated; by default a version and a cipher suite of today.
+    Work on hostile chains is bounded by the limits of ``_path``.
     """
     unique = tuple(dict.fromkeys(records))
-    usable = tuple(record for record in unique if record.unusable_reason() is None)
+    usable = tuple(record for record in unique if unusable_reason(record, profile) is None)
     considered = usable if profile is Profile.EXIM else agile(usable)
     judge = _JUDGES[profile](tuple(chain), tuple(reference_names), now)
-    entries = tuple(_record_match(record, record in considered, judge) for record in unique)
+    before = handshake_fault(profile, chain, session) if chain else None
+    entries = tuple(_record_match(record, record in considered, judge, before) for record in unique)
     combinations = {record.parameters for record in usable}
     fulfilled = {entry.record.parameters for entry in entries if entry.matched}
     strict = bool(combinations) and combinations == fulfilled
     if not usable:
-        return MatchResult(False, "tlsa-all-unusable", entries, False)
-    reason = judge.overall(considered)
+        # TLS without authentication: GnuTLS is as strict about the certificate as before, OpenSSL is not.
+        refused = before is not None and profile is Profile.EXIM
+        return MatchResult(False, before.code if before and refused else "tlsa-all-unusable", entries, False)
+    reason = before.code if before else judge.overall(considered)
     return MatchResult(reason == "dane-ok", reason, entries, strict)
+
+
+def unusable_reason(record: TlsaRecord, profile: Profile) -> str | None:
+    """Say why a sender of ``profile`` leaves the record aside, None when it uses it.
+
+    Exim takes data of matching type 0 as it is, so that a record that can never match keeps mail back.
+    """
+    kept = profile is Profile.EXIM and record.matching_type == _tlsa.FULL and record.data
+    if kept and record.usage in (DANE_TA, DANE_EE) and record.selector in (_tlsa.CERT, _tlsa.SPKI):
+        return None
+    return record.unusable_reason()
+
+
+def handshake_fault(profile: Profile, chain: t.Sequence[Certificate], session: Session) -> Fault | None:
+    """Say why a sender of ``profile`` that has to authenticate the server does not get as far as its records."""
+    faults = {
+        Profile.POSTFIX: (_handshake.openssl_fault,),
+        Profile.EXIM: (_handshake.gnutls_fault,),
+        Profile.RFC: (_handshake.openssl_fault, _handshake.gnutls_fault),
+    }[profile]
+    return next(filter(None, (fault(chain, session) for fault in faults)), None)
 
 
 def agile(usable: t.Sequence[TlsaRecord]) -> tuple[TlsaRecord, ...]:
@@ -118,12 +153,12 @@ def agile(usable: t.Sequence[TlsaRecord]) -> tuple[TlsaRecord, ...]:
     )
 
 
-def _record_match(record: TlsaRecord, considered: bool, judge: _Judge) -> RecordMatch:
-    why = record.unusable_reason()
+def _record_match(record: TlsaRecord, considered: bool, judge: _Judge, before: Fault | None) -> RecordMatch:
+    why = unusable_reason(record, judge.profile)
     if why is not None:
         code = "tlsa-pkix-usage" if record.usage < DANE_TA else "tlsa-bad-field"
         return RecordMatch(record, False, False, False, None, code, why)
-    fault = judge.fault(record)
+    fault = before or judge.fault(record)
     depth = judge.depth(record)
     if fault is None:
         detail = "" if considered else "left aside: a stronger digest is there too (RFC 7671 section 9)"
@@ -143,6 +178,8 @@ def _data(certificate: Certificate, selector: int, matching_type: int) -> bytes:
 
 class _Judge:
     """How one kind of sender judges one chain; see :class:`Profile`."""
+
+    profile: t.ClassVar[Profile]
 
     def __init__(self, chain: tuple[Certificate, ...], names: tuple[str, ...], now: datetime.datetime) -> None:
         self.chain, self.names, self.now = chain, names, now
@@ -187,6 +224,8 @@ def _not_in_chain() -> Fault:
 class _Strict(_Judge):
     """RFC 7671 and RFC 5280, with every choice they leave taken the strict way."""
 
+    profile = Profile.RFC
+
     def __init__(self, chain: tuple[Certificate, ...], names: tuple[str, ...], now: datetime.datetime) -> None:
         super().__init__(chain, names, now)
         self._signatures = _path.Signatures()
@@ -226,8 +265,15 @@ class _Strict(_Judge):
 
     def _path_fault(self, path: _path.Path) -> Fault | None:
         try:
-            invalid = _path.extension_fault(path) or _path.constraint_fault(path)
-            expired = next(filter(None, (_path.date_fault(certificate, self.now) for certificate in path)), None)
+            invalid = (
+                _path.extension_fault(path, tolerant_anchor=True)
+                or _path.level_fault(path)
+                or _path.algorithm_fault(path)
+                or _path.constraint_fault(path)
+            )
+            # No sender looks at the dates of an anchor further up that is not self-signed (RFC 5280 section 6.1.1 (d)).
+            dated = path if len(path) == 2 or _path.looks_self_signed(path[-1]) else path[:-1]
+            expired = next(filter(None, (_path.date_fault(certificate, self.now) for certificate in dated)), None)
             return invalid or _path.name_fault(path[0], self.names) or expired
         except CertificateError as error:
             return Fault(_path.INVALID, str(error))
@@ -235,6 +281,8 @@ class _Strict(_Judge):
 
 class _OpenSsl(_Judge):
     """OpenSSL 3: one path by looks, then its checks; anchors that are not self-signed may have expired."""
+
+    profile = Profile.POSTFIX
 
     def overall(self, considered: t.Sequence[TlsaRecord]) -> str:
         leaf_records = [record for record in considered if record.usage == DANE_EE]
@@ -272,7 +320,9 @@ class _OpenSsl(_Judge):
             return _not_in_chain()
         return (
             _path.extension_fault(path, tolerant_anchor=True)
+            or _path.level_fault(path)
             or _path.name_fault(path[0], self.names)
+            or _path.algorithm_fault(path)
             or self._chaining_fault(path, bare)
             or _path.constraint_fault(path)
         )
@@ -291,39 +341,82 @@ class _OpenSsl(_Judge):
 
 
 class _LibDane(_Judge):
-    """GnuTLS libdane 3.7: the message has an issuer of the leaf, and some certificate that has the data."""
+    """GnuTLS libdane 3.7: the message has an issuer of the leaf, and some certificate that has the data.
+
+    It goes through the message from its end, and gives up at the first certificate that it does not read.
+    """
+
+    profile = Profile.EXIM
+
+    def fault(self, record: TlsaRecord) -> Fault | None:
+        if record.usage != DANE_EE or not self.chain:
+            return super().fault(record)
+        fits, fault = self._fits(self.chain[0], record)
+        if fits:
+            return None
+        return fault or Fault("tlsa-no-match", "the certificate of the server has other data")
+
+    def overall(self, considered: t.Sequence[TlsaRecord]) -> str:
+        if any(record.usage == DANE_EE and self.fault(record) is None for record in considered):
+            return "dane-ok"
+        others = self.chain[1 : 1 + _path.MAX_CERTIFICATES]
+        # A record that makes libdane give up spoils those that it would try later, and records have no order.
+        faults = [self._data_fault(others, record) for record in considered if record.usage == DANE_TA]
+        given_up = any(fault and fault.code == _path.INVALID for fault in faults)
+        return _path.INVALID if given_up else super().overall(considered)
 
     def anchor_fault(self, records: c.Sequence[TlsaRecord]) -> Fault | None:
         others = self.chain[1 : 1 + _path.MAX_CERTIFICATES]
-        if not any(has_data(certificate, record) for certificate in others for record in records):
-            return _not_in_chain()
-        return self._issuer_fault(others) or _path.name_fault(self.chain[0], self.names[:1], single_common_name=True)
+        faults = [self._data_fault(others, record) for record in records]
+        if faults and all(faults):
+            return faults[0]
+        found = self._issuer_fault(others)
+        if found is None and not _gnutls.has_name(self.chain[0], self.names[0]):
+            leaf = self.chain[0]
+            return _path.wrong_name(leaf.dns_names or leaf.common_names, self.names[:1])
+        return found
+
+    def _data_fault(self, others: c.Sequence[Certificate], record: TlsaRecord) -> Fault | None:
+        for certificate in reversed(others):
+            fits, fault = self._fits(certificate, record)
+            if fits:
+                return None
+            if fault:
+                return fault
+        return _not_in_chain()
+
+    def _fits(self, certificate: Certificate, record: TlsaRecord) -> tuple[bool, Fault | None]:
+        """Whether the certificate has the data of the record, and why libdane gives up over it."""
+        if record.selector == _tlsa.CERT:
+            return has_data(certificate, record), None
+        why = _gnutls.key_fault(certificate)
+        if why:
+            return False, _unreadable(certificate, why)
+        return _tlsa.digest(_gnutls.spki(certificate), record.matching_type) == record.data, None
 
     def _issuer_fault(self, others: c.Sequence[Certificate]) -> Fault | None:
         leaf = self.chain[0]
         # Of several that look like the issuer, only the last one in the message is tried (measured).
-        likely = [other for other in others if _path.likely_issuer(leaf, other)]
-        if not likely:
-            return Fault(_path.INVALID, "the message has no issuer of the leaf")
-        issuer = likely[-1]
-        return _path.date_fault(leaf, self.now) if issuer == leaf else self._link_fault(leaf, issuer)
+        for issuer in reversed(others):
+            why = _gnutls.import_fault(issuer)
+            if why:
+                return _unreadable(issuer, why)
+            if _gnutls.is_issuer(leaf, issuer):
+                return self._date_fault(leaf) if issuer == leaf else self._link_fault(leaf, issuer)
+        return Fault(_path.INVALID, "the message has no issuer of the leaf")
 
     def _link_fault(self, leaf: Certificate, issuer: Certificate) -> Fault | None:
-        if not leaf.signed_by(issuer):
-            return Fault(_path.INVALID, f"the signature of {leaf.subject_text} does not verify")
-        silent_root = issuer.basic_constraints is None and issuer.is_self_issued
-        if not (issuer.is_ca or silent_root) or not issuer.may_sign_certificates:
-            return Fault(_path.INVALID, f"{issuer.subject_text} may not issue certificates")
-        for certificate in (leaf, issuer):
-            strange = certificate.critical_extensions - _path.HANDLED
-            if strange:
-                subject = certificate.subject_text
-                return Fault(_path.INVALID, f"{subject} has the unknown critical extension {min(strange)}")
-        return (
-            _path.constraint_fault((leaf, issuer))
-            or _path.date_fault(leaf, self.now)
-            or _path.date_fault(issuer, self.now)
-        )
+        invalid = _gnutls.link_fault(leaf, issuer)
+        if invalid:
+            return Fault(_path.INVALID, invalid)
+        return _path.constraint_fault((leaf, issuer)) or self._date_fault(leaf) or self._date_fault(issuer)
+
+    def _date_fault(self, certificate: Certificate) -> Fault | None:
+        return _path.validity_fault(certificate, certificate.loose_validity, self.now)
+
+
+def _unreadable(certificate: Certificate, why: str) -> Fault:
+    return Fault(_path.INVALID, f"GnuTLS does not read {certificate.subject_text}: {why}")
 
 
 _JUDGES: t.Final[t.Mapping[Profile, type[_Judge]]] = {

@@ -29,7 +29,81 @@ _STRING_ENCODINGS: t.Final[t.Mapping[int, str]] = {
 _LABEL: t.Final = re.compile(r"[a-z0-9-]+")
 _WILDCARD_PARENT: t.Final = re.compile(r"[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)+")
 
+_COMMON_NAME: t.Final = "2.5.4.3"
+#: Attribute types -> how RFC 4514 section 3 writes them.
+_SHORT: t.Final[t.Mapping[str, str]] = {
+    _COMMON_NAME: "CN", "2.5.4.6": "C", "2.5.4.7": "L", "2.5.4.8": "ST", "2.5.4.9": "STREET", "2.5.4.10": "O",
+    "2.5.4.11": "OU", "0.9.2342.19200300.100.1.25": "DC", "0.9.2342.19200300.100.1.1": "UID",
+}  # fmt: skip
+_SPECIAL: t.Final = re.compile(r'([\\"+,;<>\0]|^[ #]|(?<!^) $)')
+
 RelativeName = frozenset[tuple[bytes, bytes]]
+
+
+class Attribute(t.NamedTuple):
+    """One attribute of a name: type in dotted form, tag and bytes of its value."""
+
+    kind: str
+    tag: int
+    value: bytes
+
+    @property
+    def text(self) -> str | None:
+        """The value as text, None when it is not text, or its bytes do not fit its type."""
+        encoding = _STRING_ENCODINGS.get(self.tag)
+        try:
+            return self.value.decode(encoding) if encoding else None
+        except UnicodeError:
+            return None
+
+
+def relative_names(name: bytes) -> tuple[tuple[Attribute, ...], ...]:
+    """Return the relative distinguished names of the DER ``name``, in order. Raises DerError."""
+    sequence = _der.read_whole(name, _der.SEQUENCE)
+    return tuple(
+        tuple(
+            Attribute(_der.dotted(name, kind), value.tag, name[value.body : value.end])
+            for kind, value in _pairs(name, rdn)
+        )
+        for rdn in _der.children(name, sequence)
+    )
+
+
+def common_names(name: bytes) -> tuple[Attribute, ...]:
+    """Return the common names of the DER ``name``, in order. Raises DerError."""
+    return tuple(one for rdn in relative_names(name) for one in rdn if one.kind == _COMMON_NAME)
+
+
+def to_text(name: bytes) -> str:
+    """Return the DER ``name`` as RFC 4514 writes it; what is not text, and what is not a name, as hex."""
+    try:
+        names = relative_names(name)
+    except _der.DerError:
+        return f"#{name.hex()[:80]}"
+    return ",".join("+".join(_attribute_text(one) for one in rdn) for rdn in reversed(names))
+
+
+def _attribute_text(one: Attribute) -> str:
+    text = one.text
+    shown = f"#{one.tag:02x}{one.value.hex()[:80]}" if text is None else _SPECIAL.sub(_escaped, text)
+    return f"{_SHORT.get(one.kind, one.kind)}={shown}"
+
+
+def _escaped(found: re.Match[str]) -> str:
+    return "\\00" if found[0] == "\0" else f"\\{found[0]}"
+
+
+@functools.lru_cache(maxsize=512)
+def literal(name: bytes) -> tuple[tuple[tuple[str, str | bytes], ...], ...] | None:
+    """Return the DER ``name`` in a form in which GnuTLS's equal names are equal: by text, with regard to case.
+
+    None for what is not a name.
+    """
+    try:
+        found = relative_names(name)
+    except _der.DerError:
+        return None
+    return tuple(tuple((one.kind, one.value if one.text is None else one.text) for one in rdn) for rdn in found)
 
 
 @functools.lru_cache(maxsize=512)
@@ -43,15 +117,19 @@ def canonical(name: bytes) -> tuple[RelativeName, ...]:
 
 
 def _relative(data: bytes, rdn: _der.Element) -> RelativeName:
+    return frozenset((data[kind.body : kind.end], _value(data, value)) for kind, value in _pairs(data, rdn))
+
+
+def _pairs(data: bytes, rdn: _der.Element) -> list[tuple[_der.Element, _der.Element]]:
+    """The type and value of each attribute of a relative distinguished name."""
     _der.expect(rdn, _der.SET, "a relative distinguished name")
-    pairs: list[tuple[bytes, bytes]] = []
+    pairs: list[tuple[_der.Element, _der.Element]] = []
     for pair in _der.children(data, rdn):
         parts = _der.children(data, _der.expect(pair, _der.SEQUENCE, "an attribute"))
         if len(parts) != 2:
             raise _der.DerError(f"offset {pair.start}: an attribute has a type and a value")
-        kind = _der.expect(parts[0], _der.OBJECT_IDENTIFIER, "an attribute type")
-        pairs.append((data[kind.body : kind.end], _value(data, parts[1])))
-    return frozenset(pairs)
+        pairs.append((_der.expect(parts[0], _der.OBJECT_IDENTIFIER, "an attribute type"), parts[1]))
+    return pairs
 
 
 def _value(data: bytes, value: _der.Element) -> bytes:
@@ -71,9 +149,10 @@ def name_matches(presented: str, reference: str) -> bool:
     """Say whether the certificate name ``presented`` covers the host name ``reference`` (RFC 7672 section 3.2.3).
 
     A wildcard is the whole first label and stands for exactly one label (SR-N5); one directly above
-    a top-level domain covers nothing, as in all common TLS libraries.
+    a top-level domain covers nothing, as in all common TLS libraries. A final dot in the certificate belongs to the
+    name, which then is another one.
     """
-    presented, reference = presented.lower().rstrip("."), reference.lower().rstrip(".")
+    presented, reference = presented.lower(), reference.lower().rstrip(".")
     if not presented or "\0" in presented:
         return False
     if "*" not in presented:
@@ -81,6 +160,18 @@ def name_matches(presented: str, reference: str) -> bool:
     first, _dot, parent = presented.partition(".")
     label, _dot, rest = reference.partition(".")
     return first == "*" and parent == rest and bool(_WILDCARD_PARENT.fullmatch(parent) and _LABEL.fullmatch(label))
+
+
+def gnutls_name_matches(presented: str, reference: str) -> bool:
+    """Say the same as GnuTLS does: there a wildcard also stands for a part of the first label."""
+    presented, reference = presented.lower(), reference.lower().rstrip(".")
+    if not presented.startswith("*"):
+        return bool(presented) and presented == reference
+    rest = presented[1:]
+    if rest.count(".") < 2 or rest.endswith(".") or not rest.isprintable():
+        return False
+    label = reference.partition(".")[0]
+    return reference.endswith(rest) and len(reference) - len(rest) <= len(label)
 
 
 def is_partial_wildcard(presented: str) -> bool:

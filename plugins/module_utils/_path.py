@@ -14,7 +14,7 @@ from __future__ import annotations
 import dataclasses
 import typing as t
 
-from ansible_collections.mailsec.dane.plugins.module_utils import _constraints, _der, _names
+from ansible_collections.mailsec.dane.plugins.module_utils import _constraints, _der, _names, _openssl_level
 from ansible_collections.mailsec.dane.plugins.module_utils._x509 import Certificate, CertificateError
 
 if t.TYPE_CHECKING:
@@ -25,28 +25,16 @@ INVALID: t.Final = "ta-chain-invalid"
 EXPIRED: t.Final = "ta-chain-expired"
 NAME: t.Final = "ta-name-mismatch"
 
-#: Certificates in one path: Postfix's smtp_tls_scert_verifydepth is 9, the leaf not counted.
-MAX_PATH: t.Final = 10
+#: Certificates in one path: as far as Postfix goes with smtp_tls_scert_verifydepth = 9 (measured).
+MAX_PATH: t.Final = 12
 #: Certificates of a message that are looked at, paths tried and signatures verified per chain.
 MAX_CERTIFICATES: t.Final = 64
 _MAX_PATHS: t.Final = 128
 _MAX_SIGNATURES: t.Final = 128
 
-#: The extensions whose meaning is honoured here; any other one marked critical ends the path (RFC 5280 section 4.2).
-HANDLED: t.Final = frozenset(
-    {
-        "2.5.29.15",  # keyUsage
-        "2.5.29.17",  # subjectAltName
-        "2.5.29.19",  # basicConstraints
-        "2.5.29.30",  # nameConstraints
-        "2.5.29.31",  # cRLDistributionPoints: no revocation with DANE (RFC 7672 section 4)
-        "2.5.29.32",  # certificatePolicies: any policy will do
-        "2.5.29.33",  # policyMappings
-        "2.5.29.36",  # policyConstraints
-        "2.5.29.37",  # extKeyUsage
-        "2.5.29.54",  # inhibitAnyPolicy
-    }
-)
+_LONG: t.Final = 1 << 63
+#: Bit of Netscape's certificate type: TLS server.
+_NETSCAPE_SERVER: t.Final = 1
 
 Path = tuple[Certificate, ...]
 
@@ -104,7 +92,7 @@ def looks_self_signed(certificate: Certificate) -> bool:
 
 def likely_issuer(child: Certificate, issuer: Certificate) -> bool:
     """Say whether name, key identifier and algorithm of ``issuer`` fit ``child``; no signature is tried."""
-    if not child.named_by(issuer):
+    if not child.named_by(issuer) or _openssl_level.is_spoilt(child) or _openssl_level.is_spoilt(issuer):
         return False
     try:
         authority = child.authority_key_identifier
@@ -112,11 +100,9 @@ def likely_issuer(child: Certificate, issuer: Certificate) -> bool:
             key = issuer.subject_key_identifier
             if authority.key_identifier and key and authority.key_identifier != key:
                 return False
-            if authority.authority_cert_serial_number not in (None, issuer.serial):
+            if authority.serial not in (None, issuer.serial):
                 return False
-            names = authority.authority_cert_issuer or ()
-            directory = [name.value.public_bytes() for name in names if hasattr(name.value, "public_bytes")]
-            if directory and _names.canonical(directory[0]) != _names.canonical(issuer.issuer):
+            if authority.issuer and _names.canonical(authority.issuer) != _names.canonical(issuer.issuer):
                 return False
         return child.signature_family == issuer.key_type
     except (CertificateError, _der.DerError):
@@ -151,10 +137,18 @@ def openssl_path(
 
 def date_fault(certificate: Certificate, now: datetime.datetime) -> Fault | None:
     """Return the fault of a certificate that is not valid at ``now``. Raises CertificateError."""
-    if now > certificate.not_after:
-        return Fault(EXPIRED, f"{certificate.subject_text} expired at {certificate.not_after:%Y-%m-%d %H:%M} UTC")
-    if now < certificate.not_before:
-        return Fault(EXPIRED, f"{certificate.subject_text} is valid from {certificate.not_before:%Y-%m-%d %H:%M} UTC")
+    return validity_fault(certificate, (certificate.not_before, certificate.not_after), now)
+
+
+def validity_fault(
+    certificate: Certificate, validity: tuple[datetime.datetime, datetime.datetime], now: datetime.datetime
+) -> Fault | None:
+    """Return the same for a ``validity`` that was read in another way."""
+    begin, end = validity
+    if now > end:
+        return Fault(EXPIRED, f"{certificate.subject_text} expired at {end:%Y-%m-%d %H:%M} UTC")
+    if now < begin:
+        return Fault(EXPIRED, f"{certificate.subject_text} is valid from {begin:%Y-%m-%d %H:%M} UTC")
     return None
 
 
@@ -167,6 +161,29 @@ def _is_issuing(certificate: Certificate, tolerant: bool) -> bool:
     return certificate.key_usage is not None or (certificate.is_version_1 and looks_self_signed(certificate))
 
 
+def level_fault(path: Path) -> Fault | None:
+    """Return which key or signature on ``path`` is too weak for OpenSSL's security level 1, that of Postfix.
+
+    The signature of the anchor proves nothing, so it may be of any kind. Raises CertificateError.
+    """
+    for depth, certificate in enumerate(path):
+        weak = _openssl_level.key_fault(certificate) if depth else None
+        if weak:
+            return Fault(INVALID, f"the key of {certificate.subject_text} has {weak}")
+        weak = _openssl_level.signature_fault(certificate) if depth < len(path) - 1 else None
+        if weak:
+            return Fault(INVALID, f"{certificate.subject_text} is signed with {weak}")
+    return None
+
+
+def algorithm_fault(path: Path) -> Fault | None:
+    """Return which certificate below the anchor names two signature algorithms (RFC 5280 section 4.1.1.2)."""
+    for certificate in path[:-1]:
+        if not certificate.algorithms_equal:
+            return Fault(INVALID, f"{certificate.subject_text} names another signature algorithm inside than outside")
+    return None
+
+
 def extension_fault(path: Path, tolerant_anchor: bool = False) -> Fault | None:
     """Return what the extensions forbid on ``path`` (leaf first, anchor last): CA flag, path length, purpose.
 
@@ -175,21 +192,31 @@ def extension_fault(path: Path, tolerant_anchor: bool = False) -> Fault | None:
     below = 0
     for depth, certificate in enumerate(path):
         subject = certificate.subject_text
-        strange = certificate.critical_extensions - HANDLED
+        strange = certificate.critical_extensions - _openssl_level.HANDLED
         if strange:
             return Fault(INVALID, f"{subject} has the unknown critical extension {min(strange)}")
         if depth and not _is_issuing(certificate, tolerant_anchor and depth == len(path) - 1):
             return Fault(INVALID, f"{subject} may not issue certificates (basicConstraints, keyUsage)")
         if not certificate.eku_allows_server_auth:
             return Fault(INVALID, f"extKeyUsage of {subject} lacks serverAuth")
+        if not depth and not _netscape_allows_tls(certificate):
+            return Fault(INVALID, f"the Netscape type of {subject} is not that of a TLS server")
+        if len(path) > 1 and certificate.has_explicit_curve:
+            return Fault(INVALID, f"the key of {subject} is on a curve without a name")
         if not depth and not certificate.key_usage_allows_tls:
             return Fault(INVALID, f"keyUsage of {subject} allows nothing that a TLS server does")
         limit = certificate.path_length
-        if depth > 1 and limit is not None and below > limit:
+        # OpenSSL takes a number that does not fit into a long for no limit.
+        if depth > 1 and limit is not None and limit < _LONG and below > limit:
             return Fault(INVALID, f"{subject} allows {limit} issuers below it, here are {below}")
         if depth and not certificate.is_self_issued:
             below += 1
     return None
+
+
+def _netscape_allows_tls(leaf: Certificate) -> bool:
+    kinds = leaf.netscape_type
+    return kinds is None or _NETSCAPE_SERVER in kinds
 
 
 def constraint_fault(path: Path) -> Fault | None:
@@ -204,18 +231,18 @@ def constraint_fault(path: Path) -> Fault | None:
     return None
 
 
-def name_fault(leaf: Certificate, names: c.Sequence[str], single_common_name: bool = False) -> Fault | None:
+def name_fault(leaf: Certificate, names: c.Sequence[str]) -> Fault | None:
     """Return the fault of a leaf that has none of ``names`` (RFC 7672 section 3.2.3).
 
-    The common name counts only when subjectAltName has no DNS name; with ``single_common_name`` only
-    when there is exactly one, as GnuTLS wants it.
+    The common name counts only when subjectAltName has no DNS name.
     """
-    presented = leaf.dns_names
-    if not presented:
-        presented = leaf.common_names
-        if single_common_name and len(presented) != 1:
-            presented = ()
+    presented = leaf.dns_names or leaf.common_names
     if any(_names.name_matches(own, name) for own in presented for name in names):
         return None
+    return wrong_name(presented, names)
+
+
+def wrong_name(presented: c.Sequence[str], names: c.Sequence[str]) -> Fault:
+    """Return the fault of a leaf with the names ``presented``, of which none is among ``names``."""
     shown = ", ".join(presented[:5]) or "no DNS name"
     return Fault(NAME, f"the certificate has {shown}; wanted is {' or '.join(names) or 'a name'}")

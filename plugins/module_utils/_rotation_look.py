@@ -17,10 +17,12 @@ import typing as t
 from ansible_collections.mailsec.dane.plugins.module_utils import _authority, _rollover_observe, _smtp
 from ansible_collections.mailsec.dane.plugins.module_utils._answer import Security
 from ansible_collections.mailsec.dane.plugins.module_utils._authority import AuthorityError
+from ansible_collections.mailsec.dane.plugins.module_utils._probe_findings import refuses_variant
 from ansible_collections.mailsec.dane.plugins.module_utils._resolver import TrustedResolver
 from ansible_collections.mailsec.dane.plugins.module_utils._rollover_state import AuthorityView
 from ansible_collections.mailsec.dane.plugins.module_utils._rotation_alias import AliasView
 from ansible_collections.mailsec.dane.plugins.module_utils._smtp import Endpoint, Probe
+from ansible_collections.mailsec.dane.plugins.module_utils._ways import ALL_KEY_TYPES, ask_all_ways
 
 if t.TYPE_CHECKING:
     import collections.abc as c
@@ -32,8 +34,6 @@ if t.TYPE_CHECKING:
 
 _MAX_ENDPOINTS: t.Final = 64
 _MAX_HOPS: t.Final = 8
-#: A server that has no key of a type fails such a handshake; that is no outage.
-_NO_SUCH_KEY: t.Final = "tls-handshake-failed"
 
 
 class LookError(Exception):
@@ -257,16 +257,14 @@ async def _endpoints(
 
 
 async def _rounds(endpoint: Endpoint, base_domain: str, means: Means) -> tuple[Probe, ...]:
-    """Connect again and again, one after the other, with and without server name, and once for each type of key."""
-    ways: list[tuple[str | None, str | None]] = [(base_domain, None), (None, None)] * means.repeats
-    ways += [(base_domain, "rsa"), (base_domain, "ecdsa")]
-    probes: list[Probe] = []
-    for server_name, key_type in ways:
-        seen = await _smtp.probe(endpoint, server_name, means.ehlo_name, means.limits, key_type)
-        if key_type is not None and seen.outcome == _NO_SUCH_KEY:
-            continue
-        probes.append(seen)
-        if seen.outcome != _smtp.TLS:
+    """Connect in every way that may show another chain, then again and again with and without server name."""
+    names = (base_domain, None)
+    seen = await ask_all_ways(endpoint, names, ALL_KEY_TYPES, means.ehlo_name, means.limits)
+    reached = {probe.endpoint for probe in seen if probe.outcome == _smtp.TLS}
+    probes = [probe for probe in seen if probe.key_type is None or not refuses_variant(probe, reached)]
+    for server_name in names * (means.repeats - 1):
+        if any(probe.outcome != _smtp.TLS for probe in probes):
             # What it serves is unknown by now; more attempts would only take more time.
             break
+        probes.append(await _smtp.probe(endpoint, server_name, means.ehlo_name, means.limits))
     return tuple(probes)

@@ -354,6 +354,9 @@ class Dialogue:
             if isinstance(cause, ssl.SSLError):
                 # In TLS 1.3 a server can refuse the client only after the client's handshake is done.
                 raise Ended("tls-handshake-failed", f"right after the TLS handshake: {_words(cause)}") from end
+            if isinstance(cause, (Closed, OSError)) and not isinstance(cause, TimeoutError):
+                # No sender gets further either, however the server says no.
+                raise Ended("tls-handshake-failed", f"right after the TLS handshake: {end.detail}") from end
             self._odd("ehlo-after-tls-rejected", end.detail)
             return False
         if reply.code != 250:

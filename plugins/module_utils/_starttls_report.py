@@ -13,7 +13,14 @@ from ansible_collections.mailsec.dane.plugins.module_utils import _findings
 from ansible_collections.mailsec.dane.plugins.module_utils._ca_findings import Served, ca_findings
 from ansible_collections.mailsec.dane.plugins.module_utils._findings import Finding, Severity, finding
 from ansible_collections.mailsec.dane.plugins.module_utils._injection import Injection
-from ansible_collections.mailsec.dane.plugins.module_utils._matching import MatchResult, diagnose, match
+from ansible_collections.mailsec.dane.plugins.module_utils._matching import (
+    MatchResult,
+    Profile,
+    Session,
+    diagnose,
+    match,
+    session_of,
+)
 from ansible_collections.mailsec.dane.plugins.module_utils._printable import printable
 from ansible_collections.mailsec.dane.plugins.module_utils._probe_findings import (
     mismatch_code,
@@ -22,6 +29,7 @@ from ansible_collections.mailsec.dane.plugins.module_utils._probe_findings impor
 )
 from ansible_collections.mailsec.dane.plugins.module_utils._survey import NotProbed
 from ansible_collections.mailsec.dane.plugins.module_utils._tlsa import DANE_TA, TlsaRecord
+from ansible_collections.mailsec.dane.plugins.module_utils._unexpected import AUDIT_ERROR, words
 from ansible_collections.mailsec.dane.plugins.module_utils._x509 import Certificate, CertificateError, load_der
 
 if t.TYPE_CHECKING:
@@ -49,38 +57,56 @@ def report(
     Chains are compared with ``records`` when there are any; ``reference_name`` (None: the host) is the name that
     DANE-TA wants in the certificate. ``now`` is aware. ``injections`` has the endpoints where that was tried.
     """
-    usable = any(record.unusable_reason() is None for record in records)
     endpoints: list[dict[str, t.Any]] = []
     findings: list[Finding] = []
     compared: list[_Compared] = []
-    reached = {entry.probe.endpoint for entry in seen if not isinstance(entry, NotProbed) and entry.probe.chain}
+    probes = [entry.probe for entry in seen if not isinstance(entry, NotProbed)]
     for entry in seen:
-        if isinstance(entry, NotProbed):
-            lost = {"host": entry.host, "address": None, "port": port}
-            endpoints.append({**lost, "outcome": entry.outcome, "detail": entry.detail})
-            findings.append(finding(entry.outcome, entry.host, entry.detail))
-            continue
-        shown = _endpoint(entry.host, entry.probe)
+        try:
+            shown, found, comparison = _entry(entry, port, records, reference_name, now, injections, probes)
+        except Exception as error:  # noqa: BLE001 - costs no other server its place in the result
+            told = NotProbed(entry.host, AUDIT_ERROR, words(error))
+            shown, found, comparison = _entry(told, port, records, reference_name, now, injections, probes)
         endpoints.append(shown)
-        tried = injections.get(entry.probe.endpoint)
-        shown["injection"] = tried[0].value if tried else None
-        if tried and tried[0] in _INJECTIONS:
-            findings.append(finding(_INJECTIONS[tried[0]], str(entry.probe.endpoint), tried[1]))
-        if not refuses_variant(entry.probe, reached):
-            findings += probe_findings(entry.probe, usable)
-        elif entry.probe.key_type is None:
-            evidence = f"without server name there is no TLS: {entry.probe.detail}"
-            findings.append(
-                finding("sni-divergence", str(entry.probe.endpoint), evidence, severity=Severity.WARNING)
-            )
-        if records and entry.probe.outcome == "tls":
-            comparison = _Compared(entry.probe, records, reference_name or entry.host, now)
-            shown["tlsa"] = comparison.as_dict()
-            compared.append(comparison)
+        findings += found
+        compared += [comparison] if comparison else []
     fitting = [one.probe for one in compared if one.authenticated]
     for one in compared:
         findings += one.findings([other.probe for other in compared], fitting)
     return {"endpoints": endpoints, "findings": [found.as_dict() for found in _findings.sort(findings)]}
+
+
+def _entry(
+    entry: Seen | NotProbed,
+    port: int,
+    records: tuple[TlsaRecord, ...],
+    reference_name: str | None,
+    now: datetime.datetime,
+    injections: t.Mapping[Endpoint, tuple[Injection, str]],
+    probes: t.Sequence[Probe],
+) -> tuple[dict[str, t.Any], list[Finding], _Compared | None]:
+    """One endpoint as the result has it, what there is to say about it, and its chain beside the records."""
+    if isinstance(entry, NotProbed):
+        lost = {"host": entry.host, "address": None, "port": port}
+        found = [finding(entry.outcome, entry.host, entry.detail)]
+        return {**lost, "outcome": entry.outcome, "detail": entry.detail}, found, None
+    found = []
+    probe = entry.probe
+    shown = _endpoint(entry.host, probe)
+    tried = injections.get(probe.endpoint)
+    shown["injection"] = tried[0].value if tried else None
+    if tried and tried[0] in _INJECTIONS:
+        found.append(finding(_INJECTIONS[tried[0]], str(probe.endpoint), tried[1]))
+    if not refuses_variant(probe, {one.endpoint for one in probes if one.chain}):
+        found += probe_findings(probe, any(record.unusable_reason() is None for record in records))
+    elif probe.key_type is None:
+        evidence = f"without server name there is no TLS: {probe.detail}"
+        found.append(finding("sni-divergence", str(probe.endpoint), evidence, severity=Severity.WARNING))
+    comparison = None
+    if records and probe.outcome == "tls":
+        comparison = _Compared(probe, records, reference_name or entry.host, now, session_of(probe, probes))
+        shown["tlsa"] = comparison.as_dict()
+    return shown, found, comparison
 
 
 def _endpoint(host: str, probe: Probe) -> dict[str, t.Any]:
@@ -129,9 +155,11 @@ def _certificate(der: bytes) -> dict[str, t.Any]:
 
 
 class _Compared:
-    """The chain of one probe beside the TLSA records, as a strict sender sees them at ``now``."""
+    """The chain of one probe beside the TLSA records, as the strictest sender sees them at ``now``."""
 
-    def __init__(self, probe: Probe, records: tuple[TlsaRecord, ...], name: str, now: datetime.datetime) -> None:
+    def __init__(
+        self, probe: Probe, records: tuple[TlsaRecord, ...], name: str, now: datetime.datetime, session: Session
+    ) -> None:
         self.probe = probe
         self._chain: list[Certificate] = []
         self._result: MatchResult | None = None
@@ -143,7 +171,8 @@ class _Compared:
         except CertificateError:
             # What is wrong with which certificate stands in the description of the chain.
             return
-        self._result = match(records, self._chain, [name], now)
+        results = [match(records, self._chain, [name], now, profile, session) for profile in Profile]
+        self._result = next((one for one in results if not one.authenticated), results[0])
         incomplete = not probe.chain_complete and any(record.usage == DANE_TA for record in records)
         if incomplete and not self._result.authenticated:
             self.reason = "chain-incomplete"

@@ -16,6 +16,7 @@ import socket
 import typing as t
 
 from ansible_collections.mailsec.dane.plugins.module_utils._smtp import Endpoint, Limits, Probe
+from ansible_collections.mailsec.dane.plugins.module_utils._unexpected import AUDIT_ERROR, words
 from ansible_collections.mailsec.dane.plugins.module_utils._ways import ask_all_ways
 
 if t.TYPE_CHECKING:
@@ -78,10 +79,16 @@ async def _one(
         detail = f"{len(addresses)} addresses, of which the first {_MAX_ADDRESSES} were probed"
         left_out.append(NotProbed(wish.host, "address-too-many", detail))
 
-    async def meet(address: str) -> list[Seen]:
+    async def meet(address: str) -> list[Seen | NotProbed]:
         async with room:
             endpoint = Endpoint(address, port)
-            probes = await ask_all_ways(endpoint, wish.server_names, wish.key_types, ehlo_name, limits)
+            try:
+                probes = await ask_all_ways(endpoint, wish.server_names, wish.key_types, ehlo_name, limits)
+            except Exception as error:
+                # A ValueError as such is about the options; everything else is what this server made us stumble over.
+                if type(error) is ValueError:
+                    raise
+                return [NotProbed(wish.host, AUDIT_ERROR, f"{endpoint}: {words(error)}")]
             return [Seen(wish.host, probe) for probe in probes]
 
     found = await asyncio.gather(*(meet(address) for address in addresses[:_MAX_ADDRESSES]))

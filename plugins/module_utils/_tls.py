@@ -20,6 +20,11 @@ if t.TYPE_CHECKING:
 
 #: What ``key_type`` may be -> OpenSSL cipher string that leaves the server only keys of that type.
 KEY_TYPES: t.Final[t.Mapping[str, str]] = {"rsa": "aRSA", "ecdsa": "aECDSA"}
+#: What a client takes that insists on no type of key: first what all senders know, then everything else there is.
+_ANY_KEY: t.Final = (
+    "ECDHE+AESGCM:ECDHE+CHACHA20:ECDHE+AESCCM:DHE+AESGCM:DHE+CHACHA20:DHE+AESCCM:RSA+AESGCM:RSA+AESCCM:-AESCCM8"
+    ":ECDHE+AES+SHA1:DHE+AES+SHA1:RSA+AES+SHA1:ALL"
+)
 #: Level 0, so that servers whose keys and digests are too weak are seen and reported instead of failed.
 _RESTRICTIONS: t.Final = "!aNULL:!eNULL:@SECLEVEL=0"
 #: SSL_OP_LEGACY_SERVER_CONNECT: servers without RFC 5746. Python names it from 3.12 on.
@@ -44,7 +49,7 @@ def witness_context(key_type: str | None = None) -> ssl.SSLContext:
     context.minimum_version = ssl.TLSVersion.MINIMUM_SUPPORTED
     if key_type is not None:
         context.maximum_version = ssl.TLSVersion.TLSv1_2
-    context.set_ciphers(f"{'DEFAULT' if key_type is None else KEY_TYPES[key_type]}:{_RESTRICTIONS}")
+    context.set_ciphers(f"{_ANY_KEY if key_type is None else KEY_TYPES[key_type]}:{_RESTRICTIONS}")
     context.options |= ssl.Options(_LEGACY_SERVER_CONNECT) | ssl.OP_NO_RENEGOTIATION
     return context
 

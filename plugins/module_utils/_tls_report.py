@@ -18,6 +18,7 @@ from ansible_collections.mailsec.dane.plugins.module_utils._probe_findings impor
 from ansible_collections.mailsec.dane.plugins.module_utils._survey import NotProbed
 from ansible_collections.mailsec.dane.plugins.module_utils._tls_offer import Offer, ServedCertificate
 from ansible_collections.mailsec.dane.plugins.module_utils._tls_suites import SUITES
+from ansible_collections.mailsec.dane.plugins.module_utils._unexpected import AUDIT_ERROR, words
 from ansible_collections.mailsec.dane.plugins.module_utils._x509 import CertificateError, load_der
 
 if t.TYPE_CHECKING:
@@ -42,17 +43,26 @@ def report(seen: t.Sequence[Scanned | NotProbed], port: int, editions: t.Sequenc
     endpoints: list[dict[str, t.Any]] = []
     findings: list[Finding] = []
     for entry in seen:
-        if isinstance(entry, NotProbed):
-            lost = {"host": entry.host, "address": None, "port": port}
-            unknown = [{"edition": edition, "level": Level.UNKNOWN.value, "tables": []} for edition in editions]
-            endpoints.append({**lost, "outcome": entry.outcome, "detail": entry.detail, "levels": unknown})
-            findings.append(finding(entry.outcome, entry.host, entry.detail))
-            continue
-        offer = with_certificates(entry.scan)
-        judged = [judge(offer, edition) for edition in editions]
-        endpoints.append(_endpoint(entry, offer, judged))
-        findings += _about(entry.scan, offer, judged)
+        try:
+            shown, found = _entry(entry, port, editions)
+        except Exception as error:  # noqa: BLE001 - costs no other server its place in the result
+            shown, found = _entry(NotProbed(entry.host, AUDIT_ERROR, words(error)), port, editions)
+        endpoints.append(shown)
+        findings += found
     return {"endpoints": endpoints, "findings": [found.as_dict() for found in _findings.sort(findings)]}
+
+
+def _entry(
+    entry: Scanned | NotProbed, port: int, editions: t.Sequence[str]
+) -> tuple[dict[str, t.Any], t.Sequence[Finding]]:
+    if isinstance(entry, NotProbed):
+        lost = {"host": entry.host, "address": None, "port": port}
+        unknown = [{"edition": edition, "level": Level.UNKNOWN.value, "tables": []} for edition in editions]
+        shown = {**lost, "outcome": entry.outcome, "detail": entry.detail, "levels": unknown}
+        return shown, [finding(entry.outcome, entry.host, entry.detail)]
+    offer = with_certificates(entry.scan)
+    judged = [judge(offer, edition) for edition in editions]
+    return _endpoint(entry, offer, judged), _about(entry.scan, offer, judged)
 
 
 def _about(scan: Scan, offer: Offer, judged: t.Sequence[Judgement]) -> list[Finding]:

@@ -209,12 +209,16 @@ def compute_from_spki(spki: bytes, usage: int, matching_type: int) -> TlsaRecord
 def _record(content: bytes, usage: int, selector: int, matching_type: int) -> TlsaRecord:
     if not 0 <= usage < len(USAGES):
         raise TlsaError(f"certificate usage {usage} is not defined: it is 0 to 3, for mail 2 or 3")
+    return TlsaRecord(usage, selector, matching_type, digest(content, matching_type))
+
+
+def digest(content: bytes, matching_type: int) -> bytes:
+    """Return the data that ``content`` has under ``matching_type`` (RFC 6698 section 2.1.3). Raises TlsaError."""
     if matching_type == FULL:
-        return TlsaRecord(usage, selector, matching_type, content)
+        return content
     if matching_type not in DIGEST_BYTES:
         raise TlsaError(f"matching type {matching_type} is not defined: 0 is the content, 1 SHA2-256, 2 SHA2-512")
-    digest = hashlib.sha256 if matching_type == 1 else hashlib.sha512
-    return TlsaRecord(usage, selector, matching_type, digest(content).digest())
+    return (hashlib.sha256 if matching_type == 1 else hashlib.sha512)(content).digest()
 
 
 def host_name(text: str) -> str:

@@ -17,7 +17,14 @@ import typing as t
 from ansible_collections.mailsec.dane.plugins.module_utils._answer import Outcome
 from ansible_collections.mailsec.dane.plugins.module_utils._authority import Status
 from ansible_collections.mailsec.dane.plugins.module_utils._discovery import Policy, mx_set
-from ansible_collections.mailsec.dane.plugins.module_utils._matching import MatchResult, Profile, match
+from ansible_collections.mailsec.dane.plugins.module_utils._matching import (
+    MatchResult,
+    Profile,
+    Session,
+    match,
+    session_of,
+    unusable_reason,
+)
 from ansible_collections.mailsec.dane.plugins.module_utils._observation import Beside
 from ansible_collections.mailsec.dane.plugins.module_utils._probe_findings import (
     PARTLY_SEEN,
@@ -121,7 +128,7 @@ class EndpointVerdict:
 
     ``matched`` has the records that match the chain, ``strict`` says whether every usage, selector and matching
     type does (RFC 7671 section 8); None where nothing could be matched. ``result`` is the match of a strict
-    sender, ``chain`` what could be read of the certificates.
+    sender, ``refusal`` that of the first sender that does not match, ``chain`` what could be read of the certificates.
     """
 
     probe: Probe
@@ -130,6 +137,7 @@ class EndpointVerdict:
     profiles: t.Mapping[str, Decision]
     chain: tuple[Certificate, ...] = ()
     result: MatchResult | None = None
+    refusal: MatchResult | None = None
 
     @property
     def matched(self) -> tuple[str, ...]:
@@ -251,7 +259,7 @@ def _judge_host(observation: HostObservation, now: datetime.datetime, mx: MxSet 
     reached = {probe.endpoint for probe in observation.probes if probe.outcome == TLS}
     endpoints = _named(
         [
-            _judge_endpoint(probe, records, names, duties, now)
+            _judge_endpoint(probe, records, names, duties, now, session_of(probe, observation.probes))
             for probe in observation.probes
             if not refuses_variant(probe, reached) and not _is_unneeded(probe)
         ]
@@ -315,23 +323,32 @@ def _judge_endpoint(
     names: tuple[str, ...],
     duties: t.Mapping[Profile, tuple[Policy, str]],
     now: datetime.datetime,
+    session: Session,
 ) -> EndpointVerdict:
     try:
         chain = tuple(load_der(der) for der in probe.chain)
     except CertificateError:
         chain = ()
     results: dict[Profile, MatchResult] = {}
-    if chain and any(record.unusable_reason() is None for record in records):
-        results = {profile: match(records, chain, names, now, profile) for profile in Profile}
+    if chain and records:
+        results = {profile: match(records, chain, names, now, profile, session) for profile in Profile}
     profiles = {
-        profile.value: _decide(probe, records, duties[profile], results.get(profile)) for profile in Profile
+        profile.value: _decide(probe, records, duties[profile], results.get(profile), profile) for profile in Profile
     }
     state, reason = _worst(profiles.values())
-    return EndpointVerdict(probe, state, reason, profiles, chain, results.get(Profile.RFC))
+    shown = results.get(Profile.RFC)
+    if shown and shown.reason == "tlsa-all-unusable":
+        shown = None
+    refusal = next((one for one in results.values() if one.reason not in ("dane-ok", "tlsa-all-unusable")), None)
+    return EndpointVerdict(probe, state, reason, profiles, chain, shown, refusal)
 
 
 def _decide(
-    probe: Probe, records: tuple[TlsaRecord, ...], duty: tuple[Policy, str], result: MatchResult | None
+    probe: Probe,
+    records: tuple[TlsaRecord, ...],
+    duty: tuple[Policy, str],
+    result: MatchResult | None,
+    profile: Profile,
 ) -> Decision:
     policy, reason = duty
     if policy in _DECIDED:
@@ -344,7 +361,9 @@ def _decide(
         return HostState.UNKNOWN, probe.outcome
     if probe.outcome != TLS:
         return HostState.REFUSED, probe.outcome
-    if all(record.unusable_reason() for record in records):
+    if all(unusable_reason(record, profile) for record in records):
+        if result is not None and result.reason != "tlsa-all-unusable":
+            return HostState.REFUSED, result.reason
         return HostState.ENCRYPT_ONLY, "tlsa-all-unusable"
     if result is None:
         return HostState.UNKNOWN, "chain-unreadable"

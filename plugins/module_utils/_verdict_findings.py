@@ -267,7 +267,7 @@ def _mismatch_findings(endpoint: EndpointVerdict, endpoints: t.Collection[Endpoi
     asked = [] if probe.server_name is not None else ["without server name"]
     asked += [f"key type {probe.key_type}"] if probe.key_type else []
     shown = f" ({', '.join(asked)})" if asked else ""
-    missed = [_missed(entry) for entry in (endpoint.result.records if endpoint.result else ()) if not entry.matched]
+    missed = [_missed(entry) for entry in (endpoint.refusal.records if endpoint.refusal else ()) if not entry.matched]
     return [finding(code, str(probe.endpoint), f"the chain presented{shown} does not fit: {'; '.join(missed)}")]
 
 

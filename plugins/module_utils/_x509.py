@@ -4,9 +4,9 @@
 
 """Certificates as the raw bytes a server sends: names, dates, extensions, and the key exactly as encoded.
 
-The structure is sliced out of the DER by offsets, because a library that parses and re-encodes may
-change the bytes a TLSA digest is taken of. Everything else is read through ``cryptography``, and only
-when asked for. Pure. Private to the collection.
+Everything is sliced out of the DER by offsets and decoded part by part, when asked for: a library that parses and
+re-encodes may change the bytes a TLSA digest is taken of, and refuses a certificate for parts that no sender reads.
+``cryptography`` decodes keys and verifies signatures. Pure. Private to the collection.
 """
 
 from __future__ import annotations
@@ -14,18 +14,18 @@ from __future__ import annotations
 import base64
 import binascii
 import dataclasses
+import datetime
 import functools
 import hashlib
 import re
 import typing as t
 
-from ansible_collections.mailsec.dane.plugins.module_utils import _der, _names
+from ansible_collections.mailsec.dane.plugins.module_utils import _der, _extensions, _names
 
 try:
-    from cryptography import exceptions, x509
-    from cryptography.hazmat.primitives import serialization
+    from cryptography import exceptions
+    from cryptography.hazmat.primitives import hashes, serialization
     from cryptography.hazmat.primitives.asymmetric import dsa, ec, ed448, ed25519, padding, rsa
-    from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 except ImportError:
     HAS_CRYPTOGRAPHY = False
 else:
@@ -33,36 +33,68 @@ else:
 
 if t.TYPE_CHECKING:
     import collections.abc as c
-    import datetime
 
-    from cryptography.hazmat.primitives.asymmetric.types import CertificatePublicKeyTypes
+    from cryptography.hazmat.primitives.asymmetric.types import PublicKeyTypes
 
 T = t.TypeVar("T")
-E = t.TypeVar("E", bound="x509.ExtensionType")
 
 _MAX_INPUT_BYTES: t.Final = 16 * 1024 * 1024
 _MAX_CERTIFICATES: t.Final = 2000
 _PEM: t.Final = re.compile(rb"-----(BEGIN|END) ([A-Z0-9][A-Z0-9 ]{0,40})-----")
 
-#: Signature algorithm OID -> (name of RFC 8017/5758/8410, family of the key that makes such signatures).
-_SIGNATURES: t.Final[t.Mapping[str, tuple[str, str]]] = {
-    "1.2.840.113549.1.1.4": ("md5WithRSAEncryption", "rsa"),
-    "1.2.840.113549.1.1.5": ("sha1WithRSAEncryption", "rsa"),
-    "1.2.840.113549.1.1.10": ("id-RSASSA-PSS", "rsa"),
-    "1.2.840.113549.1.1.11": ("sha256WithRSAEncryption", "rsa"),
-    "1.2.840.113549.1.1.12": ("sha384WithRSAEncryption", "rsa"),
-    "1.2.840.113549.1.1.13": ("sha512WithRSAEncryption", "rsa"),
-    "1.2.840.113549.1.1.14": ("sha224WithRSAEncryption", "rsa"),
-    "1.2.840.10040.4.3": ("dsa-with-sha1", "dsa"),
-    "2.16.840.1.101.3.4.3.2": ("dsa-with-sha256", "dsa"),
-    "1.2.840.10045.4.1": ("ecdsa-with-SHA1", "ec"),
-    "1.2.840.10045.4.3.1": ("ecdsa-with-SHA224", "ec"),
-    "1.2.840.10045.4.3.2": ("ecdsa-with-SHA256", "ec"),
-    "1.2.840.10045.4.3.3": ("ecdsa-with-SHA384", "ec"),
-    "1.2.840.10045.4.3.4": ("ecdsa-with-SHA512", "ec"),
-    "1.3.101.112": ("Ed25519", "ed25519"),
-    "1.3.101.113": ("Ed448", "ed448"),
+_PSS: t.Final = "1.2.840.113549.1.1.10"
+#: Signature algorithm -> its name (RFC 8017, 5758, 8410), family of the key that makes such signatures, and hash.
+_SIGNATURES: t.Final[t.Mapping[str, tuple[str, str, str]]] = {
+    "1.2.840.113549.1.1.4": ("md5WithRSAEncryption", "rsa", "md5"),
+    "1.2.840.113549.1.1.5": ("sha1WithRSAEncryption", "rsa", "sha1"),
+    _PSS: ("id-RSASSA-PSS", "rsa", ""),
+    "1.2.840.113549.1.1.11": ("sha256WithRSAEncryption", "rsa", "sha256"),
+    "1.2.840.113549.1.1.12": ("sha384WithRSAEncryption", "rsa", "sha384"),
+    "1.2.840.113549.1.1.13": ("sha512WithRSAEncryption", "rsa", "sha512"),
+    "1.2.840.113549.1.1.14": ("sha224WithRSAEncryption", "rsa", "sha224"),
+    "2.16.840.1.101.3.4.3.13": ("id-rsassa-pkcs1-v1_5-with-sha3-224", "rsa", "sha3-224"),
+    "2.16.840.1.101.3.4.3.14": ("id-rsassa-pkcs1-v1_5-with-sha3-256", "rsa", "sha3-256"),
+    "2.16.840.1.101.3.4.3.15": ("id-rsassa-pkcs1-v1_5-with-sha3-384", "rsa", "sha3-384"),
+    "2.16.840.1.101.3.4.3.16": ("id-rsassa-pkcs1-v1_5-with-sha3-512", "rsa", "sha3-512"),
+    "1.2.840.10040.4.3": ("dsa-with-sha1", "dsa", "sha1"),
+    "2.16.840.1.101.3.4.3.1": ("dsa-with-sha224", "dsa", "sha224"),
+    "2.16.840.1.101.3.4.3.2": ("dsa-with-sha256", "dsa", "sha256"),
+    "2.16.840.1.101.3.4.3.3": ("dsa-with-sha384", "dsa", "sha384"),
+    "2.16.840.1.101.3.4.3.4": ("dsa-with-sha512", "dsa", "sha512"),
+    "1.2.840.10045.4.1": ("ecdsa-with-SHA1", "ec", "sha1"),
+    "1.2.840.10045.4.3.1": ("ecdsa-with-SHA224", "ec", "sha224"),
+    "1.2.840.10045.4.3.2": ("ecdsa-with-SHA256", "ec", "sha256"),
+    "1.2.840.10045.4.3.3": ("ecdsa-with-SHA384", "ec", "sha384"),
+    "1.2.840.10045.4.3.4": ("ecdsa-with-SHA512", "ec", "sha512"),
+    "2.16.840.1.101.3.4.3.9": ("id-ecdsa-with-sha3-224", "ec", "sha3-224"),
+    "2.16.840.1.101.3.4.3.10": ("id-ecdsa-with-sha3-256", "ec", "sha3-256"),
+    "2.16.840.1.101.3.4.3.11": ("id-ecdsa-with-sha3-384", "ec", "sha3-384"),
+    "2.16.840.1.101.3.4.3.12": ("id-ecdsa-with-sha3-512", "ec", "sha3-512"),
+    "1.3.101.112": ("Ed25519", "ed25519", ""),
+    "1.3.101.113": ("Ed448", "ed448", ""),
 }
+#: Hash -> its identifier, as the parameters of RSASSA-PSS name it (RFC 4055 section 2.1).
+_HASHES: t.Final[t.Mapping[str, str]] = {
+    "1.3.14.3.2.26": "sha1",
+    "2.16.840.1.101.3.4.2.4": "sha224",
+    "2.16.840.1.101.3.4.2.1": "sha256",
+    "2.16.840.1.101.3.4.2.2": "sha384",
+    "2.16.840.1.101.3.4.2.3": "sha512",
+}
+#: Algorithm of a public key -> its family (RFC 3279 section 2.3, RFC 4055, RFC 8410).
+_KEYS: t.Final[t.Mapping[str, str]] = {
+    "1.2.840.113549.1.1.1": "rsa", _PSS: "rsa", "1.2.840.10045.2.1": "ec", "1.2.840.10040.4.1": "dsa",
+    "1.3.101.112": "ed25519", "1.3.101.113": "ed448",
+}  # fmt: skip
+_SERVER_AUTH: t.Final = "1.3.6.1.5.5.7.3.1"
+#: The Server Gated Crypto of the nineties (Microsoft, Netscape), which OpenSSL takes for the same.
+_GATED_CRYPTO: t.Final = frozenset({"1.3.6.1.4.1.311.10.3.3", "2.16.840.1.113730.4.1"})
+_UTC_TIME, _GENERALIZED_TIME = 0x17, 0x18
+#: Month, day, hour and minute of a time.
+_MINUTES: t.Final = "[0-9]{8}"
+_NULL: t.Final = b"\x05\x00"
+#: Bits of keyUsage (RFC 5280 section 4.2.1.3).
+DIGITAL_SIGNATURE, KEY_ENCIPHERMENT, KEY_AGREEMENT, _KEY_CERT_SIGN = 0, 2, 4, 5
 
 
 class CertificateError(ValueError):
@@ -71,20 +103,27 @@ class CertificateError(ValueError):
 
 def refusals() -> tuple[type[Exception], ...]:
     """What ``cryptography`` raises for content it refuses; a function because the library may be absent."""
-    return (
-        ValueError, TypeError, AttributeError, exceptions.UnsupportedAlgorithm, x509.DuplicateExtension,
-        x509.UnsupportedGeneralNameType, x509.InvalidVersion,
-    )
+    return ValueError, TypeError, AttributeError, LookupError, ArithmeticError, exceptions.UnsupportedAlgorithm
 
 
 @dataclasses.dataclass(frozen=True)
 class _Outline:
-    """The slices of a certificate that are needed as raw bytes (RFC 5280 section 4.1)."""
+    """The parts of a certificate as raw bytes (RFC 5280 section 4.1); b'' for what is not there.
+
+    ``algorithm`` is the AlgorithmIdentifier that stands outside, ``inner_algorithm`` the one that is signed.
+    """
 
     tbs: bytes
+    version: bytes
+    serial: bytes
+    inner_algorithm: bytes
     issuer: bytes
+    validity: bytes
     subject: bytes
     spki: bytes
+    extensions: bytes
+    algorithm: bytes
+    signature: bytes
 
 
 def _outline(der: bytes) -> _Outline:
@@ -106,9 +145,14 @@ def _outline(der: bytes) -> _Outline:
     def cut(element: _der.Element) -> bytes:
         return der[element.start : element.end]
 
-    spki = cut(fields[first + 5])
+    inner, issuer, validity, subject, spki = (cut(field) for field in fields[first + 1 : first + 6])
     check_spki(spki)
-    return _Outline(cut(tbs), cut(fields[first + 2]), cut(fields[first + 4]), spki)
+    extensions = [der[field.body : field.end] for field in fields[first + 6 :] if field.tag == 0xA3]
+    version = der[fields[0].body : fields[0].end] if first else b""
+    return _Outline(
+        cut(tbs), version, cut(fields[first]), inner, issuer, validity, subject, spki,
+        extensions[0] if extensions else b"", cut(parts[1]), cut(parts[2]),
+    )  # fmt: skip
 
 
 def check_spki(spki: bytes) -> None:
@@ -155,21 +199,18 @@ class Certificate:
         except _der.DerError as error:
             raise CertificateError(f"this is no DER certificate: {error}") from error
 
-    @functools.cached_property
-    def _parsed(self) -> x509.Certificate:
-        if not HAS_CRYPTOGRAPHY:
-            raise CertificateError("the Python library cryptography is not installed")
+    def _field(self, what: str, getter: c.Callable[[_Outline], T]) -> T:
+        outline = self._outline
         try:
-            return x509.load_der_x509_certificate(self.der)
-        except refusals() as error:
-            raise CertificateError(f"the certificate does not parse: {error}") from error
-
-    def _field(self, what: str, getter: c.Callable[[x509.Certificate], T]) -> T:
-        parsed = self._parsed
-        try:
-            return getter(parsed)
-        except refusals() as error:
+            return getter(outline)
+        except _der.DerError as error:
             raise CertificateError(f"{what} of the certificate cannot be read: {error}") from error
+
+    def _decoded(self, what: str, oid: str, decode: c.Callable[[bytes], T]) -> T | None:
+        found = [one for one in self.extensions if one.oid == oid]
+        if len(found) > 1:
+            raise CertificateError(f"{what} stands in the certificate {len(found)} times (RFC 5280 section 4.2)")
+        return self._field(what, lambda _outline: decode(found[0].value)) if found else None
 
     @property
     def tbs(self) -> bytes:
@@ -192,98 +233,135 @@ class Certificate:
         return self._outline.issuer
 
     @functools.cached_property
-    def subject_name(self) -> x509.Name:
-        """The subject as an object of ``cryptography``."""
-        return self._field("the subject", lambda cert: cert.subject)
-
-    @functools.cached_property
     def subject_text(self) -> str:
         """The subject as RFC 4514 writes it."""
-        return self._field("the subject", lambda cert: cert.subject.rfc4514_string())
+        return _names.to_text(self.subject)
 
     @functools.cached_property
     def issuer_text(self) -> str:
         """The issuer as RFC 4514 writes it."""
-        return self._field("the issuer", lambda cert: cert.issuer.rfc4514_string())
+        return _names.to_text(self.issuer)
 
-    @functools.cached_property
-    def serial(self) -> int:
-        """The serial number."""
-        return self._field("the serial number", lambda cert: cert.serial_number)
+    @property
+    def serial(self) -> bytes:
+        """The content of the serial number."""
+        return self._field("the serial number", lambda outline: outline.serial[_der.read(outline.serial).body :])
 
-    @functools.cached_property
+    @property
     def not_before(self) -> datetime.datetime:
         """First moment of the validity, aware, UTC."""
-        return self._field("the validity", lambda cert: cert.not_valid_before_utc)
+        return self._validity[0]
 
-    @functools.cached_property
+    @property
     def not_after(self) -> datetime.datetime:
         """Last moment of the validity, aware, UTC."""
-        return self._field("the validity", lambda cert: cert.not_valid_after_utc)
+        return self._validity[1]
+
+    @functools.cached_property
+    def _validity(self) -> tuple[datetime.datetime, datetime.datetime]:
+        return self._field("the validity", lambda outline: _validity(outline.validity, rf"{_MINUTES}[0-9]{{2}}"))
+
+    @functools.cached_property
+    def loose_validity(self) -> tuple[datetime.datetime, datetime.datetime]:
+        """First and last moment, which may lack the seconds, as GnuTLS reads them."""
+        return self._field("the validity", lambda outline: _validity(outline.validity, rf"{_MINUTES}(?:[0-9]{{2}})?"))
+
+    @functools.cached_property
+    def extensions(self) -> tuple[_extensions.Extension, ...]:
+        """All extensions, in order; each value is still DER."""
+        return self._field(
+            "the list of extensions",
+            lambda outline: _extensions.read_extensions(outline.extensions) if outline.extensions else (),
+        )
 
     @functools.cached_property
     def critical_extensions(self) -> frozenset[str]:
         """Dotted identifiers of the extensions marked critical (RFC 5280 section 4.2)."""
+        return frozenset(one.oid for one in self.extensions if one.critical)
+
+    @functools.cached_property
+    def version(self) -> int:
+        """The version: 1, 2 or 3 (RFC 5280 section 4.1.2.1)."""
         return self._field(
-            "an extension", lambda cert: frozenset(ext.oid.dotted_string for ext in cert.extensions if ext.critical)
+            "the version",
+            lambda outline: 1 + _der.integer(outline.version, _der.read_whole(outline.version, _der.INTEGER))
+            if outline.version
+            else 1,
         )
 
     @property
     def is_version_1(self) -> bool:
         """The certificate has no extensions because its version knows none (RFC 5280 section 4.1.2.1)."""
-        return self._field("the version", lambda cert: cert.version is x509.Version.v1)
+        return self.version == 1
 
     @functools.cached_property
     def dns_names(self) -> tuple[str, ...]:
         """The dNSName entries of subjectAltName, in order, lower case."""
-        san = self.subject_alternative_name
-        return tuple(name.lower() for name in san.get_values_for_type(x509.DNSName)) if san else ()
+        names = self.subject_alternative_name or ()
+        return tuple(one.value.decode("latin-1").lower() for one in names if one.form == _extensions.DNS_NAME)
 
     @functools.cached_property
     def common_names(self) -> tuple[str, ...]:
-        """The common names of the subject, in order, lower case."""
-        return self._field(
-            "the subject",
-            lambda cert: tuple(
-                str(name.value).lower() for name in cert.subject.get_attributes_for_oid(NameOID.COMMON_NAME)
-            ),
-        )
+        """The common names of the subject that are text, in order, lower case."""
+        names = self._field("the subject", lambda outline: _names.common_names(outline.subject))
+        return tuple(text.lower() for name in names if (text := name.text) is not None)
 
     @functools.cached_property
-    def subject_alternative_name(self) -> x509.SubjectAlternativeName | None:
-        """The extension of RFC 5280 section 4.2.1.6, or None."""
-        return self._field("subjectAltName", lambda cert: _extension(cert, x509.SubjectAlternativeName))
+    def subject_alternative_name(self) -> tuple[_extensions.GeneralName, ...] | None:
+        """The names of the extension of RFC 5280 section 4.2.1.6, or None."""
+        return self._decoded("subjectAltName", _extensions.SUBJECT_ALTERNATIVE_NAME, _extensions.general_names)
 
     @functools.cached_property
-    def basic_constraints(self) -> x509.BasicConstraints | None:
+    def issuer_alternative_name(self) -> tuple[_extensions.GeneralName, ...] | None:
+        """The names of the extension of RFC 5280 section 4.2.1.7, or None."""
+        return self._decoded("issuerAltName", _extensions.ISSUER_ALTERNATIVE_NAME, _extensions.general_names)
+
+    @functools.cached_property
+    def basic_constraints(self) -> _extensions.BasicConstraints | None:
         """The extension of RFC 5280 section 4.2.1.9, or None."""
-        return self._field("basicConstraints", lambda cert: _extension(cert, x509.BasicConstraints))
+        return self._decoded("basicConstraints", _extensions.BASIC_CONSTRAINTS, _extensions.basic_constraints)
 
     @functools.cached_property
-    def key_usage(self) -> x509.KeyUsage | None:
-        """The extension of RFC 5280 section 4.2.1.3, or None."""
-        return self._field("keyUsage", lambda cert: _extension(cert, x509.KeyUsage))
+    def key_usage(self) -> frozenset[int] | None:
+        """The numbers of the bits that are set in the extension of RFC 5280 section 4.2.1.3, or None."""
+        return self._decoded("keyUsage", _extensions.KEY_USAGE, _extensions.key_usage)
 
     @functools.cached_property
-    def name_constraints(self) -> x509.NameConstraints | None:
+    def extended_key_usage(self) -> frozenset[str] | None:
+        """The purposes of the extension of RFC 5280 section 4.2.1.12, or None."""
+        found = self._decoded("extKeyUsage", _extensions.EXTENDED_KEY_USAGE, _extensions.identifiers)
+        return None if found is None else frozenset(found)
+
+    @functools.cached_property
+    def name_constraints(self) -> _extensions.NameConstraints | None:
         """The extension of RFC 5280 section 4.2.1.10, or None."""
-        return self._field("nameConstraints", lambda cert: _extension(cert, x509.NameConstraints))
+        return self._decoded("nameConstraints", _extensions.NAME_CONSTRAINTS, _extensions.name_constraints)
+
+    @functools.cached_property
+    def tls_features(self) -> frozenset[int] | None:
+        """The numbers of the extension of RFC 7633, or None."""
+        return self._decoded("the TLS Feature extension", _extensions.TLS_FEATURE, _extensions.features)
+
+    @functools.cached_property
+    def netscape_type(self) -> frozenset[int] | None:
+        """The numbers of the bits of Netscape's certificate type, or None."""
+        return self._decoded("the Netscape type", _extensions.NETSCAPE_TYPE, _der.named_bits)
 
     @functools.cached_property
     def subject_key_identifier(self) -> bytes | None:
         """The identifier of RFC 5280 section 4.2.1.2, or None."""
-        found = self._field("subjectKeyIdentifier", lambda cert: _extension(cert, x509.SubjectKeyIdentifier))
-        return found.digest if found else None
+        return self._decoded("subjectKeyIdentifier", _extensions.SUBJECT_KEY_IDENTIFIER, _extensions.octets)
 
     @functools.cached_property
-    def authority_key_identifier(self) -> x509.AuthorityKeyIdentifier | None:
+    def authority_key_identifier(self) -> _extensions.AuthorityKeyIdentifier | None:
         """The extension of RFC 5280 section 4.2.1.1, or None."""
-        return self._field("authorityKeyIdentifier", lambda cert: _extension(cert, x509.AuthorityKeyIdentifier))
+        oid, decode = _extensions.AUTHORITY_KEY_IDENTIFIER, _extensions.authority_key_identifier
+        return self._decoded("authorityKeyIdentifier", oid, decode)
 
     @property
     def may_sign_certificates(self) -> bool:
         """keyUsage is absent or has keyCertSign."""
-        return self.key_usage is None or self.key_usage.key_cert_sign
+        return self.key_usage is None or _KEY_CERT_SIGN in self.key_usage
 
     @property
     def is_ca(self) -> bool:
@@ -295,21 +373,21 @@ class Certificate:
         """pathLenConstraint, or None when unlimited."""
         return self.basic_constraints.path_length if self.basic_constraints else None
 
-    @functools.cached_property
+    @property
     def eku_allows_server_auth(self) -> bool:
         """extKeyUsage is absent or lists serverAuth.
 
         anyExtendedKeyUsage does not suffice: RFC 5280 section 4.2.1.12 lets applications insist on the
         particular purpose, and OpenSSL does.
         """
-        eku = self._field("extKeyUsage", lambda cert: _extension(cert, x509.ExtendedKeyUsage))
-        return eku is None or ExtendedKeyUsageOID.SERVER_AUTH in eku
+        purposes = self.extended_key_usage
+        return purposes is None or bool(purposes & {_SERVER_AUTH, *_GATED_CRYPTO})
 
     @property
     def key_usage_allows_tls(self) -> bool:
         """keyUsage is absent or has one of the uses a TLS server makes of its key (RFC 8446 section 4.4.2.2)."""
         usage = self.key_usage
-        return usage is None or usage.digital_signature or usage.key_encipherment or usage.key_agreement
+        return usage is None or bool(usage & {DIGITAL_SIGNATURE, KEY_ENCIPHERMENT, KEY_AGREEMENT})
 
     @functools.cached_property
     def is_self_issued(self) -> bool:
@@ -327,9 +405,9 @@ class Certificate:
         return hashlib.sha256(self.spki).hexdigest()
 
     @functools.cached_property
-    def public_key(self) -> CertificatePublicKeyTypes:
+    def public_key(self) -> PublicKeyTypes:
         """The public key as an object of ``cryptography``."""
-        return self._field("the public key", lambda cert: cert.public_key())
+        return _load_key(self.spki)
 
     @functools.cached_property
     def reencoded_spki(self) -> bytes:
@@ -340,11 +418,13 @@ class Certificate:
             )
         except CertificateError:
             return b""
+        except refusals():
+            return b""
 
     @functools.cached_property
     def key_type(self) -> str:
         """"rsa", "ec", "dsa", "ed25519", "ed448", or "other"."""
-        return key_family(self.public_key)
+        return self._field("the public key", lambda outline: _KEYS.get(_algorithm(_first(outline.spki))[0], "other"))
 
     @functools.cached_property
     def key_bits(self) -> int:
@@ -352,22 +432,41 @@ class Certificate:
         return int(getattr(self.public_key, "key_size", {"ed25519": 256, "ed448": 456}.get(self.key_type, 0)))
 
     @functools.cached_property
+    def has_explicit_curve(self) -> bool:
+        """The key is on a curve that is not named but described by its numbers (RFC 5480 section 2.1.1 forbids it)."""
+        return self.key_type == "ec" and self._field(
+            "the public key", lambda outline: _algorithm(_first(outline.spki))[1][:1] == bytes((_der.SEQUENCE,))
+        )
+
+    @functools.cached_property
     def signature_algorithm(self) -> str:
         """Name of the signature algorithm, or its dotted identifier when the name is not known here."""
-        dotted = self._field("the signature algorithm", lambda cert: cert.signature_algorithm_oid.dotted_string)
-        return _SIGNATURES.get(dotted, (dotted, ""))[0]
+        dotted = self._field("the signature algorithm", lambda outline: _algorithm(outline.algorithm)[0])
+        return _SIGNATURES.get(dotted, (dotted, "", ""))[0]
 
     @functools.cached_property
     def signature_hash(self) -> str:
-        """Hash of the signature as ``cryptography`` names it (``sha256``), '' for EdDSA, whose hash is part of it."""
-        found = self._field("the signature hash", lambda cert: cert.signature_hash_algorithm)
-        return found.name if found else ""
+        """Hash of the signature (``sha256``), '' for EdDSA, whose hash is part of it, and for what is not known."""
+        return self._field("the signature hash", lambda outline: _signature_hash(outline.algorithm))
 
     @functools.cached_property
     def signature_family(self) -> str:
-        """The type of key that made the signature (see :attr:`key_type`), '' when not known here."""
-        dotted = self._field("the signature algorithm", lambda cert: cert.signature_algorithm_oid.dotted_string)
-        return _SIGNATURES.get(dotted, ("", ""))[1]
+        """The type of key that is said to have made the signature (see :attr:`key_type`), '' when not known here."""
+        dotted = self._field("the signature algorithm", lambda outline: _algorithm(outline.inner_algorithm)[0])
+        return _SIGNATURES.get(dotted, ("", "", ""))[1]
+
+    @functools.cached_property
+    def algorithms_equal(self) -> bool:
+        """The algorithm that is signed and the one outside are the same, as RFC 5280 section 4.1.1.2 wants it."""
+        return self._field("the signature algorithm", lambda outline: outline.inner_algorithm == outline.algorithm)
+
+    @functools.cached_property
+    def algorithms_alike(self) -> bool:
+        """They are the same but for parameters that are NULL in one and absent in the other."""
+        inner, outer = self._field(
+            "the signature algorithm", lambda one: (_algorithm(one.inner_algorithm), _algorithm(one.algorithm))
+        )
+        return inner[0] == outer[0] and (inner[1] or _NULL) == (outer[1] or _NULL)
 
     def named_by(self, other: Certificate) -> bool:
         """Say whether the issuer of this is the subject of ``other``, compared as RFC 5280 section 7.1 says."""
@@ -380,20 +479,20 @@ class Certificate:
 
     def signed_by(self, other: Certificate) -> bool:
         """Say whether the signature of this verifies with the key of ``other``; False when that cannot be tried."""
-        try:
-            key = other.public_key
-            self._field("the signature", lambda cert: _verify(cert, self.tbs, key))
-        except CertificateError:
-            return False
-        return True
+        return self.signed_by_key(other.spki)
 
     def signed_by_key(self, spki: bytes) -> bool:
-        """Say whether the signature of this verifies with the bare key ``spki`` (RFC 7671 section 5.2.3)."""
+        """Say whether the signature of this verifies with the bare key ``spki`` (RFC 7671 section 5.2.3).
+
+        False as well when that cannot be tried, or the algorithm outside is another one than the one that is signed.
+        """
         try:
-            self._field("the signature", lambda cert: _verify(cert, self.tbs, serialization.load_der_public_key(spki)))
+            if self.algorithms_alike:
+                self._field("the signature", lambda outline: _verify(outline, _load_key(spki)))
+                return True
         except CertificateError:
-            return False
-        return True
+            pass
+        return False
 
     def issued_by(self, other: Certificate) -> bool:
         """Say whether ``other`` issued this: the names chain and the signature verifies. Never raises."""
@@ -403,37 +502,106 @@ class Certificate:
             return False
 
 
-def _extension(cert: x509.Certificate, kind: type[E]) -> E | None:
+def _load_key(spki: bytes) -> PublicKeyTypes:
+    if not HAS_CRYPTOGRAPHY:
+        raise CertificateError("the Python library cryptography is not installed")
     try:
-        return cert.extensions.get_extension_for_class(kind).value
-    except x509.ExtensionNotFound:
-        return None
+        return serialization.load_der_public_key(spki)
+    except Exception as error:
+        # Whatever hostile bytes make the library raise.
+        raise CertificateError(f"the public key of the certificate cannot be read: {error}") from error
 
 
-def _verify(cert: x509.Certificate, tbs: bytes, key: object) -> None:
-    """Verify the signature over ``tbs``; raises ValueError when it does not hold."""
+def _first(data: bytes) -> bytes:
+    """Return the first element of a SEQUENCE."""
+    element = _der.children(data, _der.read_whole(data, _der.SEQUENCE))[0]
+    return data[element.start : element.end]
+
+
+def _algorithm(data: bytes) -> tuple[str, bytes]:
+    """Return the identifier of an AlgorithmIdentifier, and the DER of its parameters, b'' when there are none."""
+    parts = _der.children(data, _der.read_whole(data, _der.SEQUENCE))
+    if not 1 <= len(parts) <= 2:
+        raise _der.DerError("offset 0: an AlgorithmIdentifier has an identifier and at most one parameter")
+    return _der.dotted(data, parts[0]), data[parts[1].start : parts[1].end] if len(parts) == 2 else b""
+
+
+def _signature_hash(algorithm: bytes) -> str:
+    dotted, parameters = _algorithm(algorithm)
+    return _pss(parameters)[0] if dotted == _PSS else _SIGNATURES.get(dotted, ("", "", ""))[2]
+
+
+def _pss(data: bytes) -> tuple[str, str, int]:
+    """Return the hash, the hash of the mask, and the length of the salt (RFC 4055 section 3.1). Raises DerError."""
+    found = {one.tag: data[one.body : one.end] for one in _der.children(data, _der.read_whole(data, _der.SEQUENCE))}
+    digest = mask = "1.3.14.3.2.26"
+    if 0xA0 in found:
+        digest = _algorithm(found[0xA0])[0]
+    if 0xA1 in found:
+        mask = _algorithm(_algorithm(found[0xA1])[1])[0]
+    salt = _der.integer(found[0xA2], _der.read_whole(found[0xA2], _der.INTEGER)) if 0xA2 in found else 20
+    if not 0 <= salt <= 1024:
+        raise _der.DerError(f"offset 0: a salt of {salt} bytes")
+    return _HASHES.get(digest, ""), _HASHES.get(mask, ""), salt
+
+
+def _validity(data: bytes, moment: str) -> tuple[datetime.datetime, datetime.datetime]:
+    parts = _der.children(data, _der.read_whole(data, _der.SEQUENCE))
+    if len(parts) != 2:
+        raise _der.DerError("offset 0: a validity has a begin and an end")
+    begin, end = (_time(one.tag, data[one.body : one.end], moment) for one in parts)
+    return begin, end
+
+
+def _time(tag: int, content: bytes, moment: str) -> datetime.datetime:
+    """Read a time as RFC 5280 sections 4.1.2.5.1 and 4.1.2.5.2 have it; ``moment`` is what may follow the year."""
+    text = content.decode("latin-1")
+    years = {_UTC_TIME: 2, _GENERALIZED_TIME: 4}.get(tag, 0)
+    if not years or not re.fullmatch(rf"[0-9]{{{years}}}{moment}Z", text):
+        raise _der.DerError(f"offset 0: {text[:40]!r} is not a time in UTC with seconds")
+    if years == 2:
+        text = ("19" if text >= "5" else "20") + text
+    try:
+        return datetime.datetime.strptime(text[:-1].ljust(14, "0"), "%Y%m%d%H%M%S").replace(tzinfo=datetime.UTC)
+    except ValueError as error:
+        raise _der.DerError(f"offset 0: {text!r} is not a time") from error
+
+
+def _verify(outline: _Outline, key: object) -> None:
+    """Verify the signature of a certificate; raises CertificateError when it does not hold, or cannot be tried."""
+    dotted, parameters = _algorithm(outline.algorithm)
+    _name, family, digest = _SIGNATURES.get(dotted, ("", "", ""))
+    signature = _der.bit_string(outline.signature, _der.read(outline.signature))
+    if family != key_family(key):
+        raise CertificateError(f"a key of type {key_family(key)} does not make signatures of {dotted}")
     try:
         if isinstance(key, rsa.RSAPublicKey):
-            scheme, digest = cert.signature_algorithm_parameters, cert.signature_hash_algorithm
-            if not isinstance(scheme, (padding.PKCS1v15, padding.PSS)) or digest is None:
-                raise ValueError("no signature an RSA key can have made")
-            key.verify(cert.signature, tbs, scheme, digest)
+            if dotted == _PSS:
+                digest, mask, salt = _pss(parameters)
+                key.verify(signature, outline.tbs, padding.PSS(padding.MGF1(_hash(mask)), salt), _hash(digest))
+            else:
+                key.verify(signature, outline.tbs, padding.PKCS1v15(), _hash(digest))
         elif isinstance(key, ec.EllipticCurvePublicKey):
-            parameters = cert.signature_algorithm_parameters
-            if not isinstance(parameters, ec.ECDSA):
-                raise ValueError("no signature an EC key can have made")
-            key.verify(cert.signature, tbs, parameters)
+            key.verify(signature, outline.tbs, ec.ECDSA(_hash(digest)))
         elif isinstance(key, dsa.DSAPublicKey):
-            digest = cert.signature_hash_algorithm
-            if digest is None:
-                raise ValueError("no signature a DSA key can have made")
-            key.verify(cert.signature, tbs, digest)
+            key.verify(signature, outline.tbs, _hash(digest))
         elif isinstance(key, (ed25519.Ed25519PublicKey, ed448.Ed448PublicKey)):
-            key.verify(cert.signature, tbs)
+            key.verify(signature, outline.tbs)
         else:
-            raise ValueError("signatures of this type of key are not known here")
+            raise CertificateError("signatures of this type of key are not known here")
     except exceptions.InvalidSignature as error:
-        raise ValueError("the signature does not verify") from error
+        raise CertificateError("the signature does not verify") from error
+    except refusals() as error:
+        raise CertificateError(f"the signature cannot be verified: {error}") from error
+
+
+def _hash(name: str) -> hashes.HashAlgorithm:
+    known: dict[str, type[hashes.HashAlgorithm]] = {
+        "md5": hashes.MD5, "sha1": hashes.SHA1, "sha224": hashes.SHA224, "sha256": hashes.SHA256,
+        "sha384": hashes.SHA384, "sha512": hashes.SHA512, "sha3-224": hashes.SHA3_224, "sha3-256": hashes.SHA3_256,
+        "sha3-384": hashes.SHA3_384, "sha3-512": hashes.SHA3_512,
+    }  # fmt: skip
+    return known[name]()
 
 
 def key_family(key: object) -> str:

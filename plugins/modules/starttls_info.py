@@ -254,7 +254,7 @@ endpoints:
       type: dict
       contains:
         authenticated:
-          description: Whether the chain satisfies the records, null when that cannot be told.
+          description: Whether the chain satisfies the records for every kind of sender, null when that cannot be told.
           type: bool
         reason:
           description: V(dane-ok), or the code that says why not.

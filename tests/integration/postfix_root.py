@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, mailsec.dane contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Postfix from a small Debian system of its own, because installing it would remove this machine's mail server."""
+"""Mail servers from small Debian systems of their own: installing them would remove this machine's mail server."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-_BUILD = Path(__file__).parents[1] / "run" / "postfix_root.sh"
+_BUILD = Path(__file__).parents[1] / "run" / "mail_root.sh"
 # The process stays the same one from unshare to the command, so that its number and its group are those of the caller's
 # child. Processes, devices, network, names and temporary files are this machine's.
 _ENTER = """
@@ -28,13 +28,14 @@ exec chroot "$root" "$@"
 
 
 @functools.cache
-def root() -> Path:
-    """The directory of that system; it is built when it is missing, which takes half a minute."""
+def root(package: str = "postfix") -> Path:
+    """The directory of the system with ``package``; it is built when it is missing, which takes half a minute."""
     if os.geteuid() != 0:
-        pytest.skip("not run: Postfix needs root")
-    done = subprocess.run([_BUILD], capture_output=True, text=True, stdin=subprocess.DEVNULL, timeout=900, check=False)
+        pytest.skip("not run: a mail server needs root")
+    words = [str(_BUILD), package]
+    done = subprocess.run(words, capture_output=True, text=True, stdin=subprocess.DEVNULL, timeout=900, check=False)
     if done.returncode != 0:
-        raise RuntimeError(f"there is no Postfix for these tests:\n{done.stderr}")
+        raise RuntimeError(f"there is no {package} for these tests:\n{done.stderr}")
     found = Path(done.stdout.splitlines()[-1])
     (found / tempfile.gettempdir().removeprefix("/")).mkdir(parents=True, exist_ok=True)
     return found

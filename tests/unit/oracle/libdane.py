@@ -14,7 +14,7 @@ _X509 = 1
 _ONLY_EE, _ONLY_CA, _FAIL_IF_NOT_CHECKED = 2, 4, 1
 
 
-class _Datum(ctypes.Structure):
+class Datum(ctypes.Structure):
     _fields_ = (("data", ctypes.POINTER(ctypes.c_ubyte)), ("size", ctypes.c_uint))
 
 
@@ -49,8 +49,8 @@ class LibDane:
             return False
         try:
             arrays = [(ctypes.c_ubyte * len(der)).from_buffer_copy(der) for der in chain]
-            data = (_Datum * len(chain))(
-                *[_Datum(ctypes.cast(array, ctypes.POINTER(ctypes.c_ubyte)), len(array)) for array in arrays]
+            data = (Datum * len(chain))(
+                *[Datum(ctypes.cast(array, ctypes.POINTER(ctypes.c_ubyte)), len(array)) for array in arrays]
             )
             status = ctypes.c_uint(0)
             result = self.dane.dane_verify_crt_raw(

@@ -56,6 +56,8 @@ _CRYPTO_SIGNATURES: dict[str, tuple[object, list[object]]] = {
 
 _NO_PARTIAL_WILDCARDS = 0x4
 _NO_EE_NAME_CHECKS = 1
+#: That of Postfix once it has to authenticate the server.
+_SECURITY_LEVEL = 1
 
 
 class LibSsl:
@@ -72,7 +74,7 @@ class LibSsl:
         self._context = self.ssl.SSL_CTX_new(self.ssl.TLS_client_method())
         if self.ssl.SSL_CTX_dane_enable(self._context) != 1:
             raise OSError("SSL_CTX_dane_enable failed")
-        self.ssl.SSL_CTX_set_security_level(self._context, 0)
+        self.ssl.SSL_CTX_set_security_level(self._context, _SECURITY_LEVEL)
 
     def usable(self, fields: tuple[int, int, int], data: bytes) -> bool:
         """Say whether OpenSSL takes the record at all."""
@@ -117,7 +119,7 @@ class LibSsl:
             store = self.ssl.SSL_CTX_get_cert_store(self._context)
             self.crypto.X509_STORE_CTX_init(store_context, store, certificates[0], stack)
             parameters = self.crypto.X509_STORE_CTX_get0_param(store_context)
-            self.crypto.X509_VERIFY_PARAM_set_auth_level(parameters, 0)
+            self.crypto.X509_VERIFY_PARAM_set_auth_level(parameters, _SECURITY_LEVEL)
             self.crypto.X509_STORE_CTX_set0_dane(store_context, self.ssl.SSL_get0_dane(connection))
             self.crypto.X509_STORE_CTX_set_default(store_context, b"ssl_server")
             self.crypto.X509_VERIFY_PARAM_set1(parameters, self.ssl.SSL_get0_param(connection))

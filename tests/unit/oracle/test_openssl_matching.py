@@ -10,12 +10,13 @@ import os
 import random
 
 import pytest
+from cryptography import x509
 from oracle.pki import NOW
 from oracle.scenarios import Scenario, generate
-from oracle.test_openssl_oracle import libdane, libssl
+from oracle.test_openssl_oracle import libdane, libgnutls, libssl
 
 from ansible_collections.mailsec.dane.plugins.module_utils._matching import MatchResult, Profile, match
-from ansible_collections.mailsec.dane.plugins.module_utils._path import name_fault
+from ansible_collections.mailsec.dane.plugins.module_utils._tlsa import TlsaRecord
 from ansible_collections.mailsec.dane.plugins.module_utils._x509 import load_der
 
 COUNT = int(os.environ.get("MAILSEC_DANE_CHAINS", "1500"))
@@ -58,20 +59,34 @@ def test_postfix_profile_agrees_with_openssl(capsys: pytest.CaptureFixture[str])
     assert min(decided.values()) > COUNT // 10, f"the chains are too one-sided to prove anything: {decided}"
 
 
+def exim_uses(record: TlsaRecord) -> bool:
+    """As dane_tlsa_load of Exim 4.96 decides: data of matching type 0 is taken as it is."""
+    sizes = {0: len(record.data), 1: 32, 2: 64}
+    known = record.usage in (2, 3) and record.selector in (0, 1) and record.matching_type in sizes
+    return known and 0 < len(record.data) == sizes[record.matching_type]
+
+
+def may_sign(der: bytes) -> bool:
+    try:
+        usage = x509.load_der_x509_certificate(der).extensions.get_extension_for_class(x509.KeyUsage).value
+    except x509.ExtensionNotFound:
+        return True
+    return usage.digital_signature
+
+
 def test_exim_profile_agrees_with_libdane(capsys: pytest.CaptureFixture[str]) -> None:
     """B05, SR section 8: usable records only, DANE-EE first, then DANE-TA with the name check."""
-    oracle, decided = libdane(), {True: 0, False: 0}
+    oracle, names, decided = libdane(), libgnutls(), {True: 0, False: 0}
     for number, scenario in _scenarios(capsys):
-        usable = [record for record in scenario.records if record.unusable_reason() is None]
+        usable = [record for record in scenario.records if exim_uses(record)]
         chain, leaf = list(scenario.chain), load_der(scenario.chain[0])
-        if b"MX.Example.NL" in leaf.der:
-            # libdane compares name constraints with regard to case, against RFC 5280 section 4.2.1.10.
-            continue
         ee_records = [record.to_wire() for record in usable if record.usage == 3]
         ta_records = [record.to_wire() for record in usable if record.usage == 2]
         expected = bool(ee_records) and oracle.verify(ee_records, chain, NOW)
-        if not expected and ta_records and name_fault(leaf, scenario.names[:1], True) is None:
+        if not expected and ta_records and names.has_name(leaf.der, scenario.names[0]):
             expected = oracle.verify(ta_records, chain, NOW)
+        # GnuTLS itself ends the handshake then, before libdane is asked.
+        expected = expected and may_sign(leaf.der)
         result = _match(scenario, Profile.EXIM)
         if usable:
             decided[result.authenticated] += 1

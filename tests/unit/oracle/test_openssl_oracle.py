@@ -10,6 +10,7 @@ import dataclasses
 
 import pytest
 from oracle.libdane import LibDane
+from oracle.libgnutls import LibGnuTls
 from oracle.libssl import LibSsl
 from oracle.pki import CLIENT_AUTH, NOW, Spec, make
 from oracle.scenarios import HOST, record
@@ -31,6 +32,13 @@ def libdane() -> LibDane:
         return LibDane()
     except OSError as error:
         pytest.skip(f"no libgnutls-dane shared library: {error}")
+
+
+def libgnutls() -> LibGnuTls:
+    try:
+        return LibGnuTls()
+    except OSError as error:
+        pytest.skip(f"no libgnutls shared library: {error}")
 
 
 def _chain(leaf: Spec = LEAF, inter: Spec = INTER, root: Spec = ROOT) -> list[bytes]:

@@ -64,16 +64,16 @@ def validating(handler: Handler) -> Handler:
 
 
 class DnsResponder:
-    """The server; ``async with`` serves, ``port`` is where, ``asked`` has the questions in order."""
+    """The server; ``async with`` serves, ``port`` is where (0: any), ``asked`` has the questions in order."""
 
-    def __init__(self, handler: Handler, tcp_handler: Handler | None = None) -> None:
-        self.port = 0
+    def __init__(self, handler: Handler, tcp_handler: Handler | None = None, port: int = 0) -> None:
+        self.port = port
         self.asked: list[str] = []
         self._handler = handler
         self._tcp_handler = tcp_handler or handler
 
     async def __aenter__(self) -> DnsResponder:
-        udp, tcp = loopback.pair()
+        udp, tcp = loopback.pair(self.port)
         self.port = tcp.getsockname()[1]
         self._server = await asyncio.start_server(self._accept, sock=tcp)
         self._udp, _protocol = await asyncio.get_running_loop().create_datagram_endpoint(lambda: _Udp(self), sock=udp)

@@ -8,13 +8,13 @@ import contextlib
 import socket
 
 
-def pair() -> tuple[socket.socket, socket.socket]:
-    """Return sockets for UDP and TCP at one port; one that is free for UDP may be another program's for TCP."""
+def pair(port: int = 0) -> tuple[socket.socket, socket.socket]:
+    """Return sockets for UDP and TCP at one port, any for 0; one that is free for UDP may be another program's for TCP."""
     for _attempt in range(50):
         with contextlib.ExitStack() as stack:
             udp = stack.enter_context(socket.socket(socket.AF_INET, socket.SOCK_DGRAM))
             tcp = stack.enter_context(socket.socket())
-            udp.bind(("127.0.0.1", 0))
+            udp.bind(("127.0.0.1", port))
             try:
                 tcp.bind(udp.getsockname())
             except OSError:

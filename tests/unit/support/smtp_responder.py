@@ -167,7 +167,12 @@ class _Connection:
                     continue
                 if behaviour.starttls.startswith(b"220"):
                     await self._shake_hands()
-            elif verb == "NOOP":
+            elif verb in ("NOOP", "MAIL", "RCPT"):
+                await self._send(b"250 2.0.0 Ok\r\n")
+            elif verb == "DATA":
+                await self._send(b"354 End with a dot\r\n")
+                while await self._command() != ".":
+                    pass
                 await self._send(b"250 2.0.0 Ok\r\n")
             elif verb == "QUIT":
                 await self._say("quit", behaviour.quit)

@@ -62,7 +62,9 @@ def test_random_bytes_raise_only_der_error(data: bytes) -> None:
     [
         ("mx.example.nl", "mx.example.nl", True),
         ("MX.example.NL", "mx.Example.nl", True),
-        ("mx.example.nl.", "mx.example.nl", True),
+        ("mx.example.nl.", "mx.example.nl", False),
+        ("*.example.nl.", "mx.example.nl", False),
+        ("mx.example.nl", "mx.example.nl.", True),
         ("*.example.nl", "mx.example.nl", True),
         ("*.example.nl", "xn--bcher-kva.example.nl", True),
         ("*.example.nl", "example.nl", False),

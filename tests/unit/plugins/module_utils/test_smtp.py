@@ -344,10 +344,19 @@ class TestInsideTls:
 
     @pytest.mark.parametrize(
         ("behaviour", "words"),
+        [(Behaviour(close_at="ehlo-tls"), "closed"), (Behaviour(reset_at="ehlo-tls"), "reset")],
+    )
+    def test_v10_a_connection_that_ends_with_the_handshake(self, behaviour: Behaviour, words: str) -> None:
+        """So do servers that want a client certificate in TLS 1.3 and send no alert; no sender gets further."""
+        seen, _server = meet(behaviour, limits=PATIENT)
+        assert (seen.outcome, seen.oddities) == ("tls-handshake-failed", ())
+        assert "right after the TLS handshake" in seen.detail and words in seen.detail
+
+    @pytest.mark.parametrize(
+        ("behaviour", "words"),
         [
             (Behaviour(ehlo_tls=b"503 bad sequence\r\n"), "503 bad sequence"),
             (Behaviour(ehlo_tls=b"rubbish\r\n"), "'rubbish'"),
-            (Behaviour(close_at="ehlo-tls"), "closed"),
             (Behaviour(stall_at="ehlo-tls"), "not done after 0.3 seconds"),
             (Behaviour(drip_at="ehlo-tls", drip_seconds=0.1), "not done after 0.3 seconds"),
             (Behaviour(flood_at="ehlo-tls"), "more than 128 lines"),

@@ -164,9 +164,13 @@ class TestWithUsableRecords:
         assert codes(verdict)[outcome] is not Severity.INFO
         assert verdict.state.status == 2
 
-    def test_old_tls_is_a_finding_only(self) -> None:
-        verdict = judged(zone(EE, TA), seen(tls_version="TLSv1.1"))
-        assert verdict.state is HostState.AUTHENTICATED
+    @pytest.mark.parametrize("cipher", ["ECDHE-ECDSA-AES256-SHA", "DHE-RSA-AES256-SHA", "AES256-SHA"])
+    def test_v05_postfix_authenticates_no_server_that_signs_with_sha1(self, cipher: str) -> None:
+        """RSA key exchange signs nothing, so that it does without SHA-1."""
+        verdict = judged(zone(EE, TA), seen(tls_version="TLSv1.1", cipher=cipher))
+        fine = cipher == "AES256-SHA"
+        assert verdict.state is (HostState.AUTHENTICATED if fine else HostState.REFUSED)
+        assert verdict.profiles["exim"] == (HostState.AUTHENTICATED, "dane-ok")
         assert "tls-version-too-old" in codes(verdict)
 
     def test_what_cannot_be_read_is_not_judged(self) -> None:
@@ -184,13 +188,20 @@ class TestWithUsableRecords:
 
 
 class TestWithUnusableRecords:
-    UNUSABLE = ("1 1 1 " + OTHER, "3 1 1 abcd", "4 1 1 " + OTHER, "3 2 1 " + OTHER, "255 255 255 00", "3 1 0 00")
+    UNUSABLE = ("1 1 1 " + OTHER, "3 1 1 abcd", "4 1 1 " + OTHER, "3 2 1 " + OTHER, "255 255 255 00")
 
     @pytest.mark.parametrize("record", UNUSABLE)
     def test_tls_without_authentication_p2_t5_t6_t8(self, record: str) -> None:
         verdict = judged(zone(record))
         assert decision(verdict) == (HostState.ENCRYPT_ONLY, "tlsa-all-unusable")
         assert codes(verdict)["tlsa-all-unusable"] is Severity.ERROR
+
+    @pytest.mark.parametrize("record", ["3 1 0 00", "3 0 0 aabb", "2 0 0 aabb", "2 1 0 00"])
+    def test_v06_exim_does_not_look_into_full_data(self, record: str) -> None:
+        verdict = judged(zone(record))
+        assert verdict.profiles["postfix"] == (HostState.ENCRYPT_ONLY, "tlsa-all-unusable")
+        assert verdict.profiles["exim"][0] is verdict.state is HostState.REFUSED
+        assert codes(verdict)["senders-differ"] is Severity.ERROR
 
     def test_a_record_without_data_is_unusable_and_no_exception(self) -> None:
         verdict = judged(zone("3 1 1 "))

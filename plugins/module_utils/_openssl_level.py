@@ -1,0 +1,80 @@
+# Copyright: (c) 2026, mailsec.dane contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What OpenSSL 3 refuses in certificates at security level 1, that of Postfix once it has to authenticate a server.
+
+The level wants 80 bits of security of keys and digests, see SSL_CTX_set_security_level(3). Pure. Private to the
+collection.
+"""
+
+from __future__ import annotations
+
+import typing as t
+
+from ansible_collections.mailsec.dane.plugins.module_utils import _der, _extensions
+from ansible_collections.mailsec.dane.plugins.module_utils._x509 import Certificate, CertificateError
+
+#: Type of key -> bits from which on OpenSSL 3 counts 80 bits of security (measured).
+_LEAST_BITS: t.Final = {"rsa": 920, "dsa": 920, "ec": 160}
+_WEAK_HASHES: t.Final = frozenset({"md5", "sha1"})
+#: Extensions that OpenSSL decodes of every certificate that may be on a path; one that fails spoils the certificate.
+_DECODED: t.Final[t.Mapping[str, t.Callable[[bytes], object]]] = {
+    _extensions.BASIC_CONSTRAINTS: _extensions.basic_constraints,
+    _extensions.KEY_USAGE: _extensions.key_usage,
+    _extensions.EXTENDED_KEY_USAGE: _extensions.identifiers,
+    _extensions.NETSCAPE_TYPE: _der.named_bits,
+    _extensions.SUBJECT_KEY_IDENTIFIER: _extensions.octets,
+    _extensions.AUTHORITY_KEY_IDENTIFIER: _extensions.authority_key_identifier,
+    _extensions.SUBJECT_ALTERNATIVE_NAME: _extensions.general_names,
+    _extensions.NAME_CONSTRAINTS: _extensions.name_constraints,
+    _extensions.CRL_DISTRIBUTION_POINTS: lambda data: _der.children(data, _der.read_first(data, _der.SEQUENCE)),
+    _extensions.PROXY_CERTIFICATE: lambda data: _der.children(data, _der.read_first(data, _der.SEQUENCE)),
+}
+#: The extensions whose meaning OpenSSL honours; any other one marked critical ends the path (RFC 5280 section 4.2).
+HANDLED: t.Final = frozenset(
+    {
+        *(set(_DECODED) - {_extensions.SUBJECT_KEY_IDENTIFIER, _extensions.AUTHORITY_KEY_IDENTIFIER}),
+        "2.5.29.32",  # certificatePolicies: any policy will do
+        "2.5.29.33",  # policyMappings
+        "2.5.29.36",  # policyConstraints
+        "2.5.29.54",  # inhibitAnyPolicy
+        "1.3.6.1.5.5.7.48.1.5",  # OCSP no check
+        "1.3.6.1.5.5.7.1.7",  # IP address blocks (RFC 3779)
+        "1.3.6.1.5.5.7.1.8",  # autonomous systems (RFC 3779)
+    }
+)
+
+
+def key_fault(certificate: Certificate) -> str | None:
+    """Say which key is too weak, or cannot be used at all; None when it will do."""
+    try:
+        kind, bits = certificate.key_type, certificate.key_bits
+    except CertificateError:
+        return "a form that cannot be read"
+    if bits < _LEAST_BITS.get(kind, 0):
+        return f"{bits} bits ({kind.upper()})"
+    return None
+
+
+def signature_fault(certificate: Certificate) -> str | None:
+    """Say which digest the signature rests on that is too weak; None when it will do. Raises CertificateError."""
+    found = certificate.signature_hash
+    return found.upper() if found in _WEAK_HASHES else None
+
+
+def is_spoilt(certificate: Certificate) -> bool:
+    """Say whether OpenSSL puts the certificate on no path, because an extension that it needs does not decode."""
+    try:
+        extensions = certificate.extensions
+        for oid, decode in _DECODED.items():
+            found = [one for one in extensions if one.oid == oid]
+            if len(found) > 1:
+                return True
+            decoded = decode(found[0].value) if found else None
+            if oid == _extensions.KEY_USAGE and decoded == frozenset():
+                return True
+        length = certificate.path_length
+    except (CertificateError, _der.DerError):
+        return True
+    return length is not None and length < 0

@@ -1,0 +1,334 @@
+# Copyright: (c) 2026, mailsec.dane contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Servers and records on which senders differ, or which are easily misjudged, with what Postfix and Exim do."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import ssl
+import typing as t
+
+from oracle import raw_pki as raw
+from oracle.raw_pki import Raw
+
+HOST = "mx.example.nl"
+GOOD, BAD, ENCRYPTED = "authenticated", "refused", "encrypt-only"
+CA_USAGE = raw.usage(5, 6)
+SERVER_AUTH, CLIENT_AUTH, ANY_PURPOSE = "1.3.6.1.5.5.7.3.1", "1.3.6.1.5.5.7.3.2", "2.5.29.37.0"
+POLICY = raw.oid("1.3.6.1.4.1.99999.2")
+TLS12 = ("TLSv1_2", "TLSv1_2")
+TLS13 = ("TLSv1_3", "TLSv1_3")
+TLS11 = ("TLSv1_1", "TLSv1_1")
+TLS10 = ("TLSv1", "TLSv1")
+
+
+Chain = tuple[Raw, ...]
+
+
+@dataclasses.dataclass(frozen=True)
+class Play:
+    """What is served and published: chains, leaf first, with TLSA records as text.
+
+    ``versions`` are the lowest and the highest version of TLS, as Python calls them, ``ciphers`` is OpenSSL's list.
+    ``behaviour`` is that of ``Responder``.
+    """
+
+    chains: tuple[Chain, ...]
+    records: tuple[str, ...]
+    versions: tuple[str, str] = ("MINIMUM_SUPPORTED", "MAXIMUM_SUPPORTED")
+    ciphers: str = "ALL:!aNULL"
+    client_certificate: bool = False
+    behaviour: t.Mapping[str, str] = dataclasses.field(default_factory=dict)
+
+    def to_json(self) -> str:
+        """The line that the world of the integration tests reads."""
+        return json.dumps({
+            "chains": [pem(chain) for chain in self.chains], "records": self.records, "versions": self.versions,
+            "ciphers": self.ciphers, "client_certificate": self.client_certificate, "behaviour": dict(self.behaviour),
+        })  # fmt: skip
+
+
+def digest(certificate: Raw, usage: int) -> str:
+    return f"{usage} 1 1 {hashlib.sha256(certificate.spki or raw.spki(certificate.key)).hexdigest()}"
+
+
+def pem(chain: Chain) -> str:
+    return raw.key_pem(chain[0].key).decode() + "".join(ssl.DER_cert_to_PEM_cert(one.der) for one in chain)
+
+
+def leaf(*extensions: bytes, key: str = "p256/leaf", **more: t.Any) -> Raw:
+    made = extensions or (raw.alternative(HOST),)
+    return Raw(**{"subject": HOST, "issuer": "CA", "key": key, "signer": "p256/ca", "extensions": made, **more})
+
+
+def ca(*extensions: bytes, name: str = "CA", above: str | None = None, key: str = "p256/ca", **more: t.Any) -> Raw:
+    found = {"signer": "p256/root" if above else key, "extensions": (raw.basic(), CA_USAGE, *extensions), **more}
+    return Raw(subject=name, issuer=above or name, key=key, **found)
+
+
+ROOT = ca(name="Root", key="p256/root")
+
+
+@dataclasses.dataclass(frozen=True)
+class Known:
+    """A case, and what Postfix and Exim make of it."""
+
+    play: Play
+    postfix: str
+    exim: str
+
+
+def anchored(*chain: Raw, of: int = 1, **more: t.Any) -> Play:
+    """``2 1 1`` of the certificate at position ``of``."""
+    return Play((chain,), (digest(chain[of], 2),), **more)
+
+
+def direct(*chain: Raw, **more: t.Any) -> Play:
+    """``3 1 1`` of the leaf."""
+    return Play((chain,), (digest(chain[0], 3),), **more)
+
+
+RSA_LEAF = leaf(key="rsa2048/leaf")
+SAN = raw.alternative(HOST)
+TWICE = (SAN, raw.extension("1.3.6.1.4.1.99999.3", raw.NULL), raw.extension("1.3.6.1.4.1.99999.3", raw.NULL))
+ODD_ROOT = dataclasses.replace(ROOT, extensions=(raw.basic(), *TWICE[1:]))
+INNER = raw.algorithm("p256/ca", "sha384")
+
+RARELY_SIGNED = ca(above="Root", signer="k256/root")
+LONG = (
+    leaf(issuer="C1", signer="p256/c1"),
+    *(ca(name=f"C{n}", above=f"C{n + 1}", key=f"p256/c{n}", signer=f"p256/c{n + 1}") for n in range(1, 12)),
+)
+
+
+def ber(extension: bytes) -> bytes:
+    """The extension with TRUE as BER allows it."""
+    return extension.replace(b"\x01\x01\xff", b"\x01\x01\x01")
+
+
+KNOWN: dict[str, Known] = {
+    # One part that nobody reads.
+    "v01 TLS feature 99, 3 1 1": Known(direct(leaf(SAN, raw.features(99))), GOOD, GOOD),
+    "v01 TLS feature 99, 2 1 1": Known(anchored(leaf(SAN, raw.features(99)), ca()), GOOD, GOOD),
+    "v01 a hundred extensions, 3 1 1": Known(
+        direct(leaf(SAN, *(raw.extension(f"1.2.{n}", b"") for n in range(100)))), GOOD, GOOD),
+    "v01 a hundred names in the subject, 2 1 1": Known(
+        anchored(leaf(subject=raw.name(*["x"] * 100)), ca()), GOOD, GOOD),
+    "v01 version 99, 3 1 1": Known(direct(leaf(version=98)), GOOD, GOOD),
+    "v01 a month 13, 3 1 1": Known(direct(leaf(validity=raw.sequence(
+        raw.tlv(0x17, b"201301000000Z"), raw.tlv(0x17, b"391301000000Z")))), GOOD, BAD),
+    "v01 times without seconds, 3 1 1": Known(direct(leaf(validity=raw.sequence(
+        raw.tlv(0x17, b"2001010000Z"), raw.tlv(0x17, b"3901010000Z")))), GOOD, GOOD),
+    "v01 times without seconds, 2 1 1": Known(anchored(leaf(validity=raw.sequence(
+        raw.tlv(0x17, b"2001010000Z"), raw.tlv(0x17, b"3901010000Z"))), ca()), BAD, GOOD),
+    "v01 times with an offset, 2 1 1": Known(anchored(leaf(validity=raw.sequence(
+        raw.tlv(0x17, b"200101000000+0100"), raw.tlv(0x17, b"390101000000+0100"))), ca()), BAD, BAD),
+    "v01 generalized times, 2 1 1": Known(anchored(leaf(validity=raw.sequence(
+        raw.tlv(0x18, b"20200101000000Z"), raw.tlv(0x18, b"20390101000000Z"))), ca()), GOOD, GOOD),
+    "v01 fractions of seconds, 2 1 1": Known(anchored(leaf(validity=raw.sequence(
+        raw.tlv(0x18, b"20200101000000.5Z"), raw.tlv(0x18, b"20390101000000.5Z"))), ca()), BAD, BAD),
+    "v01 the end of times, 2 1 1": Known(anchored(leaf(validity=raw.sequence(
+        raw.tlv(0x17, b"200101000000Z"), raw.tlv(0x18, b"99991231235959Z"))), ca()), GOOD, GOOD),
+    "v01 version 1 with extensions, 3 1 1": Known(direct(leaf(version=None)), GOOD, BAD),
+    "v01 version 1 without extensions, 3 1 1": Known(direct(leaf(version=None, extensions=())), GOOD, GOOD),
+    "v01 version 1 as CA": Known(anchored(leaf(), ca(version=None, extensions=())), GOOD, GOOD),
+    "v01 compressed point, 3 1 1": Known(direct(leaf(spki=raw.compressed("p256/leaf"))), GOOD, BAD),
+    "v01 RSA key without NULL, 3 1 1": Known(
+        direct(leaf(key="rsa2048/leaf", spki=raw.without_null("rsa2048/leaf"))), GOOD, BAD),
+    "v01 RSA key of the CA without NULL, 2 1 1": Known(
+        anchored(leaf(signer="rsa2048/ca"), ca(key="rsa2048/ca", spki=raw.without_null("rsa2048/ca"))), GOOD, BAD),
+    # keyUsage
+    "v02 EC keyEncipherment, TLS 1.3": Known(direct(leaf(SAN, raw.usage(2)), versions=TLS13), GOOD, BAD),
+    "v02 RSA keyEncipherment, TLS 1.3": Known(
+        direct(leaf(SAN, raw.usage(2), key="rsa2048/leaf"), versions=TLS13), GOOD, BAD),
+    "v02 RSA keyEncipherment, TLS 1.2": Known(
+        direct(leaf(SAN, raw.usage(2), key="rsa2048/leaf"), versions=TLS12), GOOD, BAD),
+    "v02 EC keyEncipherment, TLS 1.2": Known(direct(leaf(SAN, raw.usage(2)), versions=TLS12), BAD, BAD),
+    "v02 EC keyAgreement, TLS 1.2": Known(direct(leaf(SAN, raw.usage(4)), versions=TLS12), BAD, BAD),
+    "v02 self-signed keyCertSign": Known(direct(ca(SAN, name=HOST, key="p256/leaf")), GOOD, BAD),
+    "v02 RSA keyEncipherment not critical": Known(
+        direct(leaf(SAN, raw.usage(2, critical=False), key="rsa2048/leaf")), GOOD, BAD),
+    "v02 digitalSignature": Known(direct(leaf(SAN, raw.usage(0))), GOOD, GOOD),
+    "v02 static RSA, digitalSignature only": Known(
+        direct(leaf(SAN, raw.usage(0), key="rsa2048/leaf"), versions=TLS12, ciphers="kRSA"), GOOD, BAD),
+    "v02 static RSA, keyEncipherment": Known(
+        direct(leaf(SAN, raw.usage(2), key="rsa2048/leaf"), versions=TLS12, ciphers="kRSA"), GOOD, GOOD),
+    # Digests of signatures
+    "v03 leaf signed with SHA-1, 2 1 1": Known(
+        anchored(leaf(key="rsa2048/leaf", signer="rsa2048/ca", digest="sha1"), ca(key="rsa2048/ca")), BAD, BAD),
+    "v03 leaf signed with ECDSA and SHA-1, 2 1 1": Known(anchored(leaf(digest="sha1"), ca()), BAD, BAD),
+    "v03 leaf signed with SHA-1, 3 1 1": Known(direct(leaf(digest="sha1"), ca()), GOOD, GOOD),
+    "v03 leaf signed with SHA-224, 2 1 1": Known(anchored(leaf(digest="sha224"), ca()), GOOD, GOOD),
+    "v04 intermediate signed with SHA-1, 2 1 1 of the root": Known(
+        anchored(leaf(), ca(above="Root", digest="sha1"), ROOT, of=2), BAD, GOOD),
+    "v04 intermediate signed with SHA-1, 2 1 1 of it": Known(
+        anchored(leaf(), ca(above="Root", digest="sha1"), ROOT), GOOD, GOOD),
+    "v04 root signed with SHA-1": Known(anchored(leaf(), ca(digest="sha1")), GOOD, GOOD),
+    "v04 RSA-768 leaf, 3 1 1": Known(direct(leaf(key="rsa768/leaf")), BAD, GOOD),
+    "v04 RSA-1024 leaf, 3 1 1": Known(direct(leaf(key="rsa1024/leaf")), GOOD, GOOD),
+    "v04 RSA-1024 CA, 2 1 1": Known(anchored(leaf(signer="rsa1024/ca"), ca(key="rsa1024/ca")), GOOD, GOOD),
+    "v04 RSA-768 CA, 2 1 1": Known(anchored(leaf(signer="rsa768/ca"), ca(key="rsa768/ca")), BAD, GOOD),
+    "v04 RSA-912 leaf, 3 1 1": Known(direct(leaf(key="rsa912/leaf")), BAD, GOOD),
+    "v04 RSA-928 leaf, 3 1 1": Known(direct(leaf(key="rsa928/leaf")), GOOD, GOOD),
+    # Versions of TLS
+    "v05 TLS 1.0 only, RSA": Known(direct(RSA_LEAF, versions=TLS10), BAD, GOOD),
+    "v05 TLS 1.0 only, EC": Known(direct(leaf(), versions=TLS10), BAD, GOOD),
+    "v05 TLS 1.1 only, RSA": Known(direct(RSA_LEAF, versions=TLS11), BAD, GOOD),
+    "v05 TLS 1.0 only, static RSA": Known(direct(RSA_LEAF, versions=TLS10, ciphers="kRSA"), GOOD, GOOD),
+    "v05 TLS 1.1 only, static RSA": Known(direct(RSA_LEAF, versions=TLS11, ciphers="kRSA"), GOOD, GOOD),
+    # Records without digest
+    "v06 3 0 0 aabb": Known(Play(((leaf(),),), ("3 0 0 aabb",)), ENCRYPTED, BAD),
+    "v06 2 1 0 aabb": Known(Play(((leaf(), ca()),), ("2 1 0 aabb",)), ENCRYPTED, BAD),
+    "v06 3 1 0 of a certificate": Known(
+        Play(((leaf(), ca()),), (f"3 1 0 {leaf().der.hex()}",)), ENCRYPTED, BAD),
+    "v06 3 0 0 with a byte behind": Known(
+        Play(((leaf(), ca()),), (f"3 0 0 {leaf().der.hex()}00",)), ENCRYPTED, BAD),
+    # TLS without authentication
+    "v02 keyEncipherment, all records unusable": Known(
+        Play(((leaf(SAN, raw.usage(2), key="rsa2048/leaf"),),), ("3 1 1 abcd",), versions=TLS13), ENCRYPTED, BAD),
+    "v05 TLS 1.0 only, all records unusable": Known(
+        Play(((RSA_LEAF,),), ("3 1 1 abcd",), versions=TLS10), ENCRYPTED, ENCRYPTED),
+    "v04 RSA-768 leaf, all records unusable": Known(
+        Play(((leaf(key="rsa768/leaf"),),), ("3 1 1 abcd",)), ENCRYPTED, ENCRYPTED),
+    "v09 one extension twice, all records unusable": Known(
+        Play(((leaf(*TWICE),),), ("3 1 1 abcd",)), ENCRYPTED, BAD),
+    "v06 2 0 0 that does not parse beside a good 3 1 1": Known(
+        Play(((leaf(), ca()),), ("2 0 0 aabb", digest(leaf(), 3))), GOOD, GOOD),
+    "v06 3 0 0 that does not parse beside a good 2 1 1": Known(
+        Play(((leaf(), ca()),), ("3 0 0 aabb", digest(ca(), 2))), GOOD, GOOD),
+    "v06 3 0 0 that does not parse beside a wrong 3 1 1": Known(
+        Play(((leaf(), ca()),), ("3 0 0 aabb", "3 1 1 " + "ab" * 32)), BAD, BAD),
+    # Names
+    "v07 SAN with a final dot": Known(anchored(leaf(raw.alternative(f"{HOST}.")), ca()), BAD, BAD),
+    "v07 wildcard with a final dot": Known(anchored(leaf(raw.alternative("*.example.nl.")), ca()), BAD, BAD),
+    "v07 CN with a final dot": Known(
+        anchored(leaf(raw.usage(0), subject=f"{HOST}."), ca()), BAD, BAD),
+    "v08 CN right, SAN has an IP address": Known(
+        anchored(leaf(raw.alternative(raw.address(198, 51, 100, 25))), ca()), GOOD, BAD),
+    "v08 CN right, SAN has an e-mail address": Known(
+        anchored(leaf(raw.alternative(raw.tlv(0x81, b"a@example.nl"))), ca()), GOOD, GOOD),
+    "v08 CN right, SAN has a URI": Known(
+        anchored(leaf(raw.alternative(raw.tlv(0x86, b"https://example.nl"))), ca()), GOOD, BAD),
+    "v08 CN right, no SAN": Known(anchored(leaf(raw.usage(0)), ca()), GOOD, GOOD),
+    "v08 CN as IA5String, no SAN": Known(
+        anchored(leaf(raw.usage(0), subject=raw.name(raw.attribute(HOST, 0x16))), ca()), GOOD, BAD),
+    "v08 CN, empty extKeyUsage": Known(
+        anchored(leaf(raw.extension("2.5.29.37", raw.sequence())), ca()), BAD, GOOD),
+    "v09 a root that is not read spoils the record of another, 2 1 1": Known(
+        Play(((leaf(), ca(above="Root"), ODD_ROOT),), (digest(ROOT, 2)[:-2] + "00", digest(ca(), 2))), GOOD, BAD),
+    "v08 two CNs, no SAN": Known(
+        anchored(leaf(raw.usage(0), subject=raw.name("other", HOST)), ca()), GOOD, BAD),
+    # What GnuTLS does not know
+    "v09 critical policyConstraints": Known(
+        anchored(leaf(), ca(raw.extension("2.5.29.36", raw.sequence(raw.tlv(0x80, b"\0")), True))), GOOD, BAD),
+    "v09 critical policyMappings": Known(
+        anchored(leaf(), ca(raw.extension("2.5.29.33", raw.sequence(raw.sequence(POLICY, POLICY)), True))), GOOD, BAD),
+    "v09 one extension twice in the leaf, 3 1 1": Known(direct(leaf(*TWICE)), GOOD, BAD),
+    "v09 one extension twice in the leaf, 2 1 1": Known(anchored(leaf(*TWICE), ca()), GOOD, BAD),
+    "v09 one extension twice in the CA, 2 1 1": Known(anchored(leaf(), ca(*TWICE[1:])), GOOD, BAD),
+    "v09 one extension twice in the root, 2 1 1": Known(
+        anchored(leaf(), ca(above="Root"), dataclasses.replace(ROOT, extensions=(raw.basic(), *TWICE[1:]))), GOOD, BAD),
+    "v09 TLS feature of the CA that the leaf lacks": Known(anchored(leaf(), ca(raw.features(5))), GOOD, BAD),
+    "v09 TLS feature of both": Known(anchored(leaf(SAN, raw.features(5)), ca(raw.features(5))), GOOD, GOOD),
+    "v09 constraint in upper case": Known(
+        anchored(leaf(), ca(raw.constraints([raw.dns("EXAMPLE.NL")]))), GOOD, GOOD),
+    "v09 one extension twice in the root, 3 1 1, TLS 1.3": Known(
+        direct(leaf(), ca(above="Root"), ODD_ROOT), GOOD, GOOD),
+    "v09 one extension twice in the root, 3 1 1, TLS 1.2": Known(
+        direct(leaf(), ca(above="Root"), ODD_ROOT, versions=TLS12), GOOD, BAD),
+    "v09 compressed point of the CA, 3 1 1, TLS 1.3": Known(
+        direct(leaf(), ca(spki=raw.compressed("p256/ca"))), GOOD, GOOD),
+    "v09 compressed point of the CA, 3 1 1, TLS 1.2": Known(
+        direct(leaf(), ca(spki=raw.compressed("p256/ca")), versions=TLS12), GOOD, BAD),
+    "v09 inner algorithm of a stranger differs, 3 1 1, TLS 1.2": Known(
+        direct(leaf(), ca(), ca(name="x", key="p256/x", inner=raw.algorithm("p256/x", "sha512")), versions=TLS12),
+        GOOD, BAD),
+    "v14 issuerAltName that does not parse": Known(
+        direct(leaf(SAN, raw.extension("2.5.29.18", b"")), ca()), GOOD, BAD),
+    "v05 TLS 1.0 only, usage that there is none of": Known(
+        Play(((RSA_LEAF,),), ("4 1 1 " + "ab" * 32,), versions=TLS10), ENCRYPTED, ENCRYPTED),
+    # Client certificates
+    "v10 client certificate, TLS 1.3": Known(direct(leaf(), versions=TLS13, client_certificate=True), BAD, BAD),
+    "v10 client certificate, TLS 1.2": Known(direct(leaf(), versions=TLS12, client_certificate=True), BAD, BAD),
+    "v10 closed after the handshake, TLS 1.2": Known(
+        direct(leaf(), versions=TLS12, behaviour={"close_at": "ehlo-tls"}), BAD, BAD),
+    "v10 closed after the handshake": Known(direct(leaf(), behaviour={"close_at": "ehlo-tls"}), BAD, BAD),
+    "v10 reset after the handshake": Known(direct(leaf(), behaviour={"reset_at": "ehlo-tls"}), BAD, BAD),
+    "v10 502 inside TLS, HELO works": Known(direct(leaf(), behaviour={"ehlo_tls": "502 5.5.2 no\r\n"}), GOOD, GOOD),
+    # Two algorithms
+    "v11 inner algorithm differs, 2 1 1": Known(anchored(leaf(inner=INNER), ca()), BAD, BAD),
+    "v11 inner algorithm differs, 3 1 1": Known(direct(leaf(inner=INNER), ca()), GOOD, BAD),
+    "v11 inner algorithm differs in the CA": Known(
+        anchored(leaf(), ca(above="Root", inner=raw.algorithm("p256/root", "sha512")), ROOT, of=2), BAD, BAD),
+    "v11 parameters of the inner algorithm differ": Known(
+        anchored(leaf(signer="rsa2048/ca", inner=raw.algorithm("rsa2048/ca", parameters=b"")), ca(key="rsa2048/ca")),
+        BAD, GOOD),
+    # Parts that no sender reads
+    "v12 asterisk in a PrintableString": Known(
+        anchored(leaf(subject=raw.name(raw.attribute("a*b", 0x13, "2.5.4.10"), HOST)), ca()), GOOD, GOOD),
+    "v12 ampersand in a PrintableString": Known(
+        anchored(leaf(subject=raw.name(raw.attribute("A & B", 0x13, "2.5.4.10"), HOST)), ca()), GOOD, GOOD),
+    "v12 ampersand in the name of the CA": Known(
+        anchored(leaf(issuer=raw.name(raw.attribute("A & B", 0x13))), ca(name=raw.name(raw.attribute("A & B", 0x13)))),
+        GOOD, GOOD),
+    "v12 Latin-1 in a T61String": Known(
+        anchored(leaf(subject=raw.name(raw.attribute(b"Caf\xe9", 0x14, "2.5.4.10"), HOST)), ca()), GOOD, GOOD),
+    "v12 country of three letters": Known(
+        anchored(leaf(subject=raw.name(raw.attribute("NLD", 0x13, "2.5.4.6"), HOST)), ca()), GOOD, GOOD),
+    "v13 CA:FALSE written out": Known(anchored(leaf(SAN, raw.basic(False)), ca()), GOOD, GOOD),
+    "v13 CA:FALSE with pathlen": Known(anchored(leaf(SAN, raw.basic(False, 0)), ca()), GOOD, GOOD),
+    "v13 no flag, pathlen": Known(anchored(leaf(SAN, raw.basic(None, 0)), ca()), GOOD, GOOD),
+    "v14 Latin-1 URI in authorityInfoAccess": Known(
+        anchored(leaf(SAN, raw.extension("1.3.6.1.5.5.7.1.1", raw.sequence(raw.sequence(
+            raw.oid("1.3.6.1.5.5.7.48.1"), raw.tlv(0x86, b"http://caf\xe9.nl"))))), ca()), GOOD, GOOD),
+    "v14 certificatePolicies that do not parse": Known(
+        anchored(leaf(SAN, raw.extension("2.5.29.32", b"\x30\x03\x01")), ca()), GOOD, GOOD),
+    "v14 cRLDistributionPoints of the CA that do not parse": Known(
+        anchored(leaf(), ca(raw.extension("2.5.29.31", b"garbage"))), BAD, GOOD),
+    "v14 an unknown extension": Known(
+        anchored(leaf(SAN, raw.extension("1.3.6.1.4.1.99999.4", b"\xff\xff")), ca()), GOOD, GOOD),
+    "v14 TRUE in BER, 3 1 1": Known(direct(leaf(ber(raw.alternative(HOST, critical=True)))), GOOD, GOOD),
+    "v14 TRUE in BER, 2 1 1": Known(
+        anchored(leaf(), dataclasses.replace(ca(), extensions=(ber(raw.basic()), CA_USAGE))), GOOD, GOOD),
+    "v14 bytes behind subjectAltName": Known(
+        anchored(leaf(raw.extension("2.5.29.17", raw.sequence(raw.dns(HOST)) + raw.NULL)), ca()), GOOD, BAD),
+    "v14 bytes behind basicConstraints": Known(
+        anchored(leaf(), dataclasses.replace(ca(), extensions=(
+            raw.extension("2.5.29.19", raw.sequence(raw.tlv(1, b"\xff")) + raw.NULL, True), CA_USAGE))), GOOD, BAD),
+    "v09 path length below zero": Known(
+        anchored(leaf(), dataclasses.replace(ca(), extensions=(raw.basic(True, -1), CA_USAGE))), BAD, GOOD),
+    "v09 path length of 70 bits": Known(
+        anchored(leaf(), dataclasses.replace(ca(), extensions=(raw.basic(True, 1 << 70), CA_USAGE))), GOOD, BAD),
+    "v09 critical subjectKeyIdentifier": Known(
+        anchored(leaf(), ca(raw.extension("2.5.29.14", raw.tlv(4, b"abc"), True))), BAD, GOOD),
+    "v09 path of 12 certificates": Known(anchored(*LONG, of=11), GOOD, GOOD),
+    "v08 empty subjectAltName": Known(anchored(leaf(raw.extension("2.5.29.17", raw.sequence())), ca()), GOOD, GOOD),
+    "v07 the mail domain in subjectAltName": Known(anchored(leaf(raw.alternative("example.nl")), ca()), GOOD, BAD),
+    "v07 wildcard for a part of a label": Known(anchored(leaf(raw.alternative("*x.example.nl")), ca()), BAD, GOOD),
+    "v04 CA on brainpool": Known(anchored(leaf(signer="bp256/ca"), ca(key="bp256/ca")), GOOD, BAD),
+    "v04 CA on secp256k1": Known(anchored(leaf(signer="k256/ca"), ca(key="k256/ca")), GOOD, BAD),
+    "v04 root on secp256k1, 2 0 1 of the intermediate": Known(
+        Play(((leaf(), RARELY_SIGNED, ca(name="Root", key="k256/root")),),
+             ("2 0 1 " + hashlib.sha256(RARELY_SIGNED.der).hexdigest(),)), GOOD, GOOD),
+    "v04 CA on P-521": Known(anchored(leaf(signer="p521/ca"), ca(key="p521/ca")), GOOD, GOOD),
+    "v04 CA with Ed448": Known(anchored(leaf(signer="ed448/ca"), ca(key="ed448/ca")), GOOD, GOOD),
+    "v03 leaf signed with RSASSA-PSS": Known(
+        anchored(leaf(signer="rsa2048/ca", digest="pss-sha256"), ca(key="rsa2048/ca")), GOOD, GOOD),
+    "v03 leaf signed with RSASSA-PSS and SHA-1": Known(
+        anchored(leaf(signer="rsa2048/ca", digest="pss-sha1"), ca(key="rsa2048/ca")), BAD, BAD),
+    "v05 nothing but CBC with SHA-2": Known(
+        direct(leaf(), versions=TLS12, ciphers="ECDHE-ECDSA-AES256-SHA384"), GOOD, BAD),
+    "v05 nothing but CBC with SHA-1": Known(
+        direct(leaf(), versions=TLS12, ciphers="ECDHE-ECDSA-AES256-SHA"), GOOD, GOOD),
+    "v05 nothing but CCM": Known(direct(leaf(), versions=TLS12, ciphers="ECDHE-ECDSA-AES256-CCM"), GOOD, GOOD),
+    "v05 nothing but CCM-8": Known(direct(leaf(), versions=TLS12, ciphers="ECDHE-ECDSA-AES256-CCM8"), GOOD, BAD),
+    "v05 nothing but Camellia": Known(direct(RSA_LEAF, versions=TLS12, ciphers="CAMELLIA256-SHA"), GOOD, BAD),
+    "v05 nothing but ARIA": Known(direct(RSA_LEAF, versions=TLS12, ciphers="ARIA256-GCM-SHA384"), GOOD, BAD),
+    "empty subject, 3 1 1": Known(direct(leaf(subject=raw.name())), GOOD, GOOD),
+    "empty subject, 2 1 1": Known(anchored(leaf(subject=raw.name()), ca()), GOOD, GOOD),
+    "critical SAN and empty subject, 3 1 1": Known(
+        direct(leaf(raw.alternative(HOST, critical=True), subject=raw.name())), GOOD, GOOD),
+}  # fmt: skip
