@@ -31,6 +31,8 @@ else:
 #: More iterations than these make some validators give up on a zone (RFC 9276 section 3.2).
 _ITERATIONS_DISPUTED: t.Final = 50
 
+#: What is noted where only a part of the validators takes an answer for secure.
+_DISPUTED: t.Final = ("denial-records-unverified", "validators-disagree")
 #: Reasons for which a name is insecure although nothing proves that a zone begins there.
 _NOT_A_CUT: t.Final = frozenset({"no-trust-anchor", "delegation-optout", "nsec3-iterations-high"})
 
@@ -109,7 +111,7 @@ class Judge:
             return judged
         # What a DNAME of a wildcard redirects is not defined, so validators refuse it or differ (RFC 4592 section 4.4).
         last = judged.chain[-1]
-        detail = f"the DNAME record of {rrset.owner} comes from a wildcard, and nobody says what that redirects"
+        detail = f"the DNAME record of {rrset.owner} comes from a wildcard: Unbound refuses it, BIND follows it"
         code = "dname-from-wildcard"
         link = dataclasses.replace(
             last,
@@ -149,7 +151,10 @@ class Judge:
             published_ttl=int(check.signature.original_ttl) if check.signature else None,
         )
         if check.encloser is None:
-            return judged
+            if rrset.rdtype in (_wire.CNAME, _wire.DNAME) or not _cuts.denial_rrsets(response):
+                # Beside an alias may stand the denial of its target, which is not for this zone to sign.
+                return judged
+            return dataclasses.replace(judged, notes=(*judged.notes, *_notes(self._evidence(zone, response, context))))
         return self._expanded(zone, judged, rrset, check.encloser, response, context)
 
     async def _cut_below(self, signer: dns.name.Name, owner: dns.name.Name, context: Context) -> Cut | None:
@@ -182,7 +187,7 @@ class Judge:
         evidence = self._evidence(zone, response, context)
         proof = evidence.no_closer(rrset.owner, encloser, context.work)
         if proof.proven and not proof.code:
-            notes = (*judged.notes, *_iteration_notes(evidence))
+            notes = (*judged.notes, *_notes(evidence))
             ttl = min(judged.ttl or 0, evidence.ttl or 0)
             chain = judged.chain + self._denial_links(zone, evidence, response)
             return dataclasses.replace(judged, ttl=ttl, notes=notes, chain=chain, expanded=True)
@@ -263,7 +268,9 @@ class Judge:
         if not proof.proven:
             return self._unproven(zone, name, rdtype, proof, evidence.failed, response)
         outcome = {Kind.NXDOMAIN: Outcome.NXDOMAIN, Kind.NODATA: Outcome.NODATA}.get(proof.kind, claimed)
-        notes = (*zone.notes, *_iteration_notes(evidence), *(("rcode-mismatch",) if outcome is not claimed else ()))
+        notes = (*zone.notes, *_notes(evidence), *(("rcode-mismatch",) if outcome is not claimed else ()))
+        if not any(rrset.rdtype == _wire.SOA for rrset in response.reply.authority):
+            notes = (*notes, *_DISPUTED)
         links = self._denial_links(zone, evidence, response)
         if proof.code:
             server = response.server
@@ -319,7 +326,8 @@ def _has_ds(cut: Cut, name: dns.name.Name) -> bool:
     return any(link.owner == owner and link.rdtype == "DS" and not link.reason for link in cut.chain)
 
 
-def _iteration_notes(evidence: _denial.Evidence) -> tuple[str, ...]:
+def _notes(evidence: _denial.Evidence) -> tuple[str, ...]:
+    found = _DISPUTED if evidence.disputed else ()
     if evidence.iterations > _ITERATIONS_DISPUTED:
-        return ("nsec3-iterations-high", "validators-disagree")
-    return ("nsec3-iterations-not-zero",) if evidence.iterations else ()
+        return (*found, "nsec3-iterations-high", "validators-disagree")
+    return (*found, "nsec3-iterations-not-zero") if evidence.iterations else found
