@@ -69,7 +69,8 @@ class Answer:
     nothing was found. ``aliases`` is the CNAME chain that was followed, in order; ``canonical_name`` its end.
     ``reason`` is '' or one of :data:`ERROR_REASONS`; ``detail`` a sentence for people. ``unproven`` is, for
     ``dnssec-bogus``, what the name servers say and cannot prove, where that could be seen. ``difference`` is a
-    sentence where two ways to the answer were gone and do not agree.
+    sentence where two ways to the answer were gone and do not agree. ``disputed`` is a sentence where it is known that
+    a part of the validators takes the answer for something else.
     """
 
     name: str
@@ -84,6 +85,7 @@ class Answer:
     detail: str = ""
     unproven: Outcome | None = None
     difference: str = ""
+    disputed: str = ""
 
     @property
     def is_error(self) -> bool:

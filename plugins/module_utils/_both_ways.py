@@ -33,7 +33,7 @@ class BothWays:
         """Ask both ways; raises ValueError for what is no name."""
         own, trusted = await asyncio.gather(self._own.resolve(name, rdtype), self._trusted.resolve(name, rdtype))
         worse = own if _rank(own) > _rank(trusted) else trusted
-        return dataclasses.replace(worse, difference=difference(own, trusted))
+        return dataclasses.replace(worse, difference=difference(own, trusted), disputed=own.disputed)
 
 
 def _rank(answer: Answer) -> tuple[bool, int]:

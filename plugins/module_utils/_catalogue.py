@@ -628,6 +628,11 @@ CATALOGUE: t.Final[t.Mapping[str, tuple[str, str, str]]] = {
         "error", "RFC 4035 section 4.9.3",
         "Find out which of the two is wrong, the resolver or its path, or own validation; the verdict is the worse.",
     ),
+    "validators-disagree": (
+        "error", "RFC 4035 section 5.4",
+        "Sign the zone anew with 0 NSEC3 iterations and see that its name servers send every record with its signature: "
+        "until then some resolvers refuse these answers, and senders behind those hold mail back.",
+    ),
     "vantage-identity-mismatch": (
         "info", "RFC 5321 section 4.2",
         "Balancers and proxies answer under other names; compare places that meet the same server.",

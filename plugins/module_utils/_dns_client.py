@@ -112,11 +112,13 @@ async def exchange(
     wire = query.to_wire()
     try:
         async with asyncio.timeout(seconds):
-            if over_tcp:
-                return _parse(query, await _tcp(wire, server), server)
-            answer = _parse(query, await _udp(wire, server), server)
+            if not over_tcp:
+                answer = _parse(query, await _udp(wire, server), server)
+                if not answer.flags & dns.flags.TC:
+                    return answer
+            answer = _parse(query, await _tcp(wire, server), server)
             if answer.flags & dns.flags.TC:
-                answer = _parse(query, await _tcp(wire, server), server)
+                raise ExchangeError("dns-malformed", f"{server} cuts its answer off over TCP, too")
             return answer
     except TimeoutError as error:
         raise ExchangeError("dns-timeout", f"{server} did not answer within {seconds:g} seconds") from error

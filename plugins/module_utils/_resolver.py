@@ -116,14 +116,24 @@ class TrustedResolver:
         except _Failed as failure:
             bogus = failure.reason == "dnssec-bogus"
             return Answer(
-                text_name(name), rdtype, Outcome.ERROR, Security.BOGUS if bogus else Security.INDETERMINATE,
-                aliases=tuple(aliases), canonical_name=text_name(current),
-                reason=failure.reason, detail=printable(failure.detail, 500), unproven=failure.unproven,
+                text_name(name),
+                rdtype,
+                Outcome.ERROR,
+                Security.BOGUS if bogus else Security.INDETERMINATE,
+                aliases=tuple(aliases),
+                canonical_name=text_name(current),
+                reason=failure.reason,
+                detail=printable(failure.detail, 500),
+                unproven=failure.unproven,
             )
         secure = authentic and all(alias.security is Security.SECURE for alias in aliases)
         found = Answer(
-            text_name(name), rdtype, _outcome(response, rrset), Security.SECURE if secure else Security.INSECURE,
-            aliases=tuple(aliases), canonical_name=text_name(current),
+            text_name(name),
+            rdtype,
+            _outcome(response, rrset),
+            Security.SECURE if secure else Security.INSECURE,
+            aliases=tuple(aliases),
+            canonical_name=text_name(current),
         )
         if rrset is None:
             return found
@@ -323,13 +333,21 @@ def _texts(rrset: dns.rrset.RRset) -> tuple[str, ...]:
 
 
 def _published_ttl(response: dns.message.Message, rrset: dns.rrset.RRset) -> int:
-    """The TTL before caches counted it down, where a signature tells (RFC 4034 section 3.1.4)."""
-    for signatures in response.answer:
-        if signatures.rdtype == dns.rdatatype.RRSIG and signatures.name == rrset.name:
-            originals = [int(s.original_ttl) for s in signatures if s.type_covered == rrset.rdtype]
-            if originals:
-                return max(*originals, int(rrset.ttl))
-    return int(rrset.ttl)
+    """The TTL before caches counted it down, where a signature tells (RFC 4034 section 3.1.4).
+
+    Which of several signatures verified only the resolver knows. It lets no TTL exceed the original one (RFC 4035
+    section 5.3.3), so the lowest original TTL that is not below the one at hand is taken.
+    """
+    originals = [
+        int(signature.original_ttl)
+        for signatures in response.answer
+        if signatures.rdtype == dns.rdatatype.RRSIG and signatures.name == rrset.name
+        for signature in signatures
+        if signature.type_covered == rrset.rdtype
+    ]
+    if not originals:
+        return int(rrset.ttl)
+    return min((original for original in originals if original >= rrset.ttl), default=max(originals))
 
 
 def _extended_errors(response: dns.message.Message) -> str:

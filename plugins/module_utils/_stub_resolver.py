@@ -90,6 +90,10 @@ def _read_name(data: bytes, at: int) -> tuple[str, int]:
     raise ValueError("too many compression pointers")
 
 
+def _question_end(message: bytes) -> int:
+    return _read_name(message, 12)[1] + 4
+
+
 def _data(kind: str, data: bytes, at: int, length: int) -> str:
     if kind in ("A", "AAAA"):
         return str(ipaddress.ip_address(data[at : at + length]))
@@ -110,6 +114,9 @@ def parse(asked: bytes, data: bytes) -> Answer:
         at = 12
         for _question in range(questions):
             at = _read_name(data, at)[1] + 4
+        # Only a server that reports an error may leave out the question: anything else could answer any of them.
+        if (questions or flags & 15 in (0, 3)) and data[12:at].lower() != asked[12 : _question_end(asked)].lower():
+            return Answer("malformed")
         records: list[tuple[str, str]] = []
         zone = primary = ""
         for number in range(answers + authorities):

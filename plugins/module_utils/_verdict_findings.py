@@ -180,9 +180,10 @@ def _denial_findings(parent: Answer) -> list[Finding]:
 
 def _difference_findings(answers: t.Iterable[Answer]) -> list[Finding]:
     return [
-        finding("validation-differs", f"{answer.rdtype} {answer.name}", answer.difference)
+        finding(code, f"{answer.rdtype} {answer.name}", evidence)
         for answer in answers
-        if answer.difference
+        for code, evidence in (("validation-differs", answer.difference), ("validators-disagree", answer.disputed))
+        if evidence
     ]
 
 

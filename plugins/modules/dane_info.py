@@ -938,7 +938,7 @@ def _own(params: dict[str, t.Any], servers: tuple[Server, ...]) -> OwnResolver:
     limits = _limits.Limits(seconds=6 * params["dns_timeout"])
     if _is_iterative(params):
         ask: Ask = _iterative(params)
-        count = 2
+        count = limits.attempts
     else:
         patience = _network.Patience(udp=params["dns_timeout"], tcp=params["dns_timeout"])
         ask = _network.Recursive([_network.Server(one.address, one.port) for one in servers], patience)

@@ -431,10 +431,10 @@ def _validator(params: dict[str, t.Any], now: int) -> Validator:
     if params["root_servers"] is not None:
         hints = [Server(one.address, one.port) for one in _servers(params["root_servers"], "root_servers")]
         ask = straight(hints, None, lambda _address: True)
-        return Validator(ask, lambda: now, anchors, limits, strict=params["strict"], servers=2)
+        return Validator(ask, lambda: now, anchors, limits, strict=params["strict"], servers=limits.attempts)
     if params["iterative"]:
         ask = straight(None, None, lambda address: not is_special_use(address))
-        return Validator(ask, lambda: now, anchors, limits, strict=params["strict"], servers=2)
+        return Validator(ask, lambda: now, anchors, limits, strict=params["strict"], servers=limits.attempts)
     servers = [Server(one.address, one.port) for one in _servers(params["nameservers"], "nameservers")]
     recursive = Recursive(servers)
     return Validator(recursive, lambda: now, anchors, limits, strict=params["strict"], servers=len(servers))

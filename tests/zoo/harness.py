@@ -26,7 +26,7 @@ def anchor(root: signer.Key) -> str:
 
 
 def ask_of(world: World, change: Change | None = None) -> t.Any:
-    async def ask(owner: dns.name.Name, rdtype: int, attempt: int) -> Wire:
+    async def ask(owner: dns.name.Name, rdtype: int, avoid: frozenset[str]) -> Wire:
         wire = world.respond(owner, rdtype).to_wire((owner, rdtype))
         return Wire(change(owner, rdtype, wire) if change else wire, "zoo")
 

@@ -104,7 +104,7 @@ def test_the_query_budget_ends_a_look_up():
 
 
 def test_a_network_that_stays_silent_ends_in_time():
-    async def ask(owner, rdtype, attempt):
+    async def ask(owner, rdtype, avoid):
         await asyncio.Event().wait()
 
     validator = harness.Validator(ask, lambda: signer.NOW, harness._anchors.root_anchors(), Limits(seconds=0.1))
@@ -114,10 +114,10 @@ def test_a_network_that_stays_silent_ends_in_time():
 
 @pytest.mark.parametrize("code", ["dns-timeout", "dns-unreachable", "dns-servfail", "dns-malformed"])
 def test_failures_of_the_network_are_told_apart(code):
-    async def ask(owner, rdtype, attempt):
+    async def ask(owner, rdtype, avoid):
         if rdtype == signer.DNSKEY and owner == dns.name.from_text("ok-nsec.zoo"):
             raise AskFailed(code, "provoked")
-        return await harness.ask_of(WORLD)(owner, rdtype, attempt)
+        return await harness.ask_of(WORLD)(owner, rdtype, avoid)
 
     validator = harness.Validator(ask, lambda: signer.NOW, harness._anchors.parse(harness.anchor(ROOT)), LIMITS)
     (result,) = harness.look_up(validator, ("mx.ok-nsec.zoo", "A"))
@@ -160,9 +160,9 @@ def test_another_server_is_asked_before_an_answer_counts_as_bogus():
         )
     )
 
-    async def ask(owner, rdtype, attempt):
-        chosen = WORLD if attempt else stale
-        return Wire(chosen.respond(owner, rdtype).to_wire((owner, rdtype)), f"server {attempt}")
+    async def ask(owner, rdtype, avoid):
+        chosen = WORLD if avoid else stale
+        return Wire(chosen.respond(owner, rdtype).to_wire((owner, rdtype)), f"server {len(avoid)}")
 
     anchors = harness._anchors.parse(harness.anchor(ROOT))
     validator = harness.Validator(ask, lambda: signer.NOW, anchors, LIMITS, servers=2)
@@ -190,10 +190,10 @@ def test_a_false_anchor_is_named():
 def test_zone_keys_are_asked_for_once_and_questions_in_flight_are_shared():
     asked = []
 
-    async def ask(owner, rdtype, attempt):
+    async def ask(owner, rdtype, avoid):
         asked.append((owner, rdtype))
         await asyncio.sleep(0)
-        return await harness.ask_of(WORLD)(owner, rdtype, attempt)
+        return await harness.ask_of(WORLD)(owner, rdtype, avoid)
 
     validator = harness.Validator(ask, lambda: signer.NOW, harness._anchors.parse(harness.anchor(ROOT)), LIMITS)
     resolver = OwnResolver(validator)

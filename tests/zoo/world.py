@@ -359,6 +359,14 @@ def _insecure() -> list[tuple[Spec, Case]]:
         (Spec("it100.zoo", nsec3=Nsec3Settings(100)), Case("10", "it100.zoo", every("secure"))),
         (Spec("rsasha1.zoo", algorithm=5), Case("11", "rsasha1.zoo", sha1, (1,))),
         (Spec("rsasha1-nsec3.zoo", algorithm=7, nsec3=NSEC3_PLAIN), Case("11", "rsasha1-nsec3.zoo", sha1, (1,))),
+        # D06: the SOA record is no part of the proof (RFC 4035 section 5.4).
+        (Spec("soa-garbled.zoo", after=garble("", SOA)), Case("63", "soa-garbled.zoo", every("secure"))),
+        (Spec("soa-unsigned.zoo", after=unsign("", SOA)), Case("63", "soa-unsigned.zoo", every("secure"))),
+        (
+            Spec("soa-garbled3.zoo", after=garble("", SOA), nsec3=NSEC3_PLAIN),
+            Case("63", "soa-garbled3.zoo", every("secure")),
+        ),
+        (Spec("ns-garbled.zoo", after=garble("", NS), hook=None), Case("63", "ns-garbled.zoo", every("secure"))),
         (Spec("dsa.zoo", algorithm=3), Case("12", "dsa.zoo", unknown, (1,))),
         (Spec("rsamd5.zoo", algorithm=1), Case("12", "rsamd5.zoo", unknown, (1,))),
     ]
@@ -601,6 +609,26 @@ def _messages(world: World, specs: dict[str, Spec]) -> list[Case]:
         Case("59", "it150-deep.zoo", {deep: "bogus:work-limit-exceeded", "mx A": "secure"}, (27, 6), oracles=False)
     )
 
+    # D04: beside an alias to another zone stands what that zone does not say.
+    def beside(message: Message) -> None:
+        message.answer.append(Record(name("mx.ok-nsec.zoo"), A, bytes([192, 0, 2, 66])))
+
+    hook("cross.zoo", when("out", A, beside, "cross.zoo"))
+    cases.append(Case("61", "cross.zoo", {"out A": "secure", "mx A": "secure"}))
+
+    # D05: a DNAME that is expanded from a wildcard.
+    redirected = zone("wild-dname.zoo")
+    star, shown = sub(redirected, "*.w"), sub(redirected, "x.w")
+
+    def expanded(message: Message) -> None:
+        message.rcode, message.authoritative = 0, True
+        target = name("mx.ok-nsec.zoo").to_digestable()
+        message.answer[:] = [*rrset(redirected, star, DNAME, shown), Record(sub(redirected, "mx.x.w"), CNAME, target)]
+        message.authority[:] = rrset(redirected, star, NSEC)
+
+    hook("wild-dname.zoo", when("mx.x.w", A, expanded, "wild-dname.zoo"))
+    cases.append(Case("62", "wild-dname.zoo", {"mx.x.w A": "bogus:dname-from-wildcard", "mx A": "secure"}, (6,)))
+
     # 60: forged negative answers without any proof.
     hook("forged.zoo", when("_25._tcp.mx", TLSA, to_negative(NXDOMAIN), "forged.zoo"))
     hook("forged.zoo", when("mx", A, to_negative(0), "forged.zoo"))
@@ -628,6 +656,8 @@ def build() -> tuple[World, list[Case], Key]:
         Spec("unsigned.bare", signed=False),
         Spec("to-bogus.zoo", before=lambda z: z.add(sub(z, "out"), CNAME, "mx.leaf-garbled.zoo.")),
         Spec("loop.zoo", before=_loop),
+        Spec("cross.zoo", before=lambda z: z.add(sub(z, "out"), CNAME, "mx.ok-nsec.zoo.")),
+        Spec("wild-dname.zoo", before=lambda z: z.add(sub(z, "*.w"), DNAME, "ok-nsec.zoo.")),
         Spec("ds-alias.zoo", before=lambda z: z.add(sub(z, "*.star"), CNAME, f"mx.{z.origin}")),
         Spec("key-trap-good.zoo", algorithm=15, after=key_trap(True)),
         Spec("zoo"),

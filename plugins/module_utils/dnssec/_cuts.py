@@ -81,10 +81,9 @@ class Cut:
     notes: tuple[str, ...] = ()
     errors: tuple[tuple[int, str], ...] = ()
 
-    @property
-    def failed_for_good(self) -> bool:
-        """Whether no other server can do better."""
-        return self.where is not Where.FAILED
+    def rests_on(self, servers: frozenset[str]) -> bool:
+        """Say whether an answer of one of ``servers`` is part of the chain."""
+        return bool(servers) and any(link.server in servers for link in self.chain)
 
 
 def between(top: dns.name.Name, name: dns.name.Name) -> c.Iterator[dns.name.Name]:
@@ -122,21 +121,26 @@ class Cuts:
         self.limits = limits
         self.policy = policy
         self._shared: Shared[Cut] = Shared(_MAX_CUTS)
+        self._found: dict[dns.name.Name, Cut] = {}
 
     def known(self, name: dns.name.Name, context: Context) -> Cut | None:
-        """Return what is known of ``name`` without asking."""
-        for attempt in range(context.attempt, -1, -1):
-            cut = self._shared.known((name, attempt))
-            if cut is not None and (cut.failed_for_good or attempt == context.attempt):
-                return cut
-        return None
+        """Return what is known of ``name`` without asking. What rests on a server to avoid is asked for again."""
+        found = self._found.get(name)
+        if found is not None and not found.rests_on(context.avoid):
+            return found
+        return self._shared.known((name, context.avoid))
 
     async def cut(self, name: dns.name.Name, context: Context) -> Cut:
         """Say what ``name`` is. Raises BudgetExhausted."""
         known = self.known(name, context)
         if known is not None:
             return known
-        return await self._shared.get((name, context.attempt), lambda: self._find(name, context))
+        cut = await self._shared.get((name, context.avoid), lambda: self._find(name, context))
+        if cut.where is not Where.FAILED:
+            if len(self._found) >= _MAX_CUTS:
+                self._found.clear()
+            self._found[name] = cut
+        return cut
 
     async def enclosing(self, name: dns.name.Name, context: Context) -> Cut:
         """Walk down label by label; return the deepest secure zone at or above ``name``, or what stops the walk."""

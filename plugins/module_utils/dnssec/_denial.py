@@ -15,7 +15,7 @@ import typing as t
 from ansible_collections.mailsec.dane.plugins.module_utils.dnssec import _nsec, _nsec3, _signature
 from ansible_collections.mailsec.dane.plugins.module_utils.dnssec._limits import Limits, Policy, Work
 from ansible_collections.mailsec.dane.plugins.module_utils.dnssec._proof import Proof, unproven
-from ansible_collections.mailsec.dane.plugins.module_utils.dnssec._wire import NSEC, NSEC3, Reply, RRset
+from ansible_collections.mailsec.dane.plugins.module_utils.dnssec._wire import NSEC, NSEC3, SOA, Reply, RRset
 
 try:
     import dns.name
@@ -53,7 +53,8 @@ class Evidence:
     """The denial records of one answer that ``zone`` vouches for, and why others of them do not count.
 
     ``signatures`` are those of the good records; ``failed`` is the most telling signature of a bad one.
-    ``ttl`` is the lowest TTL of the good records, in seconds, or None.
+    ``ttl`` is the lowest TTL of the good records, in seconds, or None. ``disputed``: beside them stands an SOA, NSEC or
+    NSEC3 record that nobody vouches for. The proof holds without it, and some validators refuse the whole answer.
     """
 
     zone: dns.name.Name
@@ -63,6 +64,7 @@ class Evidence:
     failed: RRSIG | None
     signatures: tuple[tuple[RRset, RRSIG], ...]
     ttl: int | None
+    disputed: bool
 
     def deny(self, name: dns.name.Name, rdtype: int, nxdomain: bool, work: Work) -> Proof:
         """Say what is proven about the absence of ``rdtype`` at ``name``."""
@@ -99,12 +101,16 @@ class Evidence:
 
 
 def gather(reply: Reply, keys: _signature.Keys, now: int, limits: Limits, policy: Policy, work: Work) -> Evidence:
-    """Verify the NSEC and NSEC3 records of the authority section under ``keys``; raises BudgetExhausted."""
+    """Verify the SOA, NSEC and NSEC3 records of the authority section under ``keys``; raises BudgetExhausted."""
     nsec: list[_nsec.Nsec] = []
     nsec3: list[_nsec3.Nsec3] = []
     flaws: list[tuple[Proof, RRSIG | None]] = [(unproven("denial-missing", "the answer has no NSEC or NSEC3"), None)]
     good: list[tuple[RRset, RRSIG]] = []
     ttls: list[int] = []
+    disputed = any(
+        not _signature.verify(rrset, keys, now, limits, policy, work).ok
+        for rrset in [rrset for rrset in reply.authority if rrset.rdtype == SOA][:1]
+    )
     rrsets = [rrset for rrset in reply.authority if rrset.rdtype in (NSEC, NSEC3)]
     if len(rrsets) > limits.denial_records:
         detail = f"{len(rrsets)} NSEC and NSEC3 RRsets; {limits.denial_records} were looked at"
@@ -112,6 +118,7 @@ def gather(reply: Reply, keys: _signature.Keys, now: int, limits: Limits, policy
     for rrset in rrsets[: limits.denial_records]:
         check = _signature.verify(rrset, keys, now, limits, policy, work)
         if not check.ok:
+            disputed = True
             code = _denial_code(check.code)
             if rrset.rdtype == NSEC3 and any(signature.signer == rrset.owner for signature in rrset.signatures):
                 # A zone named like a hash of its parent, whose apex poses as a record of the parent.
@@ -130,7 +137,7 @@ def gather(reply: Reply, keys: _signature.Keys, now: int, limits: Limits, policy
         if check.signature is not None:
             good.append((rrset, check.signature))
     flaw, failed = min(flaws, key=lambda item: _TELLING.index(item[0].code))
-    return Evidence(keys.zone, tuple(nsec), tuple(nsec3), flaw, failed, tuple(good), min(ttls, default=None))
+    return Evidence(keys.zone, tuple(nsec), tuple(nsec3), flaw, failed, tuple(good), min(ttls, default=None), disputed)
 
 
 def _denial_code(code: str) -> str:

@@ -31,16 +31,27 @@ else:
 #: More iterations than these make some validators give up on a zone (RFC 9276 section 3.2).
 _ITERATIONS_DISPUTED: t.Final = 50
 
+#: What is noted where only a part of the validators takes an answer for secure.
+_DISPUTED: t.Final = ("denial-records-unverified", "validators-disagree")
+#: Reasons for which a name is insecure although nothing proves that a zone begins there.
+_NOT_A_CUT: t.Final = frozenset({"no-trust-anchor", "delegation-optout", "nsec3-iterations-high"})
+
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Judged:
-    """Status of one RRset or absence. ``chain`` ends in the link that decided."""
+    """Status of one RRset or absence. ``chain`` ends in the link that decided.
+
+    ``ttl`` is how long it may be used, ``published_ttl`` what the zone says, None where no signature verified; both in
+    seconds. ``expanded``: the RRset is that of a wildcard.
+    """
 
     code: str
     detail: str
     outcome: Outcome
     chain: tuple[_result.Link, ...]
     ttl: int | None = None
+    published_ttl: int | None = None
+    expanded: bool = False
     notes: tuple[str, ...] = ()
     errors: tuple[tuple[int, str], ...] = ()
 
@@ -93,12 +104,31 @@ class Judge:
                 return self._link(enclosing, rrset, "rrsig-signer-above-cut", detail, None, response)
         return closest
 
+    async def alias(self, rrset: RRset, response: Response, context: Context) -> Judged:
+        """Judge a CNAME or DNAME that is to be followed. Raises BudgetExhausted."""
+        judged = await self.rrset(rrset, response, context)
+        if not judged.expanded or rrset.rdtype != _wire.DNAME:
+            return judged
+        # What a DNAME of a wildcard redirects is not defined, so validators refuse it or differ (RFC 4592 section 4.4).
+        last = judged.chain[-1]
+        detail = f"the DNAME record of {rrset.owner} comes from a wildcard: Unbound refuses it, BIND follows it"
+        code = "dname-from-wildcard"
+        link = dataclasses.replace(
+            last,
+            owner=_result.text(rrset.owner),
+            rdtype="DNAME",
+            security=REASONS[code].security,
+            reason=code,
+            detail=detail,
+        )
+        return dataclasses.replace(judged, code=code, detail=detail, chain=(*judged.chain, link))
+
     def _link(
         self, zone: Cut, rrset: RRset, code: str, detail: str, signature: RRSIG | None, response: Response
     ) -> Judged:
         link = _result.link(zone.name, rrset.owner, rrset.type_text, code, detail, signature, response.server)
         errors = response.reply.errors
-        return Judged(code, detail, Outcome.DATA, (*zone.chain, link), rrset.ttl, zone.notes, errors)
+        return Judged(code, detail, Outcome.DATA, (*zone.chain, link), rrset.ttl, notes=zone.notes, errors=errors)
 
     async def _by(self, zone: Cut, signer: dns.name.Name, rrset: RRset, response: Response, context: Context) -> Judged:
         """Judge an RRset under the keys of ``zone``."""
@@ -115,9 +145,16 @@ class Judge:
                 return _as_cut(above, Outcome.DATA, rrset.ttl)
             detail = f"{rrset.owner} {rrset.type_text} is signed by {signer}, above the zone {above.name} that holds it"
             return self._link(above, rrset, "rrsig-signer-above-cut", detail, check.signature, response)
-        judged = dataclasses.replace(self._link(zone, rrset, "", "", check.signature, response), ttl=check.ttl)
+        judged = dataclasses.replace(
+            self._link(zone, rrset, "", "", check.signature, response),
+            ttl=check.ttl,
+            published_ttl=int(check.signature.original_ttl) if check.signature else None,
+        )
         if check.encloser is None:
-            return judged
+            if rrset.rdtype in (_wire.CNAME, _wire.DNAME) or not _cuts.denial_rrsets(response):
+                # Beside an alias may stand the denial of its target, which is not for this zone to sign.
+                return judged
+            return dataclasses.replace(judged, notes=(*judged.notes, *_notes(self._evidence(zone, response, context))))
         return self._expanded(zone, judged, rrset, check.encloser, response, context)
 
     async def _cut_below(self, signer: dns.name.Name, owner: dns.name.Name, context: Context) -> Cut | None:
@@ -150,10 +187,10 @@ class Judge:
         evidence = self._evidence(zone, response, context)
         proof = evidence.no_closer(rrset.owner, encloser, context.work)
         if proof.proven and not proof.code:
-            notes = (*judged.notes, *_iteration_notes(evidence))
+            notes = (*judged.notes, *_notes(evidence))
             ttl = min(judged.ttl or 0, evidence.ttl or 0)
             chain = judged.chain + self._denial_links(zone, evidence, response)
-            return dataclasses.replace(judged, ttl=ttl, notes=notes, chain=chain)
+            return dataclasses.replace(judged, ttl=ttl, notes=notes, chain=chain, expanded=True)
         code, detail, signature = proof.code, proof.detail, evidence.failed
         if not proof.proven:
             others = [r for r in _cuts.denial_rrsets(response) if r.rdtype != _wire.SOA and r.signatures]
@@ -181,13 +218,13 @@ class Judge:
         authority = _authority_over(name, rdtype)
         top = self._cuts.anchors.closest(authority)
         if top is None:
-            return _as_cut(await self._cuts.enclosing(authority, context), claimed, None)
+            return _unsigned(await self._cuts.enclosing(authority, context), name, rdtype, claimed, response)
         failures: list[Judged] = []
         rrsets = _cuts.denial_rrsets(response)
         for signer in _cuts.signers(rrsets, top, authority, self._cuts.limits.signers):
             zone = await self._cuts.cut(signer, context)
             if zone.where is Where.INSECURE:
-                return _as_cut(zone, claimed, None)
+                return _unsigned(zone, name, rdtype, claimed, response)
             if zone.where is Where.FAILED:
                 failures.append(_as_cut(zone, claimed, None))
                 continue
@@ -196,6 +233,8 @@ class Judge:
                 return judged
             failures.append(judged)
         enclosing = await self._cuts.enclosing(authority, context)
+        if enclosing.where is Where.INSECURE:
+            return _unsigned(enclosing, name, rdtype, claimed, response)
         if enclosing.where is not Where.SECURE:
             return _deciding(enclosing, failures, claimed, None)
         if failures:
@@ -229,14 +268,17 @@ class Judge:
         if not proof.proven:
             return self._unproven(zone, name, rdtype, proof, evidence.failed, response)
         outcome = {Kind.NXDOMAIN: Outcome.NXDOMAIN, Kind.NODATA: Outcome.NODATA}.get(proof.kind, claimed)
-        notes = (*zone.notes, *_iteration_notes(evidence), *(("rcode-mismatch",) if outcome is not claimed else ()))
+        notes = (*zone.notes, *_notes(evidence), *(("rcode-mismatch",) if outcome is not claimed else ()))
+        if not any(rrset.rdtype == _wire.SOA for rrset in response.reply.authority):
+            notes = (*notes, *_DISPUTED)
         links = self._denial_links(zone, evidence, response)
         if proof.code:
             server = response.server
             rdtext = _wire.type_text(rdtype)
             links += (_result.link(zone.name, name, rdtext, proof.code, proof.detail, None, server),)
         chain = zone.chain + links
-        return Judged(proof.code, proof.detail, outcome, chain, evidence.ttl, notes, response.reply.errors)
+        errors = response.reply.errors
+        return Judged(proof.code, proof.detail, outcome, chain, evidence.ttl, notes=notes, errors=errors)
 
     def _unproven(
         self, zone: Cut, name: dns.name.Name, rdtype: int, proof: Proof, signature: RRSIG | None, response: Response
@@ -244,7 +286,8 @@ class Judge:
         rdtext = _wire.type_text(rdtype)
         link = _result.link(zone.name, name, rdtext, proof.code, proof.detail, signature, response.server)
         chain = (*zone.chain, link)
-        return Judged(proof.code, proof.detail, Outcome.ERROR, chain, None, zone.notes, response.reply.errors)
+        errors = response.reply.errors
+        return Judged(proof.code, proof.detail, Outcome.ERROR, chain, notes=zone.notes, errors=errors)
 
 
 def _authority_over(owner: dns.name.Name, rdtype: int) -> dns.name.Name:
@@ -254,7 +297,21 @@ def _authority_over(owner: dns.name.Name, rdtype: int) -> dns.name.Name:
 
 def _as_cut(cut: Cut, outcome: Outcome, ttl: int | None) -> Judged:
     """Return the status that an insecure or failed zone gives to all below it."""
-    return Judged(cut.code, cut.detail, outcome, cut.chain, ttl, cut.notes, cut.errors)
+    return Judged(cut.code, cut.detail, outcome, cut.chain, ttl, notes=cut.notes, errors=cut.errors)
+
+
+def _unsigned(cut: Cut, name: dns.name.Name, rdtype: int, claimed: Outcome, response: Response) -> Judged:
+    """Return the status of an absence below an insecure zone, where nothing but the authority of a server proves it."""
+    zones = [rrset.owner for rrset in response.reply.authority if rrset.rdtype == _wire.SOA]
+    foreign = cut.code not in _NOT_A_CUT and not any(zone.is_subdomain(cut.name) for zone in zones) and bool(zones)
+    if not foreign and not response.proof_only:
+        return _as_cut(cut, claimed, None)
+    code = "dns-lame"
+    detail = f"{response.server} denies {name} without authority over its zone, and nothing proves it"
+    if foreign:
+        detail = f"{response.server} denies {name} for the zone {zones[0]}, but {cut.name} is a zone of its own"
+    link = _result.link(cut.name, name, _wire.type_text(rdtype), code, detail, None, response.server)
+    return Judged(code, detail, Outcome.ERROR, (*cut.chain, link), notes=cut.notes, errors=response.reply.errors)
 
 
 def _deciding(cut: Cut, failures: t.Sequence[Judged], outcome: Outcome, ttl: int | None) -> Judged:
@@ -269,7 +326,8 @@ def _has_ds(cut: Cut, name: dns.name.Name) -> bool:
     return any(link.owner == owner and link.rdtype == "DS" and not link.reason for link in cut.chain)
 
 
-def _iteration_notes(evidence: _denial.Evidence) -> tuple[str, ...]:
+def _notes(evidence: _denial.Evidence) -> tuple[str, ...]:
+    found = _DISPUTED if evidence.disputed else ()
     if evidence.iterations > _ITERATIONS_DISPUTED:
-        return ("nsec3-iterations-high", "validators-disagree")
-    return ("nsec3-iterations-not-zero",) if evidence.iterations else ()
+        return (*found, "nsec3-iterations-high", "validators-disagree")
+    return (*found, "nsec3-iterations-not-zero") if evidence.iterations else found

@@ -18,6 +18,7 @@ import struct
 import typing as t
 
 from ansible_collections.mailsec.dane.plugins.module_utils.dnssec._questions import AskFailed, Wire
+from ansible_collections.mailsec.dane.plugins.module_utils.dnssec._worth import Offers, Worth
 
 try:
     import dns.name
@@ -33,8 +34,8 @@ _RD: t.Final = 0x0100
 _AD: t.Final = 0x0020
 _CD: t.Final = 0x0010
 _TC: t.Final = 0x0200
-_SERVFAIL: t.Final = 2
-_REFUSED: t.Final = 5
+#: RCODEs of answers: NOERROR, NXDOMAIN, YXDOMAIN.
+_ANSWERS: t.Final = (0, 3, 6)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -105,8 +106,10 @@ def _belongs(message: bytes, response: bytes) -> bool:
     end = message.index(b"\0", 12) + 5
     if len(response) < 12 or response[:2] != message[:2] or not response[2] & 0x80:
         return False
-    # Some servers leave out the question when they report an error.
-    return response[4:6] == b"\0\0" or response[12:end].lower() == message[12:end].lower()
+    if response[4:6] == b"\0\0":
+        # Some servers leave out the question when they report an error. Anything else could answer any question.
+        return response[3] & 0x0F not in _ANSWERS
+    return response[12:end].lower() == message[12:end].lower()
 
 
 async def _udp(server: Server, message: bytes) -> bytes:
@@ -137,11 +140,33 @@ async def _tcp(server: Server, message: bytes) -> bytes:
     return response
 
 
+class Memory:
+    """Which servers have stayed silent. They are asked after all others, so that they cost their time once."""
+
+    def __init__(self) -> None:
+        self._silent: set[Server] = set()
+
+    async def exchange(self, server: Server, message: bytes, patience: Patience) -> bytes:
+        """Do what ``exchange`` does, and remember how it went."""
+        try:
+            response = await exchange(server, message, patience)
+        except AskFailed as error:
+            if error.code in ("dns-timeout", "dns-unreachable"):
+                self._silent.add(server)
+            raise
+        self._silent.discard(server)
+        return response
+
+    def is_silent(self, server: Server) -> bool:
+        """Say whether ``server`` did not answer when it was asked last."""
+        return server in self._silent
+
+
 class Recursive:
     """A network function that asks recursive resolvers with CD and DO set.
 
-    Another one is asked when one does not answer, or answers SERVFAIL or REFUSED. At most ``concurrency`` questions
-    are under way at once.
+    The next one is asked until one gives an answer with which nothing is wrong (see ``_worth``). At most
+    ``concurrency`` questions are under way at once.
     """
 
     def __init__(self, servers: t.Sequence[Server], patience: Patience | None = None, concurrency: int = 64) -> None:
@@ -150,22 +175,19 @@ class Recursive:
         self.servers = tuple(servers)
         self._patience = patience or Patience()
         self._room = asyncio.Semaphore(concurrency)
+        self._memory = Memory()
 
-    async def __call__(self, name: dns.name.Name, rdtype: int, attempt: int) -> Wire:
+    async def __call__(self, name: dns.name.Name, rdtype: int, avoid: frozenset[str]) -> Wire:
         """Ask; see ``_questions.Ask``."""
-        start = attempt % len(self.servers)
-        failure: AskFailed | None = None
-        refusal: Wire | None = None
-        for server in self.servers[start:] + self.servers[:start]:
+        offers = Offers(name, rdtype, None)
+        for server in sorted(self.servers, key=lambda one: (str(one) in avoid, self._memory.is_silent(one))):
             try:
                 async with self._room:
-                    data = await exchange(server, query(name, rdtype, recursive=True), self._patience)
+                    data = await self._memory.exchange(server, query(name, rdtype, recursive=True), self._patience)
             except AskFailed as error:
-                failure = failure or error
+                offers.failed(error)
                 continue
-            if data[3] & 0x0F not in (_SERVFAIL, _REFUSED):
-                return Wire(data, str(server))
-            refusal = refusal or Wire(data, str(server))
-        if refusal is not None:
-            return refusal
-        raise failure or AskFailed("dns-timeout", "no server answered")
+            reading, _reply = offers.add(data, str(server))
+            if reading.worth is Worth.SOUND:
+                break
+        return offers.best()

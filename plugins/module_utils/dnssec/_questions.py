@@ -31,45 +31,55 @@ T = t.TypeVar("T")
 
 
 class Wire(t.NamedTuple):
-    """A response as it came over the network, and who sent it."""
+    """A response as it came over the network, and who sent it.
+
+    ``reply`` is the same taken apart, where that has been done. ``proof_only``: an absence in it counts only as far as
+    signatures prove it, because the server does not speak for the zone.
+    """
 
     data: bytes
     server: str
+    reply: Reply | None = None
+    proof_only: bool = False
 
 
 class AskFailed(Exception):
-    """No response. ``code`` is ``dns-timeout``, ``dns-unreachable``, ``dns-servfail`` or ``dns-malformed``."""
+    """No usable response: a reason code, a sentence, the server that tells most, and the extended errors it sent."""
 
-    def __init__(self, code: str, detail: str) -> None:
+    def __init__(self, code: str, detail: str, server: str = "", errors: tuple[tuple[int, str], ...] = ()) -> None:
         super().__init__(detail)
         self.code = code
+        self.server = server
+        self.errors = errors
 
 
 class Ask(t.Protocol):
     """The network function.
 
     Sends the question with DO and CD set and returns the response, complete and with its own question section.
-    ``attempt`` counts from 0; a higher one wants another server to answer, if there is one. Raises :class:`AskFailed`.
+    ``avoid`` has servers, as ``Wire.server`` names them, whose answers did not validate: they are asked after all
+    others. Raises :class:`AskFailed` when no server gave a usable response.
     """
 
-    async def __call__(self, name: dns.name.Name, rdtype: int, attempt: int) -> Wire: ...
+    async def __call__(self, name: dns.name.Name, rdtype: int, avoid: frozenset[str]) -> Wire: ...
 
 
 @dataclasses.dataclass(frozen=True)
 class Context:
-    """One try of one look-up: its work so far and which servers to prefer."""
+    """One try of one look-up: its work so far and the servers to ask last."""
 
     work: Work
-    attempt: int = 0
+    avoid: frozenset[str] = frozenset()
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Response:
-    """A message, the server it came from, and its size in bytes."""
+    """A message, the server it came from, its size in bytes, and whether only its signatures count."""
 
     reply: Reply
     server: str
     size: int
+    proof_only: bool = False
 
 
 class Failed(Exception):
@@ -135,19 +145,19 @@ class Questions:
         """Return the response with RCODE NOERROR, NXDOMAIN or YXDOMAIN. Raises Failed, BudgetExhausted."""
         context.work.spend_query()
         response = await self._shared.get(
-            (name, rdtype, context.attempt), lambda: self._once(name, rdtype, context.attempt)
+            (name, rdtype, context.avoid), lambda: self._once(name, rdtype, context.avoid)
         )
         context.work.spend_bytes(response.size)
         return response
 
-    async def _once(self, name: dns.name.Name, rdtype: int, attempt: int) -> Response:
+    async def _once(self, name: dns.name.Name, rdtype: int, avoid: frozenset[str]) -> Response:
         what = f"{name} {_wire.type_text(rdtype)}"
         try:
-            wire = await self._ask(name, rdtype, attempt)
+            wire = await self._ask(name, rdtype, avoid)
         except AskFailed as error:
-            raise Failed(error.code, f"{what}: {error}") from error
+            raise Failed(error.code, f"{what}: {error}", error.server, error.errors) from error
         try:
-            reply = _wire.parse(wire.data)
+            reply = wire.reply or _wire.parse(wire.data)
         except _wire.Malformed as error:
             raise Failed("dns-malformed", f"the answer to {what} is malformed: {error}", wire.server) from error
         if reply.question is not None and reply.question != (name, rdtype):
@@ -160,4 +170,4 @@ class Questions:
             code = "dns-servfail" if reply.rcode == _wire.SERVFAIL else "dns-malformed"
             detail = f"{wire.server} answers {what} with RCODE {reply.rcode}"
             raise Failed(code, detail, wire.server, reply.errors)
-        return Response(reply, wire.server, len(wire.data))
+        return Response(reply, wire.server, len(wire.data), wire.proof_only)

@@ -103,6 +103,14 @@ REASONS: t.Final[t.Mapping[str, Reason]] = {
     "dname-cname-mismatch": Reason(
         _B, (6,), "RFC 6672 section 5.3", "dnssec-bogus", "The alias was altered on the way, or the server is faulty.",
     ),
+    "dname-from-wildcard": Reason(
+        _B, (6,), "RFC 4592 section 4.4", "dnssec-bogus",
+        "Replace the DNAME record of the wildcard: name each subtree that is redirected.",
+    ),
+    "dns-lame": Reason(
+        _U, (22, 23), "RFC 1034 section 5.3.3", "dns-servfail",
+        "Have every name server in the NS set serve the zone, or take it out of the NS sets of zone and parent.",
+    ),
     "dns-malformed": Reason(
         _U, (22, 23), "RFC 1035 section 4", "dns-malformed", "Find the server or middlebox that garbles answers.",
     ),

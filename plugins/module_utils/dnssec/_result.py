@@ -29,6 +29,16 @@ else:
 
 #: Reasons that the rest of the collection knows; the others are told by their roll-up.
 _BOGUS: t.Final = "dnssec-bogus"
+#: Notes of answers that a part of the validators takes for something else, and what those do.
+_DISPUTES: t.Final[t.Mapping[str, str]] = {
+    "denial-records-unverified": (
+        "beside the proof stands an SOA, NSEC or NSEC3 record without a valid signature, or the SOA record is missing: "
+        "Unbound answers SERVFAIL to that, or BIND does not vouch for it"
+    ),
+    "nsec3-iterations-high": (
+        "the zone has more than 50 NSEC3 iterations: some validators take its denials for insecure or refuse them"
+    ),
+}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -186,7 +196,12 @@ class Result:
             canonical_name=self.canonical_name,
             reason=reason,
             detail=f"{self.reason}: {self.detail}" if self.reason else self.detail,
+            disputed="; ".join(text for note, text in _DISPUTES.items() if self._is_disputed and note in self.notes),
         )
+
+    @property
+    def _is_disputed(self) -> bool:
+        return self.security is Security.SECURE and "validators-disagree" in self.notes
 
 
 #: From best to worst, as the status of an alias chain is made.

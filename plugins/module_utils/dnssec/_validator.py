@@ -46,6 +46,9 @@ if t.TYPE_CHECKING:
 #: Types that are no data of a zone, or that no signature covers (RFC 6895 section 3.1, RFC 4035 section 2.2).
 _NOT_ASKED: t.Final = frozenset({0, _wire.OPT, _wire.RRSIG_TYPE, *range(249, 256)})
 
+#: Reasons for which a result is indeterminate although there was an answer: one of another server may be better.
+_ONE_SERVER: t.Final = frozenset({"resolver-strips-dnssec", "clock-suspect", "dns-malformed", "dns-lame"})
+
 
 def question(name: str, rdtype: str) -> tuple[dns.name.Name, int]:
     """Return name and type of a question; ValueError that names the input and the rule."""
@@ -80,7 +83,7 @@ class Validator:
         """Take the network function, the clock (seconds since 1970) and the trust anchors.
 
         ``strict`` looks for zone cuts between signer and owner, which costs up to one question per label.
-        ``servers`` is how many different servers ``ask`` can put a question to.
+        ``servers`` is how many different servers ``ask`` can put a question to, as far as that is known.
         """
         self._limits = limits or Limits()
         self._questions = Questions(ask)
@@ -94,20 +97,22 @@ class Validator:
         owner, number = question(name, rdtype)
         work = Work(self._limits)
         tried: list[str] = []
-        result = _Lookup(self, owner, number, work, 0).error("budget-exhausted", "nothing was tried")
-        for attempt in range(self._attempts):
-            run = _Lookup(self, owner, number, work, attempt)
-            try:
-                async with asyncio.timeout(self._limits.seconds):
+        avoid: set[str] = set()
+        run = _Lookup(self, owner, number, work, frozenset())
+        result: Result | None = None
+        try:
+            async with asyncio.timeout(self._limits.seconds):
+                result = await run.run()
+                # One stale or lame server must not decide alone.
+                while len(tried) + 1 < self._attempts and (blamed := run.blamed(result)) and blamed not in avoid:
+                    tried.append(f"{blamed}: {result.reason}: {result.detail}")
+                    avoid.add(blamed)
+                    run = _Lookup(self, owner, number, work, frozenset(avoid))
                     result = await run.run()
-            except BudgetExhausted as error:
-                result = run.error("budget-exhausted", str(error))
-            except TimeoutError:
-                result = run.error("budget-exhausted", f"longer than {self._limits.seconds:g} seconds")
-            # One stale or lame server must not decide alone.
-            if result.security is not Security.BOGUS or attempt + 1 == self._attempts:
-                break
-            tried.append(f"{result.server or '?'}: {result.reason}: {result.detail}")
+        except BudgetExhausted as error:
+            result = result or run.error("budget-exhausted", str(error))
+        except TimeoutError:
+            result = result or run.error("budget-exhausted", f"longer than {self._limits.seconds:g} seconds")
         return dataclasses.replace(result, tried=tuple(tried), work=work.as_dict())
 
     async def fetch(self, name: dns.name.Name, rdtype: int, context: Context) -> Response:
@@ -128,42 +133,47 @@ class Validator:
 class _Lookup:
     """One try: follows aliases and collects what is found on the way."""
 
-    def __init__(self, validator: Validator, name: dns.name.Name, rdtype: int, work: Work, attempt: int) -> None:
+    def __init__(
+        self, validator: Validator, name: dns.name.Name, rdtype: int, work: Work, avoid: frozenset[str]
+    ) -> None:
         self._validator = validator
         self._name = name
         self._rdtype = rdtype
-        self._context = Context(work, attempt)
+        self._context = Context(work, avoid)
         self._current = name
         self._hops: list[Hop] = []
         self._judged: list[Judged] = []
         self._server = ""
+        self._unanswered = False
+
+    def blamed(self, result: Result) -> str:
+        """Return the server whose answer does not hold, '' when no other server could do better."""
+        if self._unanswered or result.link is None:
+            return ""
+        ours = result.security is Security.INDETERMINATE and result.reason in _ONE_SERVER
+        return result.link.server if ours or result.security is Security.BOGUS else ""
 
     async def run(self) -> Result:
         seen = {self._current}
-        response: Response | None = None
         while True:
-            fresh = response is None
-            if response is None:
-                try:
-                    response = await self._validator.fetch(self._current, self._rdtype, self._context)
-                except Failed as error:
-                    self._server = error.server
-                    return self.error(error.code, str(error), error.errors)
-                self._server = response.server
+            try:
+                response = await self._validator.fetch(self._current, self._rdtype, self._context)
+            except Failed as error:
+                self._server, self._unanswered = error.server, True
+                return self.error(error.code, str(error), error.errors)
+            self._server = response.server
             rrset = response.reply.find(self._current, self._rdtype)
             if rrset is not None:
                 return await self._data(rrset, response)
+            # What a message says beside an alias about its target may come from another zone than that of the target,
+            # so the target is asked for by itself (RFC 2181 section 5.4.1).
             target = await self._follow(response)
             if isinstance(target, Result):
                 return target
             if target is None:
-                if fresh:
-                    return self._finish(
-                        await self._validator.judge.absence(self._current, self._rdtype, response, self._context)
-                    )
-                # The answer stops here, so ask for the target itself.
-                response = None
-                continue
+                return self._finish(
+                    await self._validator.judge.absence(self._current, self._rdtype, response, self._context)
+                )
             if target in seen:
                 return self.error("alias-loop", f"{target} has been passed already")
             if len(self._hops) > self._validator.limits.aliases:
@@ -207,7 +217,7 @@ class _Lookup:
         return await self._hop(dname, synthesised, response)
 
     async def _hop(self, alias: RRset, target: dns.name.Name, response: Response) -> dns.name.Name | Result:
-        judged = await self._validator.judge.rrset(alias, response, self._context)
+        judged = await self._validator.judge.alias(alias, response, self._context)
         if judged.security in (Security.BOGUS, Security.INDETERMINATE):
             return self._finish(judged)
         self._judged.append(judged)
@@ -240,7 +250,7 @@ class _Lookup:
             detail=printable(detail, 500),
             rdata=_wire.texts(rrset) if rrset and not failed else (),
             ttl=min(ttls) if ttls and not failed else None,
-            published_ttl=_wire.published_ttl(rrset) if rrset and not failed else None,
+            published_ttl=(last.published_ttl or rrset.ttl) if rrset and not failed else None,
             canonical_name=_result.text(self._current),
             aliases=tuple(self._hops),
             link=_failing(deciding),

@@ -87,12 +87,13 @@ class RRset:
 class Reply:
     """A message: RCODE with its extended bits, sections as RRsets, and what was wrong with it.
 
-    ``question`` is the name and type asked for, or None. ``errors`` are extended DNS errors (RFC 8914) as code
-    and text. ``additional`` is filled on request only.
+    ``question`` is the name and type asked for, or None. ``recursive``: the server offers recursion. ``errors`` are
+    extended DNS errors (RFC 8914) as code and text. ``additional`` is filled on request only.
     """
 
     rcode: int
     authoritative: bool
+    recursive: bool
     truncated: bool
     authenticated: bool
     question: tuple[dns.name.Name, int] | None
@@ -133,11 +134,6 @@ def _text(rdtype: int, rdata: dns.rdata.Rdata) -> str:
     return f"{data[0]} {data[1]} {data[2]} {data[3:].hex()}" if len(data) >= 3 else rdata.to_text()
 
 
-def published_ttl(rrset: RRset) -> int:
-    """Return the TTL before caches counted it down, where a signature tells (RFC 4034 section 3.1.4)."""
-    return max([int(signature.original_ttl) for signature in rrset.signatures] + [rrset.ttl])
-
-
 def parse(wire: bytes, want_additional: bool = False) -> Reply:
     """Take a response apart. Raises :class:`Malformed`."""
     try:
@@ -159,7 +155,9 @@ def _parse(wire: bytes, want_additional: bool) -> Reply:
     question = None
     if questions:
         name = names.read()
-        rdtype, _rdclass = parser.get_struct("!HH")
+        rdtype, rdclass = parser.get_struct("!HH")
+        if rdclass != dns.rdataclass.IN:
+            raise Malformed(f"a question of class {rdclass}")
         question = (name, rdtype)
     rcode = flags & 0x0F
     sections: list[tuple[RRset, ...]] = []
@@ -183,6 +181,7 @@ def _parse(wire: bytes, want_additional: bool) -> Reply:
     return Reply(
         rcode=rcode,
         authoritative=bool(flags & 0x0400),
+        recursive=bool(flags & 0x0080),
         truncated=bool(flags & 0x0200),
         authenticated=bool(flags & 0x0020),
         question=question,

@@ -144,3 +144,13 @@ def test_configuration_files() -> None:
 def test_a_query_without_validation() -> None:
     asked = dns.message.from_wire(query("a.example", "A", dnssec=True, checked=False))
     assert asked.flags & dns.flags.CD and asked.flags & dns.flags.RD
+
+
+@pytest.mark.parametrize("rcode", [0, 3, 2, 1])
+@pytest.mark.parametrize("question", ["", "other.example"])
+def test_d08_an_answer_without_the_question_is_none(question: str, rcode: int) -> None:
+    asked = query("mx.example", "A", dnssec=False)
+    made = dns.message.from_wire(answer(asked, "mx.example. A 192.0.2.66", rcode=rcode))
+    made.question = [dns.rrset.from_text(f"{question}.", 0, "IN", "A")] if question else []
+    expected = {1: "FORMERR", 2: "SERVFAIL"}.get(rcode, "malformed") if not question else "malformed"
+    assert parse(asked, made.to_wire()).status == expected

@@ -16,6 +16,7 @@ import dns.flags
 import dns.message
 import dns.rcode
 import dns.rdatatype
+import dns.rrset
 import pytest
 from support.dns_responder import DnsResponder, Handler, reply, validating
 
@@ -161,6 +162,15 @@ class TestClassification:
         assert (answer.outcome, answer.rdata) == (Outcome.DATA, ("192.0.2.1",))
         assert asked == ["mx.example.nl. A"] * 2
 
+    def test_d03_an_answer_that_is_truncated_over_tcp_too_is_none(self) -> None:
+        def short(query: dns.message.Message) -> dns.message.Message:
+            answer = reply(query)
+            answer.flags |= dns.flags.TC
+            return answer
+
+        answer, _asked = ask(validating(short))
+        assert outcome(answer) == unanswered("dns-malformed")
+
     def test_tcp_that_closes(self) -> None:
         def short(query: dns.message.Message) -> dns.message.Message:
             made = reply(query)
@@ -245,6 +255,31 @@ class TestTrust:
     def test_an_answer_without_ad_is_insecure_d1(self) -> None:
         answer, _asked = ask(validating(lambda query: reply(query, A, authentic=False)))
         assert outcome(answer) == (Outcome.DATA, Security.INSECURE, "")
+
+    @pytest.mark.parametrize(
+        ("ttl", "originals", "published"),
+        [
+            (300, (300,), 300),
+            (7, (300,), 300),
+            (604800, (300,), 300),
+            (300, (300, 2**31 - 1), 300),
+            (7, (2**31 - 1, 300), 300),
+            (200, (100, 300), 300),
+            (7, (), 7),
+        ],
+    )
+    def test_d07_the_published_ttl_is_not_that_of_a_forged_signature(
+        self, ttl: int, originals: tuple[int, ...], published: int
+    ) -> None:
+        def handler(query: dns.message.Message) -> dns.message.Message:
+            answer = reply(query, A.replace(" 300 ", f" {ttl} "), authentic=bool(originals), signed=False)
+            made = [f"A 13 3 {one} 20370101000000 20200101000000 1 example.nl. AAAA" for one in originals]
+            if made:
+                answer.answer.append(dns.rrset.from_text("mx.example.nl.", ttl, "IN", "RRSIG", *made))
+            return answer
+
+        answer, _asked = ask(validating(handler))
+        assert answer.ttl == published
 
     def test_servers_off_loopback_are_never_asked_d4(self) -> None:
         async def run() -> tuple[Answer, tuple[Server, ...]]:
