@@ -9,7 +9,7 @@ import socket
 
 
 def pair(port: int = 0) -> tuple[socket.socket, socket.socket]:
-    """Return sockets for UDP and TCP at one port, any for 0; one that is free for UDP may be another program's for TCP."""
+    """Return sockets for UDP and TCP at one port (0: any); one free for UDP may be taken for TCP."""
     for _attempt in range(50):
         with contextlib.ExitStack() as stack:
             udp = stack.enter_context(socket.socket(socket.AF_INET, socket.SOCK_DGRAM))
