@@ -307,7 +307,9 @@ def unverified(world: World) -> list[str]:
             ends = [(status, why) for number, status, why in re.findall(pattern, log) if number in ids]
             assert time.monotonic() < end, f"nothing became of a message by {command}"
             time.sleep(0.5)
+        # A relay that took the message would try it again and again.
         world.on(world.shape.host, f"postsuper -c {configuration} -d ALL")
+        world.on("inside", "postsuper -d ALL")
         if ends[0][0] == "sent":
             found.append(command)
         else:

@@ -5,8 +5,10 @@
 # verified with the public CA. Left over from long ago: smtp_use_tls and Debian's own pair.
 issue /etc/mail-tls ecdsa "$FQDN"
 cat >/root/inside-script <<END
-postconf -e "relay_clientcerts = inline:{ $(openssl x509 -in /etc/mail-tls/cert.pem -noout -fingerprint -sha256 | cut -d= -f2) = $FQDN }"
-postconf -e "relay_domains = " ; postfix reload
+echo "$(openssl x509 -in /etc/mail-tls/cert.pem -noout -fingerprint -sha256 | cut -d= -f2) $FQDN" >/etc/postfix/senders
+postmap /etc/postfix/senders
+postconf -e "relay_clientcerts = hash:/etc/postfix/senders" "relay_domains ="
+postfix reload
 END
 basics
 postconf -e "relayhost = [smtp.provider.nl]:587" "inet_interfaces = loopback-only" "smtp_use_tls = yes" \
