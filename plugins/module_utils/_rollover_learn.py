@@ -161,13 +161,13 @@ def _rrsets(
         had = [key for key in entries if key[0] == owner and entries[key].is_served]
         if is_new or not had:
             had.append(_unknown(entries, still, owner, policy.unknown_ttl, "lost"))
-        for key in had:
-            still[key].add(address)
+        for one in had:
+            still[one].add(address)
     for owner in hidden:
         # Somebody may have changed the TTL as well as the records.
         ttls = [entry.ttl for entry in entries.values() if entry.owner == owner]
-        key = _unknown(entries, still, owner, max(policy.unknown_ttl, *ttls), "hidden")
-        entries[key] = dataclasses.replace(entries[key], age=0, left=None)
+        unknown = _unknown(entries, still, owner, max(policy.unknown_ttl, *ttls), "hidden")
+        entries[unknown] = dataclasses.replace(entries[unknown], age=0, left=None)
     leads = {owner: _lead(observation, owner) for owner in {key[0] for key in entries}}
     return [
         _aged(_followed(entry, leads[entry.owner], marks), entry, frozenset(still[key]), settled)

@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, mailsec.dane contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""``python -m tests.simulation [RUNS [PROFILE…]]``: so many random lives of every profile; shrinks one that is broken."""
+"""``python -m tests.simulation [RUNS [PROFILE…]]``: random lives of every profile; one that breaks is shrunk."""
 
 from __future__ import annotations
 

@@ -230,9 +230,9 @@ class Life:
                     if refuses(records, one):
                         self.fail(f"{_records(records)} refuses {one.identity} for good")
                 for stolen in host.revoked:
-                    if stolen.not_after and self.now < stolen.not_after - BEGIN and self.exposure is not Exposure.SERVE:
-                        if records and not refuses(records, stolen) and not records & zone.foreign:
-                            self.fail(f"{_records(records)} lets the stolen {stolen.identity} through")
+                    counts = self.now < (stolen.not_after or 0) - BEGIN and self.exposure is not Exposure.SERVE
+                    if counts and records and not refuses(records, stolen) and not records & zone.foreign:
+                        self.fail(f"{_records(records)} lets the stolen {stolen.identity} through")
             # Where others keep up a combination, records of ours that fit stay there.
             shared = {one.parameters for one in records & zone.foreign}
             ours = frozenset(one for one in records - zone.foreign if one.parameters not in shared)
@@ -629,7 +629,9 @@ PROFILES: t.Final = (
         wishes=("rotate", "rotate", "back", "back", "ca"), schemes=(KEYS, ALL, ONE),
     ),
     Profile("hosts and owners", ("dies", "lost", "stuck", "cut"), hosts=2, owners=2, servers=2),
-    Profile("two chains", ("dies", "lost", "stuck", "add"), kinds=2, wishes=("rotate", "rotate", "renew", "ca", "back")),
+    Profile(
+        "two chains", ("dies", "lost", "stuck", "add"), kinds=2, wishes=("rotate", "rotate", "renew", "ca", "back"),
+    ),
 )
 
 

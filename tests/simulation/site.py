@@ -33,14 +33,14 @@ APPLICATION_CACHE: t.Final = 10
 WORKER: t.Final = 20
 
 
-@functools.lru_cache(maxsize=None)
+@functools.cache
 def record(label: str, usage: int = 3, selector: int = 1, matching_type: int = 1) -> TlsaRecord:
     """Return a record of what is called ``label``."""
     digest = hashlib.sha256 if matching_type == 1 else hashlib.sha512
     return TlsaRecord(usage, selector, matching_type, digest(f"{selector} {label}".encode()).digest())
 
 
-@functools.lru_cache(maxsize=None)
+@functools.cache
 def chain(key: str, ca: str = "CA1", edition: int = 1, ends: float | None = None) -> Chain:
     """Return a chain with the leaf ``key`` issued by ``ca``; ``edition`` counts renewals with the same key."""
     fits = {record(key, 3, selector, kind) for selector in (0, 1) for kind in (1, 2)}
@@ -48,14 +48,14 @@ def chain(key: str, ca: str = "CA1", edition: int = 1, ends: float | None = None
     return Chain(f"{key}/{ca}/{edition}", record(key), (record(ca, 2),), frozenset(fits), ends)
 
 
-@functools.lru_cache(maxsize=None)
+@functools.cache
 def unmatched(records: Records, served: Chain) -> frozenset[tuple[int, int, int]]:
     """Return every usage, selector and matching type of which no record fits the chain (RFC 7671 section 8)."""
     matched = {(one.usage, one.selector, one.matching_type) for one in records & served.satisfies}
     return frozenset({(one.usage, one.selector, one.matching_type) for one in records} - matched)
 
 
-@functools.lru_cache(maxsize=None)
+@functools.cache
 def refuses(records: Records, served: Chain) -> bool:
     """Say whether a sender that holds ``records`` refuses the chain: only the strongest digest of each usage and
 
