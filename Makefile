@@ -44,6 +44,10 @@ bare: ## Carry out README's two commands on bare Debian 12 and 13 (root; ARGS='t
 model: deps ## Search a million states of the rotation planner for one that breaks mail (ARGS=KB-03 shows a counterexample)
 	@$(BIN)/python -m tests.model $(ARGS)
 
+.PHONY: simulation
+simulation: deps ## Live ten thousand random lives of mail sites for every profile of troubles (ARGS='1000 theft' for some of one)
+	@$(BIN)/python -m tests.simulation $(ARGS)
+
 .PHONY: zoo
 zoo: deps ## Judge the zoo of broken zones with our validator and with unbound, delv and dnsviz
 	@$(BIN)/python -m pytest $(if $(ARGS),$(ARGS),tests/zoo)
@@ -58,7 +62,7 @@ senders: deps root ## Compare our audit of 3,000 random servers with real Postfi
 
 .PHONY: rehearsal
 rehearsal: deps root ## Deploy and rotate on real servers under mail, killed and disturbed at every step (root; ARGS=... for pytest)
-	@status=0; $(MAKE) --no-print-directory senders || status=1; for suite in living names outbound postfix rotation rotation_shapes site; do \
+	@status=0; $(MAKE) --no-print-directory simulation senders || status=1; for suite in living names outbound postfix rotation rotation_shapes site; do \
 	  $(BIN)/python -m pytest tests/integration/$$suite $(ARGS) || status=1; \
 	done; exit $$status
 

@@ -483,7 +483,7 @@ class _Planner:
         return wanted
 
     def _droppable(self, wanted: Records) -> Records:
-        """Return whole combinations that no wanted chain fits: they go before the deployment (rollover-safety section 4).
+        """Return whole combinations that no wanted chain fits: they go before the deployment.
 
         Two of them may each be in the way of the other, so they are judged together first.
         """

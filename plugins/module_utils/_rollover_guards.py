@@ -258,8 +258,12 @@ def _change_matches(
 ) -> bool:
     if not strict:
         return matches(after, chain, False) or (not matches(before, chain, False) and before <= after)
-    groups = combinations(after)
-    return matches(after, chain, False) and all(groups[key] & chain.satisfies for key in harmful)
+    groups, past = combinations(after), combinations(before)
+    return matches(after, chain, False) and all(
+        # One that did not match before is no worse for what it loses.
+        groups[key] & chain.satisfies or (key in past and not past[key] & chain.satisfies)
+        for key in harmful
+    )
 
 
 def _chain_obstacle(entry: ServedChain, hold: float, sentence: str, effect: float) -> Obstacle:

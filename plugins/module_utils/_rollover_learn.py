@@ -141,7 +141,7 @@ def _rrsets(
     for view in observation.authorities:
         if view.failure:
             continue
-        key = (view.owner, view.records, view.ttl, "")
+        key: tuple[t.Any, ...] = (view.owner, view.records, view.ttl, "")
         mark = past.get((view.owner, view.address))
         if key not in entries:
             # Absence has the TTL that the zone gives it, which may be another than that of the update.
@@ -158,16 +158,17 @@ def _rrsets(
             hidden.add(view.owner)
     for owner, address, is_new in _silent(observation, marks):
         # It may have followed the others since it was last heard of, to anything that any of them served.
-        had = [key for key in entries if key[0] == owner and entries[key].is_served]
-        if is_new or not had:
-            had.append(_unknown(entries, still, owner, policy.unknown_ttl, "lost"))
-        for key in had:
-            still[key].add(address)
+        any_served = any(key[0] == owner and entry.is_served for key, entry in entries.items())
+        if is_new or not any_served:
+            still[_unknown(entries, still, owner, policy.unknown_ttl, "lost")].add(address)
+        for key, entry in entries.items():
+            if key[0] == owner and entry.is_served:
+                still[key].add(address)
     for owner in hidden:
         # Somebody may have changed the TTL as well as the records.
         ttls = [entry.ttl for entry in entries.values() if entry.owner == owner]
-        key = _unknown(entries, still, owner, max(policy.unknown_ttl, *ttls), "hidden")
-        entries[key] = dataclasses.replace(entries[key], age=0, left=None)
+        unknown = _unknown(entries, still, owner, max(policy.unknown_ttl, *ttls), "hidden")
+        entries[unknown] = dataclasses.replace(entries[unknown], age=0, left=None)
     leads = {owner: _lead(observation, owner) for owner in {key[0] for key in entries}}
     return [
         _aged(_followed(entry, leads[entry.owner], marks), entry, frozenset(still[key]), settled)
@@ -258,7 +259,9 @@ def _unknown(
         if entry.owner == owner and entry.reason == reason:
             if entry.ttl >= ttl:
                 return key
-            del entries[key], still[key]
+            longer = (owner, None, ttl, reason)
+            entries[longer], still[longer] = dataclasses.replace(entries.pop(key), ttl=ttl, age=0), still.pop(key)
+            return longer
     key = (owner, None, ttl, reason)
     entries[key] = CachedRrset(owner, None, ttl, reason=reason)
     still[key] = set()

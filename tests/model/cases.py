@@ -331,6 +331,15 @@ def _compromise(exposure: Exposure | None, *records: t.Any, **more: t.Any) -> Sc
     return Scope("compromise", **{**settings, **more})
 
 
+def _replay(**more: t.Any) -> Scope:
+    """A rotation that is turned round, with a secondary that passes through all that the primary had meanwhile."""
+    settings: dict[str, t.Any] = {
+        "targets": (target(), target(next_key="K3"), target("K1", next_key="K2")), "flips": {1: 2},
+        "faults": ("flip",), "budget": 1, "in_order": True, "delay": 4,
+    }
+    return rotation("replication in order", **{**settings, **more})
+
+
 def known_bad() -> tuple[Case, ...]:
     """Return KB-01 to KB-25."""
     here = frozenset({K1})
@@ -552,6 +561,7 @@ def controls() -> tuple[Case, ...]:
             "C-32", "no name server can be reached for some time, resolvers hand out expired copies",
             rotation("", faults=("outage",), budget=1, scheme=ONE),
         ),
+        Case("C-44", "secondaries replay every change, back and forth at any time", _replay()),
         Case("C-33", "one key under two names", _two_names()),
         Case("C-30", "factsheet: renewal under the same CA", _factsheet_renewal(delay=3), holds=("P1",), broken="P2"),
     )
@@ -660,6 +670,10 @@ def unguarded() -> tuple[Case, ...]:
                 "", faults=("outage",), budget=1, scheme=ONE,
                 controllers=(Controller(planner=trusting_its_memory),),
             ), "P1", patches=(NO_LEAD,),
+        ),
+        Case(
+            "X-16", "what a lagging server may still pass through not counted", _replay(), "P1",
+            patches=((_rollover_learn, "_followed", lambda entry, _lead, _marks: entry),),
         ),
         Case(
             "X-15", "the first of two names taken for both", _two_names(), "P1",

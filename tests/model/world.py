@@ -53,6 +53,9 @@ _NOW: t.Final = Moment(0, 0, "model")
 _LATER: t.Final = Moment(0, 1_000_000, "model")
 _LONG: t.Final = 1_000_000
 _OUTAGE: t.Final = 3
+#: The serial that the primary had at a controller's last look, and how many changes are told apart.
+_SERIAL: t.Final = 1000
+_MANY_CHANGES: t.Final = 6
 
 #: A policy without reserves, in ticks: the guards have to be exact.
 EXACT: t.Final = Policy(
@@ -123,6 +126,7 @@ class Scope:
     rogues: tuple[Chain, ...] = ()
     owners: tuple[str, ...] = (OWNER,)
     cached: Records | None = None
+    in_order: bool = False
 
     @property
     def chains(self) -> tuple[Chain, ...]:
@@ -164,7 +168,8 @@ class State(t.NamedTuple):
 
     ``cache``: value and remaining life of what is no longer handed out; 0 while only an outage keeps it. ``srv``:
     chain of each endpoint. ``limbo``: effect of a dead controller, endpoints left, and for how long it may come.
-    ``trouble``: 0, 1 the last secondary is stale, 2 it is down, 3 all name servers are.
+    ``trouble``: 0, 1 the last secondary is stale, 2 it is down, 3 all name servers are. ``queues``: with replication in
+    order, the changes that each secondary has still to replay.
     """
 
     ns: tuple[int, ...]
@@ -175,6 +180,7 @@ class State(t.NamedTuple):
     limbo: tuple[int, tuple[int, ...], int] | None
     trouble: int
     budget: int
+    queues: tuple[tuple[int, ...], ...] = ()
 
 
 Edge = tuple[tuple[t.Any, ...], State, bool]
@@ -228,7 +234,8 @@ class World:
         ctls = []
         for controller in scope.controllers:
             target = scope.targets[controller.target]
-            journal = _rollover_learn.learn(first_journal(), self.observe(ns, srv, 0, 0), target, _NOW)
+            seen = self.observe(ns, srv, 0, _SERIAL if scope.in_order else 0)
+            journal = _rollover_learn.learn(first_journal(), seen, target, _NOW)
             journal = dataclasses.replace(_rollover_learn.elapse(journal, _LONG), clock=_NOW)
             if len(scope.controllers) == 1:
                 journal = dataclasses.replace(journal, owned=scope.records)
@@ -236,7 +243,8 @@ class World:
                 journal = dataclasses.replace(lost_journal(target.owners, target.policy), clock=None)
             ctls.append(Ctl(self._journal(journal, controller.target), controller.target, -1, (), 0))
         past = () if scope.cached is None else ((self.values.number((scope.cached, scope.ttl)), scope.ttl),)
-        return State(ns, (0,) * len(self._places), past, srv, tuple(ctls), None, 0, scope.budget)
+        queues = ((),) * len(self._places) if scope.in_order else ()
+        return State(ns, (0,) * len(self._places), past, srv, tuple(ctls), None, 0, scope.budget, queues)
 
     # What is checked.
 
@@ -270,7 +278,7 @@ class World:
         """Say whether the rotation is over: as wanted everywhere, and no cache remembers anything else."""
         if self.scope.goal is not None:
             return self.scope.goal(self, state)
-        if state.cache or state.limbo or state.trouble:
+        if state.cache or state.limbo or state.trouble or any(state.queues):
             return False
         if any(state.ns[place] != state.ns[primary] for place, primary in self._places):
             return False
@@ -286,12 +294,12 @@ class World:
 
     def successors(self, state: State) -> t.Iterator[Edge]:
         """Yield label, next state, and whether a fault was needed."""
-        ns, lags, _cache, _srv, ctls, limbo, trouble, budget = state
+        _ns, lags, _cache, _srv, ctls, limbo, trouble, budget, _queues = state
         last = len(lags) - 1
         behind = [
             one
-            for one, (place, primary) in enumerate(self._places)
-            if ns[place] != ns[primary] and not (trouble and (trouble == _OUTAGE or one == last))
+            for one in range(len(self._places))
+            if self._is_behind(state, one) and not (trouble and (trouble == _OUTAGE or one == last))
         ]
         due = any(lags[one] >= self.scope.delay for one in behind)
         if not due:
@@ -316,12 +324,9 @@ class World:
             yield from ((label, after._replace(budget=budget - 1), True) for label, after in self._harm(state))
 
     def _tick(self, state: State) -> State:
-        ns, limit = state.ns, self.scope.delay
+        limit = self.scope.delay
         lags = tuple(
-            [
-                min(lag + 1, limit) if ns[place] != ns[primary] else 0
-                for lag, (place, primary) in zip(state.lags, self._places, strict=True)
-            ]
+            [min(lag + 1, limit) if self._is_behind(state, one) else 0 for one, lag in enumerate(state.lags)]
         )
         if state.trouble == _OUTAGE:
             cache = tuple((value, max(left - 1, 0)) for value, left in state.cache)
@@ -332,7 +337,7 @@ class World:
         limbo = state.limbo
         if limbo is not None:
             limbo = (limbo[0], limbo[1], limbo[2] - 1) if limbo[2] > 1 else None
-        return State(state.ns, lags, cache, state.srv, ctls, limbo, state.trouble, state.budget)
+        return State(state.ns, lags, cache, state.srv, ctls, limbo, *state[6:])
 
     def _later(self, journal: int, target: int, ticks: int) -> int:
         key = (journal, target, ticks)
@@ -345,17 +350,28 @@ class World:
     def _sync(self, state: State, one: int) -> State:
         ns = list(state.ns)
         place, primary = self._places[one]
-        old, ns[place] = ns[place], ns[primary]
         lags = list(state.lags)
         lags[one] = 0
-        return self._served(state, tuple(ns), tuple(lags), old)
+        if not state.queues:
+            old, ns[place] = ns[place], ns[primary]
+            return self._served(state, tuple(ns), tuple(lags), old)
+        queues = list(state.queues)
+        old, (ns[place], *rest) = ns[place], queues[one]
+        queues[one] = tuple(rest)
+        return self._served(state._replace(queues=tuple(queues)), tuple(ns), tuple(lags), old)
+
+    def _is_behind(self, state: State, one: int) -> bool:
+        if state.queues:
+            return bool(state.queues[one])
+        place, primary = self._places[one]
+        return state.ns[place] != state.ns[primary]
 
     def _served(self, state: State, ns: tuple[int, ...], lags: tuple[int, ...], *gone: int) -> State:
         cache = dict(state.cache)
         for value in gone:
             cache[value] = self.values.things[value][1] + self.scope.extra_cache
         left = tuple(sorted((value, life) for value, life in cache.items() if value not in ns and life > 0))
-        ctls = self._changed(state.ctls) if ns != state.ns else state.ctls
+        ctls = self._changed(state.ctls) if ns != state.ns and not state.queues else state.ctls
         return State(ns, lags, left, state.srv, ctls, *state[5:])
 
     def _changed(self, ctls: tuple[Ctl, ...]) -> tuple[Ctl, ...]:
@@ -369,6 +385,13 @@ class World:
         if value == state.ns[primary]:
             return state
         ns = (*state.ns[:primary], value, *state.ns[primary + 1 :])
+        if state.queues:
+            queues = tuple(
+                (*queue, value) if above == primary else queue
+                for queue, (_place, above) in zip(state.queues, self._places, strict=True)
+            )
+            ctls = tuple(ctl._replace(dirty=min(ctl.dirty + 1, _MANY_CHANGES)) for ctl in state.ctls)
+            return self._served(state._replace(queues=queues, ctls=ctls), ns, state.lags, state.ns[primary])
         lags = tuple(
             0 if above == primary and ns[place] == value else lag
             for lag, (place, above) in zip(state.lags, self._places, strict=True)
@@ -377,15 +400,19 @@ class World:
 
     # Controllers.
 
-    def observe(self, ns: tuple[int, ...], srv: tuple[int, ...], trouble: int, serial: int) -> Observation:
-        """What a controller sees; a changed ``serial`` comes with a new signature."""
+    def observe(
+        self, ns: tuple[int, ...], srv: tuple[int, ...], trouble: int, serial: int, behind: tuple[int, ...] = ()
+    ) -> Observation:
+        """What a controller sees; a changed ``serial`` comes with a new signature. ``behind``: changes, by secondary."""
+        late = {place: count for (place, _primary), count in zip(self._places, behind, strict=False)}
         authorities = []
         for place, value in enumerate(ns):
             records, ttl = self.values.things[value]
             silent = trouble == _OUTAGE or (trouble == 2 and place == len(ns) - 1)
             seen = AuthorityView(
                 self.scope.owners[place // self._size], f"ns{place}", frozenset() if silent else records,
-                0 if silent else ttl, "no answer" if silent else "", place in self._primaries, serial, str(serial),
+                0 if silent else ttl, "no answer" if silent else "", place in self._primaries,
+                serial - late.get(place, 0), str(serial),
             )
             authorities.append(seen)
         endpoints = tuple(
@@ -394,14 +421,18 @@ class World:
         return Observation(tuple(authorities), endpoints)
 
     def _run(self, number: int, ctl: Ctl, state: State) -> tuple[int, int]:
-        key = (number, ctl.journal, ctl.target, ctl.dirty, state.ns, state.srv, state.trouble)
+        behind = tuple(map(len, state.queues))
+        key = (number, ctl.journal, ctl.target, ctl.dirty, state.ns, state.srv, state.trouble, behind)
         known = self._ran.get(key)
         if known is None:
             journal: Journal = self.journals.things[ctl.journal]
             serial = next((mark.serial or 0 for mark in journal.marks), 0) ^ ctl.dirty
-            seen = self.observe(state.ns, state.srv, state.trouble, serial)
+            if behind:
+                serial = _SERIAL + ctl.dirty
+            seen = self.observe(state.ns, state.srv, state.trouble, serial, behind)
             plan = self.scope.controllers[number].planner(journal, seen, self.scope.targets[ctl.target], _LATER)
-            known = self._journal(plan.journal, ctl.target), self.steps.number(_bare(plan.step))
+            after = _shifted(plan.journal, ctl.dirty) if behind else plan.journal
+            known = self._journal(after, ctl.target), self.steps.number(_bare(plan.step))
             self._ran[key] = known
         return known
 
@@ -556,6 +587,21 @@ class World:
             effect_age=min(journal.effect_age, policy.effect),
         )
         return self.journals.number(canonical)
+
+
+def _shifted(journal: Journal, changes: int) -> Journal:
+    """Count serials from that of the primary at the last look: only differences matter, and old ones are all alike."""
+
+    def shifted(serial: int | None) -> int | None:
+        return None if serial is None else max(serial - changes, _SERIAL - _MANY_CHANGES)
+
+    return dataclasses.replace(
+        journal,
+        rrsets=tuple(dataclasses.replace(entry, left=shifted(entry.left)) for entry in journal.rrsets),
+        marks=tuple(
+            dataclasses.replace(mark, serial=shifted(mark.serial), signature=None) for mark in journal.marks
+        ),
+    )
 
 
 def _rrset_key(entry: t.Any) -> tuple[t.Any, ...]:
