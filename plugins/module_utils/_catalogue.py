@@ -91,8 +91,8 @@ CATALOGUE: t.Final[t.Mapping[str, tuple[str, str, str]]] = {
     ),
     "certificate-malformed": (
         "error", "RFC 5280 section 4.1",
-        "Have the certificate issued anew by other software: senders with GnuTLS, such as Exim, do not read it, and "
-        "refuse it also where a 3 1 1 record matches.",
+        "Have the certificate issued anew by other software: some senders do not read it, and refuse it also where a "
+        "3 1 1 record matches.",
     ),
     "certificate-name-mismatch": (
         "info", "RFC 7672 section 3.2.2",

@@ -127,6 +127,8 @@ def dotted(data: bytes, element: Element) -> str:
     numbers: list[int] = []
     value = 0
     for octet in content:
+        if octet == 0x80 and not value:
+            raise DerError(f"offset {element.start}: the OBJECT IDENTIFIER is not in its shortest form")
         value = value << 7 | octet & 0x7F
         if value >> 256:
             raise DerError(f"offset {element.start}: the OBJECT IDENTIFIER has a number of more than 256 bits")
@@ -143,6 +145,11 @@ def bit_string(data: bytes, element: Element) -> bytes:
     if not content or content[0] != 0:
         raise DerError(f"offset {element.start}: the BIT STRING is not a whole number of bytes")
     return content[1:]
+
+
+def unused_bits(data: bytes, element: Element) -> int:
+    """Return how many bits of a BIT STRING are said to be unused, -1 when nothing is said (X.690 section 8.6.2.2)."""
+    return data[element.body] if element.body < element.end else -1
 
 
 def named_bits(data: bytes) -> frozenset[int]:

@@ -67,11 +67,15 @@ def import_fault(certificate: Certificate) -> str | None:
 
 
 def _import_fault(certificate: Certificate) -> str | None:
+    if _names.literal(certificate.subject) is None or _names.literal(certificate.issuer) is None:
+        return "a name in it does not parse"
+    if not certificate.serial:
+        return "it has no serial number"
     if not certificate.algorithms_alike:
         return "the signature algorithm inside is not the one outside (RFC 5280 section 4.1.1.2)"
-    found = [one.oid for one in certificate.extensions]
-    if found and certificate.version < 3:
-        return f"extensions in a certificate of version {certificate.version} (RFC 5280 section 4.1.2.9)"
+    found, version = [one.oid for one in certificate.extensions], certificate.version
+    if found and version < 3:
+        return f"extensions in a certificate of version {version} (RFC 5280 section 4.1.2.9)"
     twice = sorted(oid for oid in set(found) if found.count(oid) > 1)
     if twice:
         return f"the extension {twice[0]} stands there twice (RFC 5280 section 4.2)"
@@ -150,6 +154,8 @@ def link_fault(leaf: Certificate, issuer: Certificate) -> str | None:
 
     Raises CertificateError.
     """
+    if not spki(issuer):
+        return f"the key of {issuer.subject_text} has a form that GnuTLS does not know"
     if not leaf.signed_by(issuer):
         return f"the signature of {leaf.subject_text} does not verify"
     if leaf.signature_hash in _WEAK_HASHES and not is_issuer(leaf, leaf):

@@ -72,6 +72,10 @@ def openssl_fault(chain: c.Sequence[Certificate], session: Session) -> Fault | N
 
     That level has no signatures with SHA-1, and TLS before 1.2 has no others.
     """
+    for certificate in chain:
+        unreadable = _openssl_level.parse_fault(certificate)
+        if unreadable:
+            return Fault(MALFORMED, f"OpenSSL does not read {certificate.subject_text}: {unreadable}")
     leaf = chain[0]
     if session.tls_version in _OLD_VERSIONS and not session.encrypts_to_the_key:
         return Fault(OLD_TLS, f"{session.tls_version} signs with SHA-1, which Postfix refuses once it authenticates")

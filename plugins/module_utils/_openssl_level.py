@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible_collections.mailsec.dane.plugins.module_utils import _der, _extensions
+from ansible_collections.mailsec.dane.plugins.module_utils import _der, _extensions, _names
 from ansible_collections.mailsec.dane.plugins.module_utils._x509 import Certificate, CertificateError
 
 #: Type of key -> bits from which on OpenSSL 3 counts 80 bits of security (measured).
@@ -44,6 +44,30 @@ HANDLED: t.Final = frozenset(
         "1.3.6.1.5.5.7.1.8",  # autonomous systems (RFC 3779)
     }
 )
+#: Types of the values in a name that OpenSSL reads: BIT STRING, SEQUENCE, and the strings (X.520).
+_IN_NAMES: t.Final = frozenset({0x03, 0x30, 0x0C, 0x12, 0x13, 0x14, 0x16, 0x1C, 0x1E})
+#: Those that it decodes to compare names: UTF8String, UniversalString, BMPString.
+_DECODED_IN_NAMES: t.Final = frozenset({0x0C, 0x1C, 0x1E})
+
+
+def parse_fault(certificate: Certificate) -> str | None:
+    """Say why OpenSSL does not read the certificate at all, None when it does."""
+    try:
+        certificate.version, certificate.extensions, certificate.algorithms_alike  # noqa: B018 - reading is the check
+        if not certificate.has_times or not certificate.serial:
+            return "its validity or its serial number is not one"
+    except CertificateError as error:
+        return str(error)
+    for name in (certificate.issuer, certificate.subject):
+        try:
+            attributes = [one for relative in _names.relative_names(name) for one in relative]
+        except _der.DerError as error:
+            return f"a name in it does not parse: {error}"
+        for one in attributes:
+            odd_bits = one.tag == _der.BIT_STRING and (not one.value or one.value[0] > 7)
+            if one.tag not in _IN_NAMES or odd_bits or (one.tag in _DECODED_IN_NAMES and one.text is None):
+                return f"a name in it has a value of a form that it does not know (tag {one.tag:#04x})"
+    return None
 
 
 def key_fault(certificate: Certificate) -> str | None:

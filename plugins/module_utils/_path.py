@@ -33,8 +33,8 @@ _MAX_PATHS: t.Final = 128
 _MAX_SIGNATURES: t.Final = 128
 
 _LONG: t.Final = 1 << 63
-#: Bit of Netscape's certificate type: TLS server.
-_NETSCAPE_SERVER: t.Final = 1
+#: Bits of Netscape's certificate type: TLS server, CA for TLS.
+_NETSCAPE_SERVER, _NETSCAPE_CA = 1, 5
 
 Path = tuple[Certificate, ...]
 
@@ -153,12 +153,17 @@ def validity_fault(
 
 
 def _is_issuing(certificate: Certificate, tolerant: bool) -> bool:
-    """basicConstraints CA:TRUE and keyCertSign; ``tolerant`` as OpenSSL is with anchors: version 1, keyUsage alone."""
+    """basicConstraints CA:TRUE and keyCertSign; ``tolerant`` as OpenSSL is with anchors.
+
+    These may be of version 1, or have keyUsage or Netscape's type alone.
+    """
     if not certificate.may_sign_certificates:
         return False
     if certificate.basic_constraints is not None or not tolerant:
         return certificate.is_ca
-    return certificate.key_usage is not None or (certificate.is_version_1 and looks_self_signed(certificate))
+    if certificate.key_usage is not None or (certificate.is_version_1 and looks_self_signed(certificate)):
+        return True
+    return _NETSCAPE_CA in (certificate.netscape_type or ())
 
 
 def level_fault(path: Path) -> Fault | None:

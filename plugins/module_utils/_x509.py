@@ -17,6 +17,7 @@ import dataclasses
 import datetime
 import functools
 import hashlib
+import itertools
 import re
 import typing as t
 
@@ -90,6 +91,7 @@ _SERVER_AUTH: t.Final = "1.3.6.1.5.5.7.3.1"
 #: The Server Gated Crypto of the nineties (Microsoft, Netscape), which OpenSSL takes for the same.
 _GATED_CRYPTO: t.Final = frozenset({"1.3.6.1.4.1.311.10.3.3", "2.16.840.1.113730.4.1"})
 _UTC_TIME, _GENERALIZED_TIME = 0x17, 0x18
+_TWO_TIMES: t.Final = frozenset(itertools.product((_UTC_TIME, _GENERALIZED_TIME), repeat=2))
 #: Month, day, hour and minute of a time.
 _MINUTES: t.Final = "[0-9]{8}"
 _NULL: t.Final = b"\x05\x00"
@@ -133,7 +135,9 @@ def _outline(der: bytes) -> _Outline:
         raise _der.DerError(f"offset 0: a certificate has 3 parts, this has {len(parts)}")
     tbs = _der.expect(parts[0], _der.SEQUENCE, "the to-be-signed certificate")
     _der.expect(parts[1], _der.SEQUENCE, "the signature algorithm")
-    _der.expect(parts[2], _der.BIT_STRING, "the signature")
+    signature = _der.expect(parts[2], _der.BIT_STRING, "the signature")
+    if not 0 <= _der.unused_bits(der, signature) <= 7:
+        raise _der.DerError(f"offset {signature.start}: the signature has an impossible number of unused bits")
     fields = _der.children(der, tbs)
     first = 1 if fields and fields[0].tag == 0xA0 else 0
     if len(fields) < first + 6:
@@ -147,6 +151,11 @@ def _outline(der: bytes) -> _Outline:
 
     inner, issuer, validity, subject, spki = (cut(field) for field in fields[first + 1 : first + 6])
     check_spki(spki)
+    # issuerUniqueID, subjectUniqueID, extensions
+    rest = [field.tag for field in fields[first + 6 :]]
+    odd = any(field.tag != 0xA3 and not 0 <= _der.unused_bits(der, field) <= 7 for field in fields[first + 6 :])
+    if not set(rest) <= {0x81, 0x82, 0xA3} or rest != sorted(set(rest)) or odd:
+        raise _der.DerError(f"offset {tbs.start}: the certificate has fields behind its key that do not belong there")
     extensions = [der[field.body : field.end] for field in fields[first + 6 :] if field.tag == 0xA3]
     version = der[fields[0].body : fields[0].end] if first else b""
     return _Outline(
@@ -288,6 +297,11 @@ class Certificate:
             if outline.version
             else 1,
         )
+
+    @property
+    def has_times(self) -> bool:
+        """The validity has two times, whether they can be read or not."""
+        return self._field("the validity", lambda outline: _tags(outline.validity) in _TWO_TIMES)
 
     @property
     def is_version_1(self) -> bool:
@@ -516,6 +530,11 @@ def _first(data: bytes) -> bytes:
     """Return the first element of a SEQUENCE."""
     element = _der.children(data, _der.read_whole(data, _der.SEQUENCE))[0]
     return data[element.start : element.end]
+
+
+def _tags(data: bytes) -> tuple[int, ...]:
+    """Return the tags of the elements of a SEQUENCE."""
+    return tuple(one.tag for one in _der.children(data, _der.read_whole(data, _der.SEQUENCE)))
 
 
 def _algorithm(data: bytes) -> tuple[str, bytes]:

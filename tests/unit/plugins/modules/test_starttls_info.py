@@ -14,10 +14,12 @@ import typing as t
 import pytest
 import yaml
 from ansible.module_utils.testing import patch_module_args
+from oracle import raw_pki as raw
+from oracle.sender_cases import digest, leaf
 from support.credentials import Credentials, ecdsa, rsa_self_signed, server_context
 from support.smtp_responder import Behaviour, Responder, running
 
-from ansible_collections.mailsec.dane.plugins.module_utils import _injection
+from ansible_collections.mailsec.dane.plugins.module_utils import _injection, _starttls_report
 from ansible_collections.mailsec.dane.plugins.module_utils._catalogue import CATALOGUE
 from ansible_collections.mailsec.dane.plugins.module_utils._public_cas import PUBLIC_CAS, Role
 from ansible_collections.mailsec.dane.plugins.module_utils._tlsa import compute
@@ -178,6 +180,23 @@ def test_starttls_is_missing_and_records_make_it_critical(call: Call) -> None:
     assert severities == ["error", "critical", "error"]
     assert "starttls-keyword-masked" in codes(without)
     assert all(found["remedy"] for found in without["findings"])
+
+
+def test_v01_an_odd_certificate_is_described_and_costs_no_other_server_its_place(
+    call: Call, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A TLS feature that nobody knows is nobody's fault; what the module does stumble over is a finding."""
+    made = leaf(raw.alternative(HOST), raw.features(99))
+    odd = Credentials((made.der,), raw.key_pem(made.key))
+    with running(server := Responder(server_context(odd)), other := Responder(server_context(EC))):
+        result = call(**LOOPBACK, port=server.port, tlsa=[digest(made, 3)])
+        assert result["endpoints"][0]["tlsa"]["authenticated"] is True
+        assert result["endpoints"][0]["chain"][0]["dns_names"] == [HOST]
+        monkeypatch.setattr(_starttls_report, "_certificate", lambda der: {}[der] if der == made.der else {})
+        result = call(host=["mx.odd.nl"], address=["127.0.0.1"], port=server.port)
+        assert (codes(result), result["endpoints"][0]["outcome"]) == (["audit-error"], "audit-error")
+        result = call(**LOOPBACK, port=other.port)
+        assert (codes(result), result["endpoints"][0]["outcome"]) == ([], "tls")
 
 
 @pytest.mark.filterwarnings("ignore:ssl.TLSVersion.TLSv1_1")
