@@ -49,7 +49,8 @@ def port(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
 @pytest.fixture(scope="module")
 def found(port: int, tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, object]]:
     leaf = load_pem(WHO.chain.read_bytes())[0]
-    records = "".join(f"_{port}._tcp.{host} 1800 IN TLSA {compute(leaf, 3, 1, 1).to_text()}\n" for host in ("mx", "mx2"))
+    record = compute(leaf, 3, 1, 1).to_text()
+    records = "".join(f"_{port}._tcp.{host} 1800 IN TLSA {record}\n" for host in ("mx", "mx2"))
     zones = [
         Zone(f"{name}.nl.", f"@ 300 IN MX 10 mx\n@ 300 IN MX 20 mx2\nmx 300 IN A {at}\nmx2 300 IN A {at}\n{records}")
         for name, at in ADDRESS.items()

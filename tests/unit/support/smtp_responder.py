@@ -33,8 +33,9 @@ class Behaviour:
     At the named stage (see STAGES) the server: closes (``close_at``), sends a reset (``reset_at``), says nothing
     any more (``stall_at``), waits first (``delay_at``, ``delay_seconds``), sends one byte per ``drip_seconds``
     (``drip_at``), repeats a line for ever (``flood_at`` with ``flood``). What a client sends in the clear behind
-    STARTTLS is ``dropped``, or executed ``inside`` TLS or in the ``clear`` (``behind_starttls``). ``raw_handshake`` is sent in answer to the ClientHello
-    instead of TLS; ``handshake_bytes`` closes the connection after that many bytes of its own handshake.
+    STARTTLS is ``dropped``, or executed ``inside`` TLS or in the ``clear`` (``behind_starttls``). ``raw_handshake`` is
+    sent in answer to the ClientHello instead of TLS; ``handshake_bytes`` closes the connection after that many bytes of
+    its own handshake.
     """
 
     greeting: bytes = b"220 mx.example.nl ESMTP\r\n"
