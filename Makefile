@@ -62,7 +62,7 @@ senders: deps root ## Compare our audit of 3,000 random servers with real Postfi
 
 .PHONY: rehearsal
 rehearsal: deps root ## Deploy and rotate on real servers under mail, killed and disturbed at every step (root; ARGS=... for pytest)
-	@status=0; $(MAKE) --no-print-directory simulation senders || status=1; for suite in living names outbound postfix rotation rotation_shapes site; do \
+	@status=0; $(MAKE) --no-print-directory ARGS= simulation senders || status=1; for suite in living names outbound postfix rotation rotation_shapes site; do \
 	  $(BIN)/python -m pytest tests/integration/$$suite $(ARGS) || status=1; \
 	done; exit $$status
 

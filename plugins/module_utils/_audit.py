@@ -26,11 +26,14 @@ from ansible_collections.mailsec.dane.plugins.module_utils._contained import (
     host_verdict,
 )
 from ansible_collections.mailsec.dane.plugins.module_utils._discovery import find_mx, locate
+from ansible_collections.mailsec.dane.plugins.module_utils._ehlo import LITERAL
 from ansible_collections.mailsec.dane.plugins.module_utils._observation import (
     Beside,
     DomainObservation,
     HostObservation,
 )
+from ansible_collections.mailsec.dane.plugins.module_utils._probe_findings import NO_CONVERSATION
+from ansible_collections.mailsec.dane.plugins.module_utils._room import Room
 from ansible_collections.mailsec.dane.plugins.module_utils._smtp import Endpoint, Limits, Probe
 from ansible_collections.mailsec.dane.plugins.module_utils._tlsa import TlsaError, host_name, owner_name
 from ansible_collections.mailsec.dane.plugins.module_utils._ways import ask_all_ways
@@ -45,14 +48,16 @@ if t.TYPE_CHECKING:
     from ansible_collections.mailsec.dane.plugins.module_utils._zone_look import ZoneLook, ZoneView
 
 _LONGEST_NAME: t.Final = 253
+_AT_ONE_ADDRESS: t.Final = 4
 
 
 @dataclasses.dataclass(frozen=True)
 class Settings:
     """How an audit is run.
 
-    ``concurrency`` bounds the addresses that are probed at once. ``special_use`` allows probing of addresses that
-    the Internet does not route (RFC 6890), as in a laboratory. ``ip_versions`` are those that are probed.
+    ``concurrency`` bounds the addresses that are probed at once, not counting those that keep us waiting.
+    ``special_use`` allows probing of addresses that the Internet does not route (RFC 6890), as in a laboratory.
+    ``ip_versions`` are those that are probed.
     ``managed`` names the MX hosts the organisation manages (None: not said, F01). Each address is probed once per
     entry of ``sni`` (True: with the TLSA base domain as server name) and ``key_types`` (None: the server's choice), as
     far as that can show another chain; where no TLSA records are in force, in the first of these ways only.
@@ -62,7 +67,7 @@ class Settings:
     """
 
     port: int = 25
-    ehlo_name: str = "localhost"
+    ehlo_name: str = LITERAL
     concurrency: int = 32
     limits: Limits = dataclasses.field(default_factory=Limits)
     special_use: bool = False
@@ -90,7 +95,8 @@ class Audit:
         self._look = look
         self._sts = sts
         self._settings = settings
-        self._probing = asyncio.Semaphore(settings.concurrency)
+        self._probing = Room(settings.concurrency)
+        self._addresses: dict[str, asyncio.Semaphore] = {}
         self._hosts: dict[str, asyncio.Task[HostObservation]] = {}
 
     @property
@@ -207,12 +213,14 @@ class Audit:
         if not every_chain:
             names, key_types = names[:1], key_types[:1]
         found: list[Probe] = []
-        async with self._probing:
+        # Many hosts may share an address, and servers count the connections of a client.
+        here = self._addresses.setdefault(endpoint.address, asyncio.Semaphore(_AT_ONE_ADDRESS))
+        async with here, self._probing.place():
             for round_number in range(settings.repeats):
                 if round_number:
                     await asyncio.sleep(settings.pause)
                 found += await ask_all_ways(endpoint, names, key_types, settings.ehlo_name, settings.limits)
-                if found[0].outcome == "connect-failed":
+                if found[-1].outcome in NO_CONVERSATION:
                     return found
         return found
 

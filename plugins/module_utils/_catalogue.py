@@ -194,6 +194,15 @@ CATALOGUE: t.Final[t.Mapping[str, tuple[str, str, str]]] = {
         "critical", "RFC 7671 section 8",
         "Bring the odd node to the published key or take it out of service.",
     ),
+    "ehlo-name-refused": (
+        "warning", "RFC 5321 section 4.1.1.1",
+        "The server refuses the name of this machine, which says nothing about other senders. Set ehlo_name to a "
+        "fully-qualified name that resolves to the address of this machine.",
+    ),
+    "endpoint-slow": (
+        "warning", "RFC 5321 section 4.5.3.2",
+        "Find out what delays the server (look-ups of clients, load, tarpits): senders wait, but not all for long.",
+    ),
     "endpoint-partly-seen": (
         "warning", "RFC 7671 section 8.1",
         "The server answered some connections only, so that further keys of it stay unseen. Exempt the address of the "
@@ -321,7 +330,8 @@ CATALOGUE: t.Final[t.Mapping[str, tuple[str, str, str]]] = {
     ),
     "probe-timeout": (
         "error", "RFC 5321 section 4.5.3.2",
-        "The server did not finish the dialogue in time; check its load and tarpits in front of it.",
+        "The server did not finish the dialogue within the time that was given for it. Senders wait for minutes: raise "
+        "timeout and look again, and check the load of the server and tarpits in front of it.",
     ),
     "resolv-conf-foreign-nameserver": (
         "error", "RFC 4035 section 4.9.3",
@@ -362,6 +372,11 @@ CATALOGUE: t.Final[t.Mapping[str, tuple[str, str, str]]] = {
     "senders-differ": (
         "error", "RFC 7671",
         "Repair the finding that goes with this one: mail gets through from some senders only.",
+    ),
+    "vantage-refused": (
+        "error", "RFC 5321 section 3.1",
+        "The server does not talk to this machine, which says nothing about other senders. Look again later or from an "
+        "address that may send mail, or exempt the address of this machine from block lists and limits on connections.",
     ),
     "smtp-greeting-failed": (
         "error", "RFC 5321 section 3.1",
@@ -630,8 +645,8 @@ CATALOGUE: t.Final[t.Mapping[str, tuple[str, str, str]]] = {
     ),
     "validators-disagree": (
         "error", "RFC 4035 section 5.4",
-        "Sign the zone anew with 0 NSEC3 iterations and see that its name servers send every record with its signature: "
-        "until then some resolvers refuse these answers, and senders behind those hold mail back.",
+        "Sign the zone anew with 0 NSEC3 iterations, and see that its name servers send every record with its "
+        "signature: until then some resolvers refuse these answers, and senders behind those hold mail back.",
     ),
     "vantage-identity-mismatch": (
         "info", "RFC 5321 section 4.2",

@@ -14,7 +14,7 @@ import hashlib
 import textwrap
 import typing as t
 
-from ansible_collections.mailsec.dane.plugins.module_utils import _tlsa
+from ansible_collections.mailsec.dane.plugins.module_utils import _der, _tlsa
 from ansible_collections.mailsec.dane.plugins.module_utils._findings import Finding, finding
 from ansible_collections.mailsec.dane.plugins.module_utils._tlsa import DANE_EE, DANE_TA, TlsaRecord
 from ansible_collections.mailsec.dane.plugins.module_utils._x509 import Certificate, CertificateError
@@ -82,6 +82,9 @@ def _objects(certificate: Certificate, pem: str | None) -> c.Iterator[tuple[str,
     for label, der in (("CERTIFICATE", certificate.der), ("PUBLIC KEY", certificate.spki)):
         text = _pem(label, der)
         contents += [(f"PEM text ({label})", None, text), (f"PEM text ({label})", None, text.rstrip())]
+    bare = _bare_key(certificate.spki)
+    if bare is not None:
+        contents.append(("bare public key without its algorithm (PKCS #1 RSAPublicKey, or EC point)", None, bare))
     reencoded = certificate.reencoded_spki
     if reencoded and reencoded != certificate.spki:
         contents.append(("re-encoded public key", None, reencoded))
@@ -91,6 +94,16 @@ def _objects(certificate: Certificate, pem: str | None) -> c.Iterator[tuple[str,
         yield what, selector, 0, content
         yield what, selector, 1, hashlib.sha256(content).digest()
         yield what, selector, 2, hashlib.sha512(content).digest()
+
+
+def _bare_key(spki: bytes) -> bytes | None:
+    """Return the content of the BIT STRING in a SubjectPublicKeyInfo (RFC 5280 section 4.1)."""
+    try:
+        _algorithm, key = _der.children(spki, _der.read_whole(spki, _der.SEQUENCE))
+    except ValueError:
+        return None
+    # The first byte counts unused bits.
+    return spki[key.body + 1 : key.end]
 
 
 def _pem(label: str, der: bytes) -> bytes:

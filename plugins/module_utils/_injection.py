@@ -10,12 +10,14 @@ The commands that are tried are NOOP and EHLO: whoever is vulnerable is not harm
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import enum
 import re
 import typing as t
 
 from ansible_collections.mailsec.dane.plugins.module_utils import _smtp
 from ansible_collections.mailsec.dane.plugins.module_utils._printable import printable
+from ansible_collections.mailsec.dane.plugins.module_utils._probe_findings import NO_CONVERSATION
 
 if t.TYPE_CHECKING:
     from ansible_collections.mailsec.dane.plugins.module_utils._smtp import Endpoint, Limits
@@ -23,6 +25,7 @@ if t.TYPE_CHECKING:
 #: What is tried, after a run without payload that has to be clean; at most twice per address.
 _PAYLOADS: t.Final = ("NOOP", "EHLO probe.invalid")
 _LISTEN_SECONDS: t.Final = 3.0
+_HANDSHAKE_SECONDS: t.Final = 10.0
 _IN_THE_CLEAR: t.Final = re.compile(r"the server answered in the clear: [2-5][0-9]{2}")
 
 
@@ -43,6 +46,8 @@ async def try_injection(
     if ended.outcome != _smtp.TLS or control.told:
         why = control.told or ended.detail
         return Injection.INCONCLUSIVE, f"without any payload: {why}"
+    # A server that takes the payload for a part of the handshake waits for the rest of it.
+    limits = dataclasses.replace(limits, handshake=min(limits.handshake, _HANDSHAKE_SECONDS + ended.seconds))
     for payload in _PAYLOADS:
         attempt = _Attempt(endpoint, server_name, ehlo_name, limits, payload)
         ended = await attempt.run()
@@ -50,7 +55,7 @@ async def try_injection(
             return Injection.VULNERABLE, f"{payload} behind STARTTLS: {attempt.told}"
         if _IN_THE_CLEAR.search(ended.detail):
             return Injection.VULNERABLE, f"{payload} behind STARTTLS: {ended.detail}"
-        if ended.outcome in ("connect-failed", "probe-timeout"):
+        if ended.outcome in NO_CONVERSATION:
             return Injection.INCONCLUSIVE, f"{payload} behind STARTTLS: {ended.detail}"
     return Injection.NOT_DETECTED, ""
 

@@ -21,6 +21,7 @@ import signal
 import ssl
 import typing as t
 
+from ansible_collections.mailsec.dane.plugins.module_utils import _ehlo
 from ansible_collections.mailsec.dane.plugins.module_utils._printable import printable
 from ansible_collections.mailsec.dane.plugins.module_utils._tls_offer import MANY_RENEGOTIATIONS
 
@@ -160,6 +161,7 @@ async def _session(
     path = program()
     if path is None:
         raise Unclear("the program openssl is not installed where this runs")
+    ehlo_name = _ehlo.towards(ehlo_name, endpoint.address)
     sni = ("-noservername",) if server_name is None else ("-servername", server_name)
     command = (path, "s_client", "-connect", str(endpoint), "-starttls", "smtp", "-name", ehlo_name, *sni, *arguments)
     process = await asyncio.create_subprocess_exec(

@@ -19,8 +19,10 @@ if t.TYPE_CHECKING:
 _OLD_VERSIONS: t.Final = frozenset({"SSLv3", "TLSv1", "TLSv1.1"})
 #: Outcome of a probe that got no answer to its question, although the server had answered another one before.
 PARTLY_SEEN: t.Final = "endpoint-partly-seen"
+#: Outcomes that say how far we ourselves waited or were let in, and nothing about other clients.
+OWN_VIEW: t.Final = frozenset({"probe-timeout", "vantage-refused", "ehlo-name-refused", PARTLY_SEEN})
 #: Outcomes that say nothing about STARTTLS, because no conversation took place.
-NO_CONVERSATION: t.Final = frozenset({"connect-failed", "probe-timeout", PARTLY_SEEN})
+NO_CONVERSATION: t.Final = OWN_VIEW | {"connect-failed"}
 #: Outcomes that may depend on the server name and on the type of key; after any other no further question helps.
 HANDSHAKE: t.Final = frozenset({"tls-handshake-failed", "starttls-handshake-reset"})
 

@@ -20,7 +20,7 @@ import re
 import ssl
 import typing as t
 
-from ansible_collections.mailsec.dane.plugins.module_utils import _tls
+from ansible_collections.mailsec.dane.plugins.module_utils import _ehlo, _tls
 from ansible_collections.mailsec.dane.plugins.module_utils._address import is_address, split_port
 from ansible_collections.mailsec.dane.plugins.module_utils._channel import Channel, Flooded, TcpChannel
 from ansible_collections.mailsec.dane.plugins.module_utils._printable import printable
@@ -34,11 +34,12 @@ if t.TYPE_CHECKING:
 TLS: t.Final = "tls"
 
 _SERVER_NAME: t.Final = re.compile(r"(?=.{1,253}\Z)[A-Za-z0-9_-]{1,63}(?:\.[A-Za-z0-9_-]{1,63})*")
-_EHLO_NAME: t.Final = re.compile(r"[!-~]{1,255}")
 #: Cisco ASA, ``inspect esmtp``: keywords, commands and the greeting are overwritten (starttls-probing.md section 2).
 _MASKED_KEYWORD: t.Final = re.compile(r"X{4,}[A-Z]?")
 _MASKED_BANNER: t.Final = re.compile(r"[*20 ]*\*{4,}[*20 ]*")
 _REWRITTEN_COMMAND: t.Final = re.compile(r"(?<![A-Za-z])X{4,}(?![A-Za-z])")
+#: Seconds for one step after which a server is slow: postscreen has clients wait for 6.
+_SLOW: t.Final = 10.0
 #: First bytes of the five TLS record types (RFC 8446 section 5.1; 24 is RFC 6520).
 _TLS_RECORDS: t.Final = bytes(range(20, 25))
 
@@ -66,23 +67,26 @@ class Endpoint:
 class Limits:
     """Bounds of one probe.
 
-    In seconds: ``connect``, ``greeting``, ``reply`` (each later reply, all of its lines), ``handshake``, ``quit``,
-    and ``total``, which none of the others extends. ``received_bytes`` counts everything the server sends,
-    TLS included; ``line_bytes`` one line of a reply; ``reply_lines`` the lines of one reply.
+    In seconds: ``connect`` (as Postfix has it), ``greeting``, ``reply`` (each later reply, all of its lines) and
+    ``handshake`` as senders have them (RFC 5321 section 4.5.3.2), ``quit``, and ``total``, which none of the others
+    extends and which is how long we ourselves wait. ``received_bytes`` counts everything the server sends, TLS
+    included; ``line_bytes`` one line of a reply; ``reply_lines`` the lines of one reply.
     """
 
-    connect: float = 10.0
-    greeting: float = 15.0
-    reply: float = 10.0
-    handshake: float = 10.0
+    connect: float = 30.0
+    greeting: float = 300.0
+    reply: float = 300.0
+    handshake: float = 300.0
     quit: float = 2.0
-    total: float = 30.0
+    total: float = 60.0
     received_bytes: int = 1_048_576
     line_bytes: int = 2048
     reply_lines: int = 128
 
 
 DEFAULT_LIMITS: t.Final = Limits()
+#: For questions of which an endpoint is asked hundreds: the answer to one of them may go missing.
+BRISK_LIMITS: t.Final = Limits(connect=10.0, greeting=15.0, reply=10.0, handshake=10.0, total=30.0)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -91,7 +95,8 @@ class Probe:
 
     ``outcome`` is ``tls`` when a TLS session came about, else a finding code: ``connect-failed``,
     ``smtp-greeting-failed``, ``smtp-protocol-error``, ``ehlo-rejected``, ``starttls-missing``, ``starttls-refused``,
-    ``starttls-handshake-reset``, ``tls-handshake-failed`` or ``probe-timeout``; ``detail`` is a sentence.
+    ``starttls-handshake-reset``, ``tls-handshake-failed``, or one that says nothing about other clients:
+    ``probe-timeout``, ``vantage-refused``, ``ehlo-name-refused``; ``detail`` is a sentence.
     ``server_name`` is the SNI sent (None: none). ``banner`` is the text of the greeting. ``ehlo_host`` is the first
     line of the EHLO reply; ``ehlo`` its further lines, keyword in upper case; ``ehlo_tls`` the same inside TLS.
     ``tls_version`` (``TLSv1.3``), ``cipher`` (OpenSSL name) and ``group`` (see ``_tls_group``) are '' when unknown.
@@ -128,9 +133,9 @@ async def probe(
 ) -> Probe:
     """Hold the dialogue of starttls-probing.md section 1 with ``endpoint``.
 
-    ``key_type`` (``rsa`` or ``ecdsa``) insists on a key of that type, within TLS 1.2; a server that has
-    none then ends in ``tls-handshake-failed``. Never raises for what the server does; ValueError for an
-    endpoint, name or key type that cannot be used.
+    ``ehlo_name`` '' stands for the literal of the own address. ``key_type`` (``rsa`` or ``ecdsa``) insists on a key of
+    that type, within TLS 1.2; a server that has none then ends in ``tls-handshake-failed``. Never raises for what the
+    server does; ValueError for an endpoint, name or key type that cannot be used.
     """
     ipaddress.ip_address(endpoint.address)
     if not 0 < endpoint.port < 65536:
@@ -139,17 +144,10 @@ async def probe(
         raise ValueError(
             f"'{printable(server_name, 80)}' is no name for SNI: a host name as A-labels without final dot"
         )
-    check_ehlo_name(ehlo_name)
+    _ehlo.check(ehlo_name)
     if key_type is not None and key_type not in _tls.KEY_TYPES:
         raise ValueError(f"'{printable(key_type, 80)}' is no key type: {' or '.join(_tls.KEY_TYPES)}")
     return await Dialogue(endpoint, server_name, ehlo_name, limits, key_type).run()
-
-
-def check_ehlo_name(name: str) -> str:
-    """Return ``name``. Raises ValueError when no server would take it."""
-    if not _EHLO_NAME.fullmatch(name):
-        raise ValueError(f"'{printable(name, 80)}' is no name for EHLO: printable ASCII without blanks")
-    return name
 
 
 class Ended(Exception):
@@ -168,7 +166,7 @@ class Dialogue:
     def __init__(
         self, endpoint: Endpoint, server_name: str | None, ehlo_name: str, limits: Limits, key_type: str | None
     ) -> None:
-        self._ehlo_name = ehlo_name
+        self._ehlo_name = _ehlo.towards(ehlo_name, endpoint.address)
         self._limits = limits
         self._clock = asyncio.get_running_loop().time
         self._started = self._clock()
@@ -182,7 +180,7 @@ class Dialogue:
             tcp = await self._connect()
             self._use(tcp)
             await self._greeting()
-            await self._ehlo()
+            await self._introduce()
             await self._starttls()
             await self._handshake(tcp)
             if await self._ehlo_inside():
@@ -215,6 +213,8 @@ class Dialogue:
         try:
             async with bound:
                 yield
+            if self._clock() - now > _SLOW:
+                self._odd("endpoint-slow", f"{doing}: done after {self._clock() - now:.0f} seconds")
         except TimeoutError as error:
             if not bound.expired():
                 raise Ended(outcome, f"{doing}: {_words(error)}") from error
@@ -235,7 +235,7 @@ class Dialogue:
 
     async def _reply(self, doing: str, seconds: float, closed: str = "smtp-protocol-error") -> Reply:
         """Read one reply; ``closed`` is the outcome when the connection ends instead."""
-        async with self._within(seconds, "probe-timeout", f"waiting for {doing}"):
+        async with self._within(seconds, closed, f"waiting for {doing}"):
             try:
                 return await self._replies.read()
             except Closed as error:
@@ -249,7 +249,7 @@ class Dialogue:
 
     async def _command(self, command: str, where: str = "") -> Reply:
         doing = f"the reply to {command.split()[0]}{where}"
-        async with self._within(self._limits.reply, "probe-timeout", f"sending {command.split()[0]}{where}"):
+        async with self._within(self._limits.reply, "smtp-protocol-error", f"sending {command.split()[0]}{where}"):
             try:
                 await self._channel.send(f"{command}\r\n".encode("ascii"))
             except TimeoutError:
@@ -267,33 +267,64 @@ class Dialogue:
         self._note(banner=text)
         if _MASKED_BANNER.fullmatch(text):
             self._odd("banner-masked", f"the greeting is {text}")
+        if reply.code >= 400:
+            # It says who may come in. Another client may be greeted (RFC 5321 section 3.1).
+            raise Ended("vantage-refused", f"the greeting is: {reply}", polite=True)
         if reply.code != 220:
             raise Ended("smtp-greeting-failed", f"the greeting is: {reply}", polite=True)
 
-    async def _ehlo(self) -> None:
+    async def _introduce(self) -> None:
         reply = await self._command(f"EHLO {self._ehlo_name}")
         if reply.code >= 400:
-            detail = f"EHLO was answered: {reply}"
-            if reply.code >= 500:
-                detail = f"{detail}; {await self._helo()}"
-            raise Ended("ehlo-rejected", detail, polite=True)
+            reply = await self._introduce_again(reply)
         if reply.code != 250:
             raise Ended("smtp-protocol-error", f"EHLO was answered: {reply}", polite=True)
         lines = _keywords(reply)
         self._note(ehlo_host=reply.lines[0], ehlo=lines)
+        if _offers_starttls(lines):
+            return
+        # Beside a STARTTLS that is offered, a keyword like that is another one that was masked, or somebody's own.
         masked = [line for line in lines if _MASKED_KEYWORD.fullmatch(line)]
         if masked:
             self._odd("starttls-keyword-masked", f"the EHLO reply has the keyword {masked[0]}")
-        if not _offers_starttls(lines):
-            offered = " ".join(line.partition(" ")[0] for line in lines) or "nothing"
-            raise Ended("starttls-missing", f"the EHLO reply offers {offered}", polite=True)
+        offered = " ".join(line.partition(" ")[0] for line in lines) or "nothing"
+        raise Ended("starttls-missing", f"the EHLO reply offers {offered}", polite=True)
 
-    async def _helo(self) -> str:
-        """Say in words how the server takes the older command, which tells old software from a closed door."""
+    async def _introduce_again(self, refused: Reply) -> Reply:
+        """Find out what a refusal of EHLO is about: the command, our name, or us; return a reply that is none."""
+        detail = f"EHLO {self._ehlo_name} was answered: {refused}"
+        if refused.code == 421:
+            raise Ended("vantage-refused", detail, polite=True)
+        if not _ehlo.finds_fault(refused.code, str(refused)):
+            if refused.code < 500:
+                raise Ended("vantage-refused", detail, polite=True)
+            helo = await self._helo()
+            said = "HELO failed" if helo is None else f"HELO was answered: {helo}"
+            # A server that takes the older command does not know EHLO. Another one does not want us.
+            unknown = refused.code in _ehlo.COMMAND_CODES or (helo is not None and helo.code == 250)
+            outcome = "ehlo-rejected" if unknown else "vantage-refused"
+            raise Ended(outcome, f"{detail}; {said}", polite=True)
+        literal = _ehlo.towards(_ehlo.LITERAL, self._seen.endpoint.address)
+        if literal != self._ehlo_name:
+            again = await self._command(f"EHLO {literal}")
+            if again.code < 400:
+                self._odd("ehlo-name-refused", detail)
+                self._ehlo_name = literal
+                return again
+            detail = f"{detail}; EHLO {literal} was answered: {again}"
+        helo = await self._helo()
+        if helo is not None and helo.code == 250:
+            raise Ended("ehlo-rejected", f"{detail}; HELO was answered: {helo}", polite=True)
+        raise Ended("ehlo-name-refused", detail, polite=True)
+
+    async def _helo(self) -> Reply | None:
+        """Return how the server takes the older command, None when it does not reply."""
         try:
-            return f"HELO was answered: {await self._command(f'HELO {self._ehlo_name}')}"
+            return await self._command(f"HELO {self._ehlo_name}")
         except Ended as end:
-            return f"HELO failed: {end.detail}"
+            if end.outcome == "probe-timeout":
+                raise
+            return None
 
     async def _starttls(self) -> None:
         reply = await self._command("STARTTLS")

@@ -15,6 +15,7 @@ import ipaddress
 import socket
 import typing as t
 
+from ansible_collections.mailsec.dane.plugins.module_utils._room import Room
 from ansible_collections.mailsec.dane.plugins.module_utils._smtp import Endpoint, Limits, Probe
 from ansible_collections.mailsec.dane.plugins.module_utils._unexpected import AUDIT_ERROR, words
 from ansible_collections.mailsec.dane.plugins.module_utils._ways import ask_all_ways
@@ -63,15 +64,16 @@ async def survey(
 
     Raises ValueError as ``_smtp.probe`` does.
     """
-    room = asyncio.Semaphore(concurrency)
+    room = Room(concurrency)
     found = await asyncio.gather(*(_one(wish, port, ehlo_name, limits, room) for wish in wishes))
     return [entry for entries in found for entry in entries]
 
 
 async def _one(
-    wish: Wish, port: int, ehlo_name: str, limits: Limits, room: asyncio.Semaphore
+    wish: Wish, port: int, ehlo_name: str, limits: Limits, room: Room
 ) -> list[Seen | NotProbed]:
-    addresses = wish.addresses or await addresses_of(wish.host, room)
+    async with room.place():
+        addresses = wish.addresses or await addresses_of(wish.host)
     if isinstance(addresses, NotProbed):
         return [addresses]
     left_out: list[Seen | NotProbed] = []
@@ -80,7 +82,7 @@ async def _one(
         left_out.append(NotProbed(wish.host, "address-too-many", detail))
 
     async def meet(address: str) -> list[Seen | NotProbed]:
-        async with room:
+        async with room.place():
             endpoint = Endpoint(address, port)
             try:
                 probes = await ask_all_ways(endpoint, wish.server_names, wish.key_types, ehlo_name, limits)
@@ -95,11 +97,10 @@ async def _one(
     return [entry for entries in found for entry in entries] + left_out
 
 
-async def addresses_of(host: str, room: asyncio.Semaphore) -> tuple[str, ...] | NotProbed:
+async def addresses_of(host: str) -> tuple[str, ...] | NotProbed:
     """Return the addresses that the system resolver gives for ``host``, IPv4 first, or why there is none."""
     try:
-        async with room:
-            found = await asyncio.get_running_loop().getaddrinfo(host, None, type=socket.SOCK_STREAM)
+        found = await asyncio.get_running_loop().getaddrinfo(host, None, type=socket.SOCK_STREAM)
     except socket.gaierror as error:
         absent = error.errno in (socket.EAI_NONAME, getattr(socket, "EAI_NODATA", socket.EAI_NONAME))
         outcome = "no-address" if absent else "dns-servfail"

@@ -14,11 +14,11 @@ import asyncio
 import dataclasses
 import typing as t
 
-from ansible_collections.mailsec.dane.plugins.module_utils import _openssl_client
+from ansible_collections.mailsec.dane.plugins.module_utils import _ehlo, _openssl_client
 from ansible_collections.mailsec.dane.plugins.module_utils._channel import Flooded, TcpChannel
 from ansible_collections.mailsec.dane.plugins.module_utils._guideline_data import SIGNATURE_SCHEMES
 from ansible_collections.mailsec.dane.plugins.module_utils._printable import printable
-from ansible_collections.mailsec.dane.plugins.module_utils._smtp import DEFAULT_LIMITS, Endpoint, Limits, Probe, probe
+from ansible_collections.mailsec.dane.plugins.module_utils._smtp import BRISK_LIMITS, Endpoint, Limits, Probe, probe
 from ansible_collections.mailsec.dane.plugins.module_utils._smtp_reply import Closed, Reply, ReplyError, ReplyReader
 from ansible_collections.mailsec.dane.plugins.module_utils._tls_group import GROUPS
 from ansible_collections.mailsec.dane.plugins.module_utils._tls_hello import (
@@ -73,7 +73,7 @@ class Bounds:
     seconds: float = 180.0
     connections: int = 400
     at_a_time: int = 2
-    each: Limits = DEFAULT_LIMITS
+    each: Limits = BRISK_LIMITS
 
 
 @dataclasses.dataclass(frozen=True)
@@ -143,7 +143,7 @@ class _Asking:
     ) -> None:
         self._endpoint = endpoint
         self._server_name = server_name
-        self._ehlo_name = ehlo_name
+        self._ehlo_name = _ehlo.towards(ehlo_name, endpoint.address)
         self._bounds = bounds
         self._deadline = deadline
         self._room = asyncio.Semaphore(bounds.at_a_time)

@@ -15,12 +15,10 @@ import typing as t
 from ansible_collections.mailsec.dane.plugins.module_utils import _findings
 from ansible_collections.mailsec.dane.plugins.module_utils._findings import Finding, finding
 from ansible_collections.mailsec.dane.plugins.module_utils._printable import printable
-from ansible_collections.mailsec.dane.plugins.module_utils._probe_findings import PARTLY_SEEN
+from ansible_collections.mailsec.dane.plugins.module_utils._probe_findings import OWN_VIEW, PARTLY_SEEN
 
 #: Outcomes after which nothing is known about what a server offers.
-_NO_EHLO: t.Final = frozenset(
-    {"connect-failed", "probe-timeout", "smtp-greeting-failed", "smtp-protocol-error", "ehlo-rejected", PARTLY_SEEN}
-)
+_NO_EHLO: t.Final = OWN_VIEW | {"connect-failed", "smtp-greeting-failed", "smtp-protocol-error", "ehlo-rejected"}
 _MASKED: t.Final = "starttls-keyword-masked"
 
 Shown = t.Mapping[str, t.Any]

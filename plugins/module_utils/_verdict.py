@@ -27,6 +27,7 @@ from ansible_collections.mailsec.dane.plugins.module_utils._matching import (
 )
 from ansible_collections.mailsec.dane.plugins.module_utils._observation import Beside
 from ansible_collections.mailsec.dane.plugins.module_utils._probe_findings import (
+    OWN_VIEW,
     PARTLY_SEEN,
     mismatch_code,
     refuses_variant,
@@ -41,7 +42,7 @@ if t.TYPE_CHECKING:
     from ansible_collections.mailsec.dane.plugins.module_utils._answer import Answer
     from ansible_collections.mailsec.dane.plugins.module_utils._discovery import HostDns, MxSet
     from ansible_collections.mailsec.dane.plugins.module_utils._observation import DomainObservation, HostObservation
-    from ansible_collections.mailsec.dane.plugins.module_utils._smtp import Probe
+    from ansible_collections.mailsec.dane.plugins.module_utils._smtp import Endpoint, Probe
     from ansible_collections.mailsec.dane.plugins.module_utils._zone_look import ZoneView
 
 
@@ -117,7 +118,7 @@ _DECIDED: t.Final[t.Mapping[Policy, HostState]] = {
 #: Reasons that only the comparison with other chains of the same endpoint shows.
 _OTHER_CHAIN: t.Final = frozenset({"algorithm-uncovered", "sni-divergence"})
 #: Outcomes of a probe after which no sender, with DANE or without, has a mail server to talk to.
-NO_MAIL_SERVER: t.Final = frozenset({"connect-failed", "probe-timeout", "smtp-greeting-failed", "smtp-protocol-error"})
+NO_MAIL_SERVER: t.Final = frozenset({"connect-failed", "smtp-greeting-failed", "smtp-protocol-error"})
 
 Decision = tuple[HostState, str]
 
@@ -261,7 +262,7 @@ def _judge_host(observation: HostObservation, now: datetime.datetime, mx: MxSet 
         [
             _judge_endpoint(probe, records, names, duties, now, session_of(probe, observation.probes))
             for probe in observation.probes
-            if not refuses_variant(probe, reached) and not _is_unneeded(probe)
+            if not refuses_variant(probe, reached) and not _is_unneeded(probe, reached)
         ]
     )
     profiles = {profile.value: _roll_up(observation, endpoints, profile, duties[profile]) for profile in Profile}
@@ -269,9 +270,9 @@ def _judge_host(observation: HostObservation, now: datetime.datetime, mx: MxSet 
     return HostVerdict(observation, state, reason, profiles, endpoints, records, bad, names)
 
 
-def _is_unneeded(probe: Probe) -> bool:
-    """Whether nothing was seen, in a way in which no sender with DANE asks."""
-    return probe.outcome == PARTLY_SEEN and probe.server_name is None
+def _is_unneeded(probe: Probe, reached: t.Collection[Endpoint]) -> bool:
+    """Whether nothing was seen where another probe of the same endpoint was: the verdict rests on that."""
+    return probe.outcome == PARTLY_SEEN or (probe.outcome in OWN_VIEW and probe.endpoint in reached)
 
 
 def _named(endpoints: list[EndpointVerdict]) -> tuple[EndpointVerdict, ...]:
@@ -355,10 +356,10 @@ def _decide(
         return _DECIDED[policy], reason
     if probe.outcome in NO_MAIL_SERVER:
         return HostState.UNREACHABLE, probe.outcome
+    if probe.outcome in OWN_VIEW:
+        return HostState.UNKNOWN, probe.outcome
     if policy is Policy.OPPORTUNISTIC:
         return HostState.OPPORTUNISTIC, reason
-    if probe.outcome == PARTLY_SEEN:
-        return HostState.UNKNOWN, probe.outcome
     if probe.outcome != TLS:
         return HostState.REFUSED, probe.outcome
     if all(unusable_reason(record, profile) for record in records):

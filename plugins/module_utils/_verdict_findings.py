@@ -28,6 +28,7 @@ from ansible_collections.mailsec.dane.plugins.module_utils._policy_findings impo
 )
 from ansible_collections.mailsec.dane.plugins.module_utils._printable import printable
 from ansible_collections.mailsec.dane.plugins.module_utils._probe_findings import (
+    OWN_VIEW,
     PARTLY_SEEN,
     mismatch_code,
     probe_findings,
@@ -363,7 +364,7 @@ def _intermittent_findings(host: HostVerdict) -> list[Finding]:
         asked.setdefault((str(probe.endpoint), probe.server_name, probe.key_type), []).append(probe)
     found: dict[str, Finding] = {}
     for probes in asked.values():
-        failed = [probe for probe in probes if probe.outcome not in (TLS, PARTLY_SEEN)]
+        failed = [probe for probe in probes if probe.outcome != TLS and probe.outcome not in OWN_VIEW]
         if failed and len(failed) < len(probes):
             subject = str(probes[0].endpoint)
             why = ", ".join(sorted({probe.outcome for probe in failed}))
@@ -374,17 +375,18 @@ def _intermittent_findings(host: HostVerdict) -> list[Finding]:
 
 
 def _variant_findings(host: HostVerdict) -> list[Finding]:
-    """What the server refuses, or did not show, to clients that send no server name; no sender with DANE does that."""
+    """What the server refuses to clients that send no server name, and what it did not show at all."""
     probes = host.observation.probes
     reached = {probe.endpoint for probe in probes if probe.outcome == TLS}
     found: dict[str, Finding] = {}
     for probe in probes:
-        if probe.server_name is not None or host.observation.dns.policy is not Policy.DANE:
+        if host.observation.dns.policy is not Policy.DANE:
             continue
         subject = str(probe.endpoint)
-        if probe.outcome == PARTLY_SEEN:
-            found[subject] = finding(PARTLY_SEEN, subject, f"without server name: {probe.detail}")
-        elif probe.key_type is None and refuses_variant(probe, reached):
+        if probe.outcome in OWN_VIEW and probe.endpoint in reached:
+            asked = f"key type {probe.key_type or 'any'}" + ("" if probe.server_name else ", without server name")
+            found.setdefault(subject, finding(PARTLY_SEEN, subject, f"{asked}: {probe.detail}"))
+        elif probe.server_name is None and probe.key_type is None and refuses_variant(probe, reached):
             evidence = f"without server name there is no TLS: {probe.detail}"
             found[subject] = finding("sni-divergence", subject, evidence, severity=Severity.WARNING)
     return list(found.values())

@@ -13,7 +13,11 @@ import dataclasses
 import typing as t
 
 from ansible_collections.mailsec.dane.plugins.module_utils import _openssl_client
-from ansible_collections.mailsec.dane.plugins.module_utils._probe_findings import HANDSHAKE, PARTLY_SEEN
+from ansible_collections.mailsec.dane.plugins.module_utils._probe_findings import (
+    HANDSHAKE,
+    NO_CONVERSATION,
+    PARTLY_SEEN,
+)
 from ansible_collections.mailsec.dane.plugins.module_utils._smtp import TLS, Endpoint, Limits, Probe, probe
 from ansible_collections.mailsec.dane.plugins.module_utils._x509 import CertificateError, load_der
 
@@ -25,6 +29,8 @@ _INSISTED: t.Final[t.Mapping[str, str]] = {"rsa": "rsa", "ec": "ecdsa"}
 #: What the alert is called that a server sends which speaks TLS 1.3 only.
 _TOO_OLD: t.Final = "protocol version"
 _UNFINISHED: t.Final = "not done after"
+#: What a connection gets when the others have used up the time for all: enough for a server that is not slow any more.
+_LAST_SECONDS: t.Final = 1.0
 _SCHEMES: t.Final[t.Mapping[str, str]] = {
     "rsa": "rsa_pss_rsae_sha256:rsa_pss_rsae_sha384:rsa_pss_rsae_sha512",
     "ecdsa": "ecdsa_secp256r1_sha256:ecdsa_secp384r1_sha384:ecdsa_secp521r1_sha512",
@@ -43,21 +49,26 @@ async def ask_all_ways(
     The first way should be the one in which senders ask. One probe comes after the other, because a server may count
     connections, and what is known already is not asked: a type of key that the server chose by itself, a type that it
     lacks, when it shows the same chain without a server name, and anything at all when there is no TLS.
-    A probe that ends before the handshake, after another one came as far as TLS, has the outcome ``PARTLY_SEEN``.
+    A probe that ends before the handshake, after another one came as far as TLS, has the outcome ``PARTLY_SEEN``; where
+    the server refuses it, or the total of ``limits`` is over, which is for all of them together, no more is asked.
     Raises ValueError as ``_smtp.probe`` does.
     """
     found: list[Probe] = []
+    left = limits.total
     for name in server_names:
         for key_type in key_types:
             if key_type is not None and _is_known(found, name, key_type):
                 continue
-            seen = await probe(endpoint, name, ehlo_name, limits, key_type)
+            rest = dataclasses.replace(limits, total=left)
+            seen = await probe(endpoint, name, ehlo_name, rest, key_type)
             if key_type is not None and seen.outcome in HANDSHAKE and _TOO_OLD in seen.detail:
-                seen = await _newest(seen, key_type, ehlo_name, limits)
+                seen = await _newest(seen, key_type, ehlo_name, rest)
+            left = max(left - seen.seconds, _LAST_SECONDS)
+            closed = seen.outcome in NO_CONVERSATION - {PARTLY_SEEN}
             if any(one.outcome == TLS for one in found) and not _is_answer(seen):
                 seen = dataclasses.replace(seen, outcome=PARTLY_SEEN, detail=f"{seen.outcome}: {seen.detail}")
             found.append(seen)
-            if len(found) == 1 and seen.outcome not in (TLS, *HANDSHAKE):
+            if closed or (len(found) == 1 and seen.outcome not in (TLS, *HANDSHAKE)):
                 return found
     return found
 

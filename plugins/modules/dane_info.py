@@ -171,13 +171,19 @@ options:
     default: 5
   ehlo_name:
     description:
-      - Name to introduce oneself with. The default is the host name of the machine that audits.
+      - Name to introduce oneself with. The default is the fully-qualified host name of the machine that audits, or the
+        literal of its address, such as V([192.0.2.1]), when it has none.
+      - Where a server refuses the name, the address literal is tried. When that is refused, too, the outcome is
+        V(ehlo-name-refused), and nothing is known about what other clients get.
     type: str
   timeout:
     description:
-      - Seconds for the probe of one address. The greeting may take half of them, or 15 seconds when that is more.
+      - Seconds for all connections to one address in one round. Within them each step may take as long as senders wait,
+        which is minutes (RFC 5321 section 4.5.3.2). What was not waited for is V(probe-timeout), and unknown; a server
+        that takes its time is reported as C(endpoint-slow).
+      - An address that keeps us waiting delays no other one.
     type: float
-    default: 30
+    default: 60
   repeats:
     description:
       - How many times to connect to each address in each way, for balancers with several servers behind one address.
@@ -776,13 +782,12 @@ hosts:
 
 import asyncio
 import ipaddress
-import socket
 import time
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule, missing_required_lib
 
-from ansible_collections.mailsec.dane.plugins.module_utils import _contained, _report
+from ansible_collections.mailsec.dane.plugins.module_utils import _contained, _ehlo, _report
 from ansible_collections.mailsec.dane.plugins.module_utils._address import is_address, is_special_use
 from ansible_collections.mailsec.dane.plugins.module_utils._audit import Audit, Settings, why_not
 from ansible_collections.mailsec.dane.plugins.module_utils._both_ways import BothWays
@@ -794,7 +799,7 @@ from ansible_collections.mailsec.dane.plugins.module_utils._mta_sts_look import 
 from ansible_collections.mailsec.dane.plugins.module_utils._resolv_conf import system_servers
 from ansible_collections.mailsec.dane.plugins.module_utils._resolver import Limits as DnsLimits
 from ansible_collections.mailsec.dane.plugins.module_utils._resolver import TrustedResolver
-from ansible_collections.mailsec.dane.plugins.module_utils._smtp import Limits, check_ehlo_name
+from ansible_collections.mailsec.dane.plugins.module_utils._smtp import Limits
 from ansible_collections.mailsec.dane.plugins.module_utils._zone_look import ZoneLook
 from ansible_collections.mailsec.dane.plugins.module_utils.dnssec import _anchors, _limits, _network
 from ansible_collections.mailsec.dane.plugins.module_utils.dnssec._iterative import straight
@@ -885,12 +890,11 @@ def _servers(params: dict[str, t.Any]) -> tuple[Server, ...]:
 
 
 def _settings(params: dict[str, t.Any], names: _Names) -> Settings:
-    total = params["timeout"]
     return Settings(
         port=params["port"],
-        ehlo_name=check_ehlo_name(params["ehlo_name"] or socket.gethostname()),
+        ehlo_name=_ehlo.option(params["ehlo_name"]),
         concurrency=params["concurrency"],
-        limits=Limits(total=total, greeting=max(Limits.greeting, total / 2)),
+        limits=Limits(total=params["timeout"]),
         special_use=params["special_use"],
         ip_versions=tuple(params["ip_version"]),
         managed=None if names.managed is None else frozenset(names.managed),
@@ -1033,7 +1037,7 @@ def main() -> None:
             "dane_required": {"type": "list", "elements": "str", "default": []},
             "dns_timeout": {"type": "float", "default": 5},
             "ehlo_name": {"type": "str"},
-            "timeout": {"type": "float", "default": 30},
+            "timeout": {"type": "float", "default": 60},
             "repeats": {"type": "int", "default": 1},
             "pause": {"type": "float", "default": 1},
             "concurrency": {"type": "int", "default": 32},

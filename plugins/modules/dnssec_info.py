@@ -285,7 +285,9 @@ lookups:
       elements: dict
       contains: *link
     notes:
-      description: Codes of what was odd without changing the status, such as V(nsec3-iterations-high).
+      description:
+        - Codes of what was odd without changing the status, such as V(nsec3-iterations-high).
+        - V(validators-disagree) where a part of the validators is known to take the answer for something else.
       type: list
       elements: str
     upstream_errors:

@@ -228,6 +228,12 @@ options:
     description: Seconds for one question to one server.
     type: float
     default: 5
+  ehlo_name:
+    description:
+      - Name with which to introduce oneself to the mail servers that are looked at.
+      - The default is the fully-qualified host name of the machine where the module runs, or the literal of its
+        address, such as V([192.0.2.1]), when it has none.
+    type: str
 seealso:
   - module: mailsec.dane.rollover_plan
   - module: mailsec.dane.rotation_journal
@@ -348,13 +354,13 @@ decided:
 
 import asyncio
 import dataclasses
-import socket
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule, missing_required_lib
 
 from ansible_collections.mailsec.dane.plugins.module_utils import (
     _authority,
+    _ehlo,
     _rollover_data,
     _rotation,
     _rotation_alias,
@@ -434,7 +440,7 @@ def _means(params: dict[str, t.Any], repeats: int) -> _rotation_look.Means:
         zone=_tlsa.host_name(params["zone"]) if params["zone"] else None,
         timeout=params["timeout"],
         repeats=max(repeats, 1),
-        ehlo_name=socket.gethostname(),
+        ehlo_name=_ehlo.option(params["ehlo_name"]),
     )
 
 
@@ -527,6 +533,7 @@ def main() -> None:
                 },
             },
             "timeout": {"type": "float", "default": 5},
+            "ehlo_name": {"type": "str"},
         },
         required_by={"key_secret": ("key_name",)},
         mutually_exclusive=[("key_secret", "key_file")],

@@ -69,13 +69,19 @@ options:
     default: [any, rsa, ecdsa]
   ehlo_name:
     description:
-      - Name to introduce oneself with. The default is the host name of the machine that probes.
+      - Name to introduce oneself with. The default is the fully-qualified host name of the machine that probes, or the
+        literal of its address, such as V([192.0.2.1]), when it has none.
+      - Where a server refuses the name, the address literal is tried. When that is refused, too, the outcome is
+        V(ehlo-name-refused), and nothing is known about what other clients get.
     type: str
   timeout:
     description:
-      - Seconds for one probe as a whole. The greeting may take half of them, or 15 seconds when that is more.
+      - Seconds for all connections to one address. Within them each step may take as long as senders wait,
+        which is minutes (RFC 5321 section 4.5.3.2). What was not waited for is V(probe-timeout), and unknown; a server
+        that takes its time is reported as C(endpoint-slow).
+      - An address that keeps us waiting delays no other one.
     type: float
-    default: 30
+    default: 60
   concurrency:
     description:
       - Number of addresses that are probed at the same time.
@@ -314,11 +320,11 @@ findings:
 
 import asyncio
 import datetime
-import socket
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule, missing_required_lib
 
+from ansible_collections.mailsec.dane.plugins.module_utils import _ehlo
 from ansible_collections.mailsec.dane.plugins.module_utils._address import is_address
 from ansible_collections.mailsec.dane.plugins.module_utils._deps import missing
 from ansible_collections.mailsec.dane.plugins.module_utils._injection import Injection, try_all
@@ -364,8 +370,8 @@ def gather(params: dict[str, t.Any]) -> dict[str, t.Any]:
     """Return the result for the module parameters; ValueError with a message for people."""
     wishes = _wishes(params)
     records = tuple(TlsaRecord.from_text(text) for text in params["tlsa"] or ())
-    limits = Limits(total=params["timeout"], greeting=max(Limits.greeting, params["timeout"] / 2))
-    ehlo_name = params["ehlo_name"] or socket.gethostname()
+    limits = Limits(total=params["timeout"])
+    ehlo_name = _ehlo.option(params["ehlo_name"])
     seen = asyncio.run(survey(wishes, params["port"], ehlo_name, limits, params["concurrency"]))
     injections: dict[Endpoint, tuple[Injection, str]] = {}
     if params["injection"]:
@@ -392,7 +398,7 @@ def main() -> None:
                 "no_log": False,
             },
             "ehlo_name": {"type": "str"},
-            "timeout": {"type": "float", "default": 30},
+            "timeout": {"type": "float", "default": 60},
             "concurrency": {"type": "int", "default": 32},
             "injection": {"type": "bool", "default": False},
             "tlsa": {"type": "list", "elements": "str"},

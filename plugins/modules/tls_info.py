@@ -54,7 +54,8 @@ options:
     type: str
   ehlo_name:
     description:
-      - Name to introduce oneself with. The default is the host name of the machine that scans.
+      - Name to introduce oneself with. The default is the fully-qualified host name of the machine that scans, or the
+        literal of its address, such as V([192.0.2.1]), when it has none.
     type: str
   edition:
     description:
@@ -306,11 +307,11 @@ findings:
 
 import asyncio
 import re
-import socket
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule, missing_required_lib
 
+from ansible_collections.mailsec.dane.plugins.module_utils import _ehlo
 from ansible_collections.mailsec.dane.plugins.module_utils._address import is_address
 from ansible_collections.mailsec.dane.plugins.module_utils._deps import missing
 from ansible_collections.mailsec.dane.plugins.module_utils._guideline import EDITIONS, NEWEST, suite_level
@@ -354,14 +355,15 @@ def _worst_first(code: int) -> int:
 async def _scan_all(params: dict[str, t.Any]) -> list[Scanned | NotProbed]:
     room = asyncio.Semaphore(params["concurrency"])
     bounds = Bounds(params["timeout"], params["max_connections"], params["connections_at_a_time"])
-    ehlo_name = params["ehlo_name"] or socket.gethostname()
+    ehlo_name = _ehlo.option(params["ehlo_name"])
     asked = host_name(params["server_name"]) if params["server_name"] else None
 
     async def one(host: str) -> list[Scanned | NotProbed]:
         literal = is_address(host)
         name = host if literal else host_name(host)
         given = (host,) if literal else tuple(dict.fromkeys(params["address"] or ()))
-        addresses = given or await addresses_of(name, room)
+        async with room:
+            addresses = given or await addresses_of(name)
         if isinstance(addresses, NotProbed):
             return [addresses]
         server_name = asked or (None if literal else name)

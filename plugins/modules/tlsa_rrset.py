@@ -187,6 +187,12 @@ options:
       - Seconds for one question to one server, its repetitions included, and for each of three attempts to update.
     type: float
     default: 5
+  ehlo_name:
+    description:
+      - Name with which to introduce oneself to the mail servers that are looked at.
+      - The default is the fully-qualified host name of the machine where the module runs, or the literal of its
+        address, such as V([192.0.2.1]), when it has none.
+    type: str
 seealso:
   - module: mailsec.dane.tlsa_info
   - module: mailsec.dane.dane_info
@@ -349,12 +355,11 @@ endpoints:
 
 import asyncio
 import re
-import socket
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule, missing_required_lib
 
-from ansible_collections.mailsec.dane.plugins.module_utils import _authority, _publication, _tlsa, _tsig_key
+from ansible_collections.mailsec.dane.plugins.module_utils import _authority, _ehlo, _publication, _tlsa, _tsig_key
 from ansible_collections.mailsec.dane.plugins.module_utils._deps import missing
 from ansible_collections.mailsec.dane.plugins.module_utils._publication import Course, Means, PublicationError, Wish
 from ansible_collections.mailsec.dane.plugins.module_utils._smtp import Endpoint
@@ -410,7 +415,7 @@ def _means(params: dict[str, t.Any]) -> Means:
         _tsig_key.given(params),
         params["timeout"],
         params["wait_timeout"] if params["wait"] else None,
-        socket.gethostname(),
+        _ehlo.option(params["ehlo_name"]),
         None if params["zone"] is None else _zone(params["zone"]),
         None if servers is None else tuple(each for text in servers for each in _authority.named(text, "name_servers")),
         _authority.system_resolvers(),
@@ -476,6 +481,7 @@ def main() -> None:
             "name_servers": {"type": "list", "elements": "str"},
             "not_after": {"type": "float"},
             "timeout": {"type": "float", "default": 5},
+            "ehlo_name": {"type": "str"},
         },
         required_one_of=[("base_domain", "owner")],
         required_if=[("state", "present", ("records",))],

@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, mailsec.dane contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Answers that hold, or seem to, for a reason that is easily missed: aliases, wildcards, TTLs, disputed proofs (B04)."""
+"""Answers that seem to hold, or do so for some only: aliases, wildcards, TTLs, disputed proofs (B04)."""
 
 from __future__ import annotations
 

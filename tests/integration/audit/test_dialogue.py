@@ -23,9 +23,11 @@ MASKED = b"250-mx\r\n250-SIZE 10\r\n250 XXXXXXXA\r\n"
 #: Domain -> what its server does, and the codes with severities that this has beside usable records.
 CASES: dict[str, tuple[Behaviour, dict[str, str]]] = {
     "sound": (Behaviour(), {}),
-    "busy": (Behaviour(greeting=b"421 too busy\r\n"), {"smtp-greeting-failed": "critical"}),
+    "busy": (Behaviour(greeting=b"421 too busy\r\n"), {"vantage-refused": "error"}),
+    "odd": (Behaviour(greeting=b"250 hello\r\n"), {"smtp-greeting-failed": "critical"}),
     "web": (Behaviour(greeting=b"HTTP/1.1 400 Bad Request\r\n"), {"smtp-protocol-error": "critical"}),
-    "refused": (Behaviour(ehlo=b"550 no\r\n", helo=b"550 never\r\n"), {"ehlo-rejected": "critical"}),
+    "refused": (Behaviour(ehlo=b"550 no\r\n", helo=b"550 never\r\n"), {"vantage-refused": "error"}),
+    "ancient": (Behaviour(ehlo=b"500 what?\r\n"), {"ehlo-rejected": "critical"}),
     "plain": (Behaviour(ehlo=b"250 mx\r\n"), {"starttls-missing": "critical"}),
     "masked": (Behaviour(ehlo=MASKED), {"starttls-missing": "critical", "starttls-keyword-masked": "critical"}),
     "banner": (Behaviour(greeting=b"220 *****************\r\n"), {"banner-masked": "warning"}),
@@ -94,6 +96,6 @@ def test_f11_commands_behind_starttls(behind: str, code: str) -> None:
     assert {entry["code"] for entry in result["findings"]} == {code} - {""}
 
 
-@pytest.mark.parametrize(("name", "verdict"), [("sound", "protected"), ("silent", "failing"), ("plain", "failing")])
+@pytest.mark.parametrize(("name", "verdict"), [("sound", "protected"), ("silent", "unknown"), ("plain", "failing")])
 def test_f02_what_the_domain_comes_to(found: dict[str, dict[str, object]], name: str, verdict: str) -> None:
     assert found[name]["verdict"] == verdict

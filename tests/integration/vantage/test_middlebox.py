@@ -88,7 +88,7 @@ def test_a_server_that_is_down_is_blocked_nowhere() -> None:
 def test_a_place_that_is_refused_by_the_greeting_is_none(keys: Path) -> None:
     with site.postfix(site.SERVER, keys, **REFUSES), site.forwarded():
         two, three = site.Seen("inside", "outside"), site.Seen("inside", "between", "outside")
-    assert two.alone == {"inside": [], "outside": ["smtp-greeting-failed"]}
+    assert two.alone == {"inside": [], "outside": ["vantage-refused"]}
     assert [(entry.code, entry.subject) for entry in two.compared] == [("vantage-missing", ENDPOINT)]
     assert two.evidence == "a dialogue took place from inside only"
     assert three.codes == []

@@ -31,10 +31,11 @@ class Behaviour:
     ``greeting``, ``ehlo``, ``helo``, ``starttls``, ``ehlo_tls`` and ``quit`` are sent as they stand (``ehlo_tls`` None:
     the same as ``ehlo`` without STARTTLS). ``after_ready`` goes out in one segment with the reply to STARTTLS.
     At the named stage (see STAGES) the server: closes (``close_at``), sends a reset (``reset_at``), says nothing
-    any more (``stall_at``), sends one byte per ``drip_seconds`` (``drip_at``), repeats a line for ever
-    (``flood_at`` with ``flood``). What a client sends in the clear behind STARTTLS is ``dropped``, or executed
-    ``inside`` TLS or in the ``clear`` (``behind_starttls``). ``raw_handshake`` is sent in answer to the ClientHello
-    instead of TLS; ``handshake_bytes`` closes the connection after that many bytes of its own handshake.
+    any more (``stall_at``), waits first (``delay_at``, ``delay_seconds``), sends one byte per ``drip_seconds``
+    (``drip_at``), repeats a line for ever (``flood_at`` with ``flood``). What a client sends in the clear behind
+    STARTTLS is ``dropped``, or executed ``inside`` TLS or in the ``clear`` (``behind_starttls``). ``raw_handshake`` is
+    sent in answer to the ClientHello instead of TLS; ``handshake_bytes`` closes the connection after that many bytes of
+    its own handshake.
     """
 
     greeting: bytes = b"220 mx.example.nl ESMTP\r\n"
@@ -49,6 +50,8 @@ class Behaviour:
     stall_at: str = ""
     drip_at: str = ""
     drip_seconds: float = 0.05
+    delay_at: str = ""
+    delay_seconds: float = 0.0
     flood_at: str = ""
     flood: bytes = b"250-more\r\n"
     behind_starttls: str = "dropped"
@@ -207,6 +210,8 @@ class _Connection:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
             self._writer.transport.abort()
             raise _Over
+        if behaviour.delay_at == stage:
+            await asyncio.sleep(behaviour.delay_seconds)
         if behaviour.stall_at == stage:
             await asyncio.sleep(3600)
 

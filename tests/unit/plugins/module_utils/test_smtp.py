@@ -190,8 +190,10 @@ class TestNoConnection:
 
 #: Name of the case -> behaviour, outcome, a part of the detail.
 REFUSALS: dict[str, tuple[Behaviour, str, str]] = {
-    "421 greeting": (Behaviour(greeting=b"421 too busy\r\n"), "smtp-greeting-failed", "421 too busy"),
-    "554 greeting": (Behaviour(greeting=b"554 no SMTP here\r\n"), "smtp-greeting-failed", "554 no SMTP here"),
+    "421 greeting": (Behaviour(greeting=b"421 too busy\r\n"), "vantage-refused", "421 too busy"),
+    "450 greeting": (Behaviour(greeting=b"450 come back later\r\n"), "vantage-refused", "450 come back"),
+    "554 greeting": (Behaviour(greeting=b"554 your address is blocked\r\n"), "vantage-refused", "554 your address"),
+    "554 greeting in lines": (Behaviour(greeting=b"554-blocked\r\n554 see http://x\r\n"), "vantage-refused", "blocked"),
     "250 greeting": (Behaviour(greeting=b"250 hello\r\n"), "smtp-greeting-failed", "250 hello"),
     "HTTP": (Behaviour(greeting=b"HTTP/1.1 400 Bad Request\r\n"), "smtp-protocol-error", "HTTP/1.1 400"),
     "SSH": (Behaviour(greeting=b"SSH-2.0-OpenSSH_9.2\r\n"), "smtp-protocol-error", "SSH-2.0"),
@@ -201,9 +203,13 @@ REFUSALS: dict[str, tuple[Behaviour, str, str]] = {
         "ehlo-rejected",
         "502 unknown; HELO was answered: 250 mx.example.nl",
     ),
-    "EHLO and HELO 5xx": (Behaviour(ehlo=b"550 no\r\n", helo=b"550 never\r\n"), "ehlo-rejected", "550 never"),
-    "EHLO 5xx, HELO garbage": (Behaviour(ehlo=b"550 no\r\n", helo=b"?\r\n"), "ehlo-rejected", "HELO failed"),
-    "EHLO 421": (Behaviour(ehlo=b"421 shutting down\r\n"), "ehlo-rejected", "421 shutting down"),
+    "EHLO and HELO 5xx": (Behaviour(ehlo=b"550 no\r\n", helo=b"550 never\r\n"), "vantage-refused", "550 never"),
+    "EHLO 5xx, HELO garbage": (Behaviour(ehlo=b"550 no\r\n", helo=b"?\r\n"), "vantage-refused", "HELO failed"),
+    "EHLO 550, HELO taken": (Behaviour(ehlo=b"550 no\r\n"), "ehlo-rejected", "HELO was answered: 250"),
+    "EHLO unknown, HELO garbage": (Behaviour(ehlo=b"500 what?\r\n", helo=b"?\r\n"), "ehlo-rejected", "HELO failed"),
+    "EHLO quoted": (Behaviour(ehlo=b"500 Command unrecognized: EHLO x\r\n"), "ehlo-rejected", "unrecognized"),
+    "EHLO 421": (Behaviour(ehlo=b"421 shutting down\r\n"), "vantage-refused", "421 shutting down"),
+    "EHLO 450": (Behaviour(ehlo=b"450 greylisted\r\n"), "vantage-refused", "450 greylisted"),
     "EHLO 354": (Behaviour(ehlo=b"354 go on\r\n"), "smtp-protocol-error", "354 go on"),
     "no STARTTLS": (Behaviour(ehlo=b"250-mx\r\n250 SIZE 10\r\n"), "starttls-missing", "offers SIZE"),
     "no keyword": (Behaviour(ehlo=b"250 mx\r\n"), "starttls-missing", "offers nothing"),
@@ -216,17 +222,17 @@ REFUSALS: dict[str, tuple[Behaviour, str, str]] = {
 
 #: Stage a fault strikes at -> outcome when the server closes or resets, outcome when it falls silent.
 FAULTS = {
-    "greeting": ("smtp-greeting-failed", "probe-timeout"),
-    "ehlo": ("smtp-protocol-error", "probe-timeout"),
-    "starttls": ("smtp-protocol-error", "probe-timeout"),
+    "greeting": ("smtp-greeting-failed", "smtp-greeting-failed"),
+    "ehlo": ("smtp-protocol-error", "smtp-protocol-error"),
+    "starttls": ("smtp-protocol-error", "smtp-protocol-error"),
     "handshake": ("starttls-handshake-reset", "starttls-handshake-reset"),
 }
 
 #: Stage -> outcome when the server sends one byte at a time for longer than the limit.
 DRIPS = {
-    "greeting": "probe-timeout",
-    "ehlo": "probe-timeout",
-    "starttls": "probe-timeout",
+    "greeting": "smtp-greeting-failed",
+    "ehlo": "smtp-protocol-error",
+    "starttls": "smtp-protocol-error",
     "handshake": "tls-handshake-failed",
 }
 
@@ -468,8 +474,8 @@ class TestArguments:
             (Endpoint("127.0.0.1"), "", "me", None, "no name for SNI"),
             (Endpoint("127.0.0.1"), "b\u00fccher.example", "me", None, "no name for SNI"),
             (Endpoint("127.0.0.1"), "a" * 64, "me", None, "no name for SNI"),
-            (Endpoint("127.0.0.1"), None, "me\r\nMAIL FROM:<>", None, "no name for EHLO"),
-            (Endpoint("127.0.0.1"), None, "", None, "no name for EHLO"),
+            (Endpoint("127.0.0.1"), None, "me\r\nMAIL FROM:<>", None, "not a name for EHLO"),
+            (Endpoint("127.0.0.1"), None, "a b", None, "not a name for EHLO"),
             (Endpoint("127.0.0.1"), None, "me", "dsa", "no key type"),
         ],
     )

@@ -155,14 +155,20 @@ class TestWithUsableRecords:
         assert decision(verdict) == (HostState.REFUSED, outcome)
         assert codes(verdict)[outcome] is Severity.CRITICAL
 
-    @pytest.mark.parametrize(
-        "outcome", ["connect-failed", "probe-timeout", "smtp-greeting-failed", "smtp-protocol-error"]
-    )
+    @pytest.mark.parametrize("outcome", ["connect-failed", "smtp-greeting-failed", "smtp-protocol-error"])
     def test_no_mail_server_is_no_dane_verdict(self, outcome: str) -> None:
         verdict = judged(zone(EE), seen(outcome=outcome))
         assert decision(verdict) == (HostState.UNREACHABLE, outcome)
         assert codes(verdict)[outcome] is not Severity.INFO
         assert verdict.state.status == 2
+
+    @pytest.mark.parametrize("outcome", ["probe-timeout", "vantage-refused", "ehlo-name-refused"])
+    def test_p01_p03_p04_what_concerns_us_alone_is_unknown(self, outcome: str) -> None:
+        for dns in (zone(EE), zone()):
+            verdict = judged(dns, seen(outcome=outcome))
+            assert decision(verdict) == (HostState.UNKNOWN, outcome)
+            assert codes(verdict)[outcome] in (Severity.ERROR, Severity.WARNING)
+            assert verdict.state.status == 3
 
     @pytest.mark.parametrize("cipher", ["ECDHE-ECDSA-AES256-SHA", "DHE-RSA-AES256-SHA", "AES256-SHA"])
     def test_v05_postfix_authenticates_no_server_that_signs_with_sha1(self, cipher: str) -> None:
