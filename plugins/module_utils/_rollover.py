@@ -356,7 +356,8 @@ class _Planner:
 
     def _is_known(self, chain: Chain) -> bool:
         held = (*self.target.chains, *self.target.fallback, *self.target.known)
-        return chain != NO_TLS and (chain in held or chain.key in self.journal.owned)
+        keys = self.journal.owned | {one.key for one in self.target.revoked}
+        return chain != NO_TLS and (chain in held or chain.key in keys)
 
     def _repair(self, owner: str, records: Records, endpoint: str, chain: Chain) -> Step | None:
         removable = self.journal.owned | self.target.release
@@ -434,9 +435,10 @@ class _Planner:
 
     def _interim_step(self) -> Step | None:
         """Publish what the wanted chains need beside what stands there: guard G1."""
-        for owner in self.target.owners:
+        wishes = [(owner, self._interim_records(self._bases[owner].records)) for owner in self.target.owners]
+        # What is only added comes first: what else is to change may have to wait for it, at all names.
+        for owner, wanted in sorted(wishes, key=lambda wish: not self._bases[wish[0]].records <= wish[1]):
             base = self._bases[owner]
-            wanted = self._interim_records(base.records)
             ttl = base.ttl if self.target.ttl is None or not wanted else self.target.ttl
             if wanted == base.records and (ttl == base.ttl or not wanted):
                 continue
@@ -512,7 +514,10 @@ class _Planner:
         """Say whether what is left still lets through all that is served."""
         rest = wanted - candidate
         served = [one for one in self.journal.chains if guards.may_be_served(one, self.policy.worker)]
-        matched = all(one.chain is None or guards.matches(rest, one.chain, False) for one in served)
+        matched = all(
+            one.chain is None or guards.matches(rest, one.chain, False) or not guards.matches(wanted, one.chain, False)
+            for one in served
+        )
         return bool(guards.combinations(rest)) and matched
 
     def _swapped(self, base: Records, desired: Records) -> Records:
@@ -613,7 +618,10 @@ class _Planner:
             hold = guards.removal_hold(self.policy, self.emergency)
             obstacles = self._change_obstacles(base.records, final, hold) + self._unaccounted
             if self._failures or obstacles:
-                return self._wait([*self._failures, *obstacles])
+                # Records of others may outrank what is left when the last record goes that lets mail through.
+                stale = [self._outranking(final, chain) - self.journal.owned for chain in self.target.chains]
+                named = self._named(owner, "the mail server", frozenset().union(*stale)) if obstacles else []
+                return self._wait([*self._failures, *obstacles, *named])
             return self._publish(owner, final, "no endpoint serves what these records are for", ttl)
         return None
 
