@@ -470,7 +470,7 @@ class _Planner:
         groups = guards.combinations(wanted)
         old = guards.combinations(base)
         for key in sorted(groups, reverse=True):
-            if key not in old and not self._all_served_match(groups[key]):
+            if key not in old and not self._all_served_match(groups[key], base):
                 wanted -= groups[key]
                 self.notes.append(f"{describe(groups[key])} comes later: it does not match every chain served now")
         if self._lagging:
@@ -478,7 +478,7 @@ class _Planner:
             wanted |= self._extension(wanted)
         if len(wanted) > self.policy.maximum_records:
             anchors = frozenset(record for record in wanted if record.usage == DANE_TA)
-            if anchors <= self.journal.owned | desired and self._all_served_match(wanted - anchors):
+            if anchors <= self.journal.owned | desired and self._all_served_match(wanted - anchors, base):
                 wanted -= anchors
                 count = len(wanted | anchors)
                 self.notes.append(f"{describe(anchors)} is left out for now: {count} records are too many")
@@ -543,9 +543,15 @@ class _Planner:
                 found.append(Obstacle("every cached 3 1 1 matches", entry.owner, text, seconds))
         return found
 
-    def _all_served_match(self, group: Records) -> bool:
+    def _all_served_match(self, group: Records, base: Records) -> bool:
+        """Say whether ``group`` fits all that is served, but for what senders refuse already."""
         served = [one for one in self.journal.chains if guards.may_be_served(one, self.policy.worker)]
-        return all(one.chain is None or guards.matches(group, one.chain, self.policy.strict) for one in served)
+        return all(
+            one.chain is None
+            or guards.matches(group, one.chain, self.policy.strict)
+            or not guards.matches(base, one.chain, False)
+            for one in served
+        )
 
     def _deploy_step(self) -> Step | None:
         if not self._lagging:
