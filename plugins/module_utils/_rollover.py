@@ -356,7 +356,8 @@ class _Planner:
 
     def _is_known(self, chain: Chain) -> bool:
         held = (*self.target.chains, *self.target.fallback, *self.target.known)
-        return chain != NO_TLS and (chain in held or chain.key in self.journal.owned)
+        keys = self.journal.owned | {one.key for one in self.target.revoked}
+        return chain != NO_TLS and (chain in held or chain.key in keys)
 
     def _repair(self, owner: str, records: Records, endpoint: str, chain: Chain) -> Step | None:
         removable = self.journal.owned | self.target.release
@@ -434,9 +435,10 @@ class _Planner:
 
     def _interim_step(self) -> Step | None:
         """Publish what the wanted chains need beside what stands there: guard G1."""
-        for owner in self.target.owners:
+        wishes = [(owner, self._interim_records(self._bases[owner].records)) for owner in self.target.owners]
+        # What is only added comes first: what else is to change may have to wait for it, at all names.
+        for owner, wanted in sorted(wishes, key=lambda wish: not self._bases[wish[0]].records <= wish[1]):
             base = self._bases[owner]
-            wanted = self._interim_records(base.records)
             ttl = base.ttl if self.target.ttl is None or not wanted else self.target.ttl
             if wanted == base.records and (ttl == base.ttl or not wanted):
                 continue
@@ -468,7 +470,7 @@ class _Planner:
         groups = guards.combinations(wanted)
         old = guards.combinations(base)
         for key in sorted(groups, reverse=True):
-            if key not in old and not self._all_served_match(groups[key]):
+            if key not in old and not self._all_served_match(groups[key], base):
                 wanted -= groups[key]
                 self.notes.append(f"{describe(groups[key])} comes later: it does not match every chain served now")
         if self._lagging:
@@ -476,7 +478,7 @@ class _Planner:
             wanted |= self._extension(wanted)
         if len(wanted) > self.policy.maximum_records:
             anchors = frozenset(record for record in wanted if record.usage == DANE_TA)
-            if anchors <= self.journal.owned | desired and self._all_served_match(wanted - anchors):
+            if anchors <= self.journal.owned | desired and self._all_served_match(wanted - anchors, base):
                 wanted -= anchors
                 count = len(wanted | anchors)
                 self.notes.append(f"{describe(anchors)} is left out for now: {count} records are too many")
@@ -512,7 +514,10 @@ class _Planner:
         """Say whether what is left still lets through all that is served."""
         rest = wanted - candidate
         served = [one for one in self.journal.chains if guards.may_be_served(one, self.policy.worker)]
-        matched = all(one.chain is None or guards.matches(rest, one.chain, False) for one in served)
+        matched = all(
+            one.chain is None or guards.matches(rest, one.chain, False) or not guards.matches(wanted, one.chain, False)
+            for one in served
+        )
         return bool(guards.combinations(rest)) and matched
 
     def _swapped(self, base: Records, desired: Records) -> Records:
@@ -538,9 +543,15 @@ class _Planner:
                 found.append(Obstacle("every cached 3 1 1 matches", entry.owner, text, seconds))
         return found
 
-    def _all_served_match(self, group: Records) -> bool:
+    def _all_served_match(self, group: Records, base: Records) -> bool:
+        """Say whether ``group`` fits all that is served, but for what senders refuse already."""
         served = [one for one in self.journal.chains if guards.may_be_served(one, self.policy.worker)]
-        return all(one.chain is None or guards.matches(group, one.chain, self.policy.strict) for one in served)
+        return all(
+            one.chain is None
+            or guards.matches(group, one.chain, self.policy.strict)
+            or not guards.matches(base, one.chain, False)
+            for one in served
+        )
 
     def _deploy_step(self) -> Step | None:
         if not self._lagging:
@@ -613,7 +624,10 @@ class _Planner:
             hold = guards.removal_hold(self.policy, self.emergency)
             obstacles = self._change_obstacles(base.records, final, hold) + self._unaccounted
             if self._failures or obstacles:
-                return self._wait([*self._failures, *obstacles])
+                # Records of others may outrank what is left when the last record goes that lets mail through.
+                stale = [self._outranking(final, chain) - self.journal.owned for chain in self.target.chains]
+                named = self._named(owner, "the mail server", frozenset().union(*stale)) if obstacles else []
+                return self._wait([*self._failures, *obstacles, *named])
             return self._publish(owner, final, "no endpoint serves what these records are for", ttl)
         return None
 

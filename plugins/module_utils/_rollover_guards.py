@@ -259,6 +259,9 @@ def _change_matches(
     if not strict:
         return matches(after, chain, False) or (not matches(before, chain, False) and before <= after)
     groups, past = combinations(after), combinations(before)
+    if not matches(before, chain, False):
+        # Mail to it fails already.
+        return True
     return matches(after, chain, False) and all(
         # One that did not match before is no worse for what it loses.
         groups[key] & chain.satisfies or (key in past and not past[key] & chain.satisfies)

@@ -621,7 +621,7 @@ def unguarded() -> tuple[Case, ...]:
             Scope("", frozenset({K1}), chain("K1"), (target("K2", "CA1", scheme=ALL, next_key="K3"),)), "P2",
             patches=(
                 (_rollover_guards, "change_obstacles", lambda *_args: []),
-                (_rollover._Planner, "_all_served_match", lambda _self, _group: True),
+                (_rollover._Planner, "_all_served_match", lambda *_args: True),
             ),
         ),
         Case(

@@ -403,7 +403,7 @@ class World:
     def observe(
         self, ns: tuple[int, ...], srv: tuple[int, ...], trouble: int, serial: int, behind: tuple[int, ...] = ()
     ) -> Observation:
-        """What a controller sees; a changed ``serial`` comes with a new signature. ``behind``: changes, by secondary."""
+        """What a controller sees; a changed ``serial`` brings a new signature. ``behind``: changes, by secondary."""
         late = {place: count for (place, _primary), count in zip(self._places, behind, strict=False)}
         authorities = []
         for place, value in enumerate(ns):
