@@ -121,7 +121,7 @@ def _fit(
         profile: _matching.match(records, chain, (base_domain,), now, profile, session)
         for profile in _matching.Profile
     }
-    refusing = {profile: result for profile, result in results.items() if not result.authenticated}
+    refusing = _matching.refusals(results)
     if not refusing:
         return Fit.MATCHES, "dane-ok", ""
     reason = next(iter(refusing.values())).reason

@@ -104,6 +104,8 @@ def spki(certificate: Certificate) -> bytes:
     It knows few curves, and points in full only, not compressed.
     """
     written = certificate.reencoded_spki
+    if written and certificate.pss_parameters is not None:
+        return certificate.spki
     if written and certificate.key_type == "ec":
         curve = getattr(certificate.public_key, "curve", None)
         if len(written) != len(certificate.spki) or getattr(curve, "name", "") not in _CURVES:

@@ -101,6 +101,8 @@ def gnutls_fault(chain: c.Sequence[Certificate], session: Session) -> Fault | No
         unreadable = _gnutls.key_fault(certificate)
         if unreadable:
             return Fault(MALFORMED, f"GnuTLS does not read {certificate.subject_text}: {unreadable}")
+    if chain[0].pss_parameters:
+        return Fault(MALFORMED, "the RSASSA-PSS key of the server has parameters, which GnuTLS does not cope with")
     if session.cipher and session.tls_version != "TLSv1.3" and not _OF_GNUTLS.fullmatch(session.cipher):
         return Fault(NO_CIPHER, f"GnuTLS does not offer {session.cipher}, the best that the server has")
     try:

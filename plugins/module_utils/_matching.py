@@ -27,7 +27,7 @@ if t.TYPE_CHECKING:
 
 __all__ = (
     "MatchResult", "Profile", "RecordMatch", "Session", "agile", "diagnose", "handshake_fault", "has_data", "match",
-    "session_of", "unusable_reason",
+    "refusals", "session_of", "unusable_reason",
 )  # fmt: skip
 
 _NOT_NEGOTIATED: t.Final = Session()
@@ -119,6 +119,12 @@ def match(
         return MatchResult(False, before.code if before and refused else "tlsa-all-unusable", entries, False)
     reason = before.code if before else judge.overall(considered)
     return MatchResult(reason == "dane-ok", reason, entries, strict)
+
+
+def refusals(results: t.Mapping[Profile, MatchResult]) -> dict[Profile, MatchResult]:
+    """Return the results of those who do not authenticate the server; what only the RFC profile refuses nobody does."""
+    found = {profile: result for profile, result in results.items() if not result.authenticated}
+    return {} if set(found) == {Profile.RFC} else found
 
 
 def unusable_reason(record: TlsaRecord, profile: Profile) -> str | None:

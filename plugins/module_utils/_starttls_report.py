@@ -19,6 +19,7 @@ from ansible_collections.mailsec.dane.plugins.module_utils._matching import (
     Session,
     diagnose,
     match,
+    refusals,
     session_of,
 )
 from ansible_collections.mailsec.dane.plugins.module_utils._printable import printable
@@ -171,8 +172,8 @@ class _Compared:
         except CertificateError:
             # What is wrong with which certificate stands in the description of the chain.
             return
-        results = [match(records, self._chain, [name], now, profile, session) for profile in Profile]
-        self._result = next((one for one in results if not one.authenticated), results[0])
+        results = {one: match(records, self._chain, [name], now, one, session) for one in Profile}
+        self._result = next(iter((refusals(results) or {Profile.RFC: results[Profile.POSTFIX]}).values()))
         incomplete = not probe.chain_complete and any(record.usage == DANE_TA for record in records)
         if incomplete and not self._result.authenticated:
             self.reason = "chain-incomplete"

@@ -22,6 +22,7 @@ from ansible_collections.mailsec.dane.plugins.module_utils._matching import (
     Profile,
     Session,
     match,
+    refusals,
     session_of,
     unusable_reason,
 )
@@ -336,6 +337,8 @@ def _judge_endpoint(
     profiles = {
         profile.value: _decide(probe, records, duties[profile], results.get(profile), profile) for profile in Profile
     }
+    if results and not refusals(results):
+        profiles[Profile.RFC.value] = profiles[Profile.POSTFIX.value]
     state, reason = _worst(profiles.values())
     shown = results.get(Profile.RFC)
     if shown and shown.reason == "tlsa-all-unusable":

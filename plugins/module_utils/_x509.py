@@ -453,6 +453,12 @@ class Certificate:
         )
 
     @functools.cached_property
+    def pss_parameters(self) -> bytes | None:
+        """The DER of the parameters of a key that is for RSASSA-PSS only, b'' for none, None for another key."""
+        kind, parameters = self._field("the public key", lambda outline: _algorithm(_first(outline.spki)))
+        return parameters if kind == _PSS else None
+
+    @functools.cached_property
     def signature_algorithm(self) -> str:
         """Name of the signature algorithm, or its dotted identifier when the name is not known here."""
         dotted = self._field("the signature algorithm", lambda outline: _algorithm(outline.algorithm)[0])

@@ -77,9 +77,20 @@ def bits(*numbers: int) -> bytes:
 
 
 @functools.cache
+def _pss_pem(name: str) -> bytes:
+    """An RSA key for RSASSA-PSS only, ``psslimited``: with one hash and one length of salt."""
+    limits = ("-pkeyopt", "rsa_pss_keygen_md:sha256", "-pkeyopt", "rsa_pss_keygen_saltlen:32")
+    command = ("openssl", "genpkey", "-algorithm", "RSA-PSS", "-pkeyopt", "rsa_keygen_bits:2048")
+    words = (*command, *(limits if name.startswith("psslimited") else ()))
+    return subprocess.run(words, capture_output=True, check=True, timeout=60).stdout
+
+
+@functools.cache
 def key(name: str) -> Key:
     """The key called ``name``, such as ``rsa2048/x``, ``p256/x``, ``bp256/x`` or ``ed25519/x``, made once."""
     kind = name.partition("/")[0]
+    if kind.startswith("pss"):
+        return t.cast("rsa.RSAPrivateKey", serialization.load_pem_private_key(_pss_pem(name), None))
     if kind.startswith("rsa"):
         # The library makes no key below 1024 bits, but reads one.
         command = ("openssl", "genrsa", kind[3:])
@@ -93,6 +104,8 @@ def key(name: str) -> Key:
 
 
 def key_pem(name: str) -> bytes:
+    if name.startswith("pss"):
+        return _pss_pem(name)
     return key(name).private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     )
@@ -100,6 +113,9 @@ def key_pem(name: str) -> bytes:
 
 @functools.cache
 def spki(name: str) -> bytes:
+    if name.startswith("pss"):
+        command = ("openssl", "pkey", "-pubout", "-outform", "DER")
+        return subprocess.run(command, input=_pss_pem(name), capture_output=True, check=True, timeout=60).stdout
     return key(name).public_key().public_bytes(
         serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo
     )

@@ -97,6 +97,7 @@ TWICE = (SAN, raw.extension("1.3.6.1.4.1.99999.3", raw.NULL), raw.extension("1.3
 ODD_ROOT = dataclasses.replace(ROOT, extensions=(raw.basic(), *TWICE[1:]))
 INNER = raw.algorithm("p256/ca", "sha384")
 
+OWN = leaf(issuer=HOST, signer="p256/leaf")
 RARELY_SIGNED = ca(above="Root", signer="k256/root")
 LONG = (
     leaf(issuer="C1", signer="p256/c1"),
@@ -313,6 +314,11 @@ KNOWN: dict[str, Known] = {
     "v04 root on secp256k1, 2 0 1 of the intermediate": Known(
         Play(((leaf(), RARELY_SIGNED, ca(name="Root", key="k256/root")),),
              ("2 0 1 " + hashlib.sha256(RARELY_SIGNED.der).hexdigest(),)), GOOD, GOOD),
+    "v04 key for RSASSA-PSS only, 3 1 1": Known(direct(leaf(key="pss/leaf"), ca()), GOOD, GOOD),
+    "v04 key for RSASSA-PSS only, 2 1 1": Known(anchored(leaf(key="pss/leaf"), ca()), GOOD, GOOD),
+    "v04 key for RSASSA-PSS with one hash, 3 1 1": Known(direct(leaf(key="psslimited/leaf"), ca()), GOOD, BAD),
+    "v09 a self-signed leaf twice, 2 1 0 of its key": Known(
+        Play(((OWN, OWN),), ("2 1 0 " + raw.spki("p256/leaf").hex(),)), GOOD, GOOD),
     "v04 CA on P-521": Known(anchored(leaf(signer="p521/ca"), ca(key="p521/ca")), GOOD, GOOD),
     "v04 CA with Ed448": Known(anchored(leaf(signer="ed448/ca"), ca(key="ed448/ca")), GOOD, GOOD),
     "v03 leaf signed with RSASSA-PSS": Known(
