@@ -88,7 +88,7 @@ async def _one(
                 probes = await ask_all_ways(endpoint, wish.server_names, wish.key_types, ehlo_name, limits)
             except Exception as error:
                 # A ValueError as such is about the options; everything else is what this server made us stumble over.
-                if type(error) is ValueError:
+                if error.__class__ is ValueError:
                     raise
                 return [NotProbed(wish.host, AUDIT_ERROR, f"{endpoint}: {words(error)}")]
             return [Seen(wish.host, probe) for probe in probes]
