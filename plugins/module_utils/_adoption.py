@@ -63,6 +63,15 @@ def first_look(
         )
     offering = [one for one in listening if one["tls"] in _OFFERS]
     served = [item for one in offering for item in one["served"] if item.get("spki_sha256")]
+    stopped = [one for one in services if one["port"] in ports and one["certificates"]]
+    if not listening and stopped:
+        files = ", ".join(sorted({str(item["chain_file"]) for one in stopped for item in one["certificates"]}))
+        return FirstLook(
+            UNKNOWN,
+            f"Postfix does not listen on port {_numbers(ports)} and is configured to present {files}. Published TLSA "
+            "records may depend on that key, so nothing was changed or started. Start Postfix (systemctl start "
+            "postfix) and run this again. If the certificate is out of use, take it out of the configuration first",
+        )
     if not served:
         what = "offers no TLS" if listening else "does not listen"
         sentence = f"the mail server {what} on port {_numbers(ports)}: no mail depends on a certificate yet"

@@ -344,8 +344,9 @@ def _read(server: NameServer, owner: str, zone: str, reply: dns.message.QueryMes
     if aliases:
         target = _text(aliases[0][0])
         return View(
-            server, owner, Status.ALIAS, f"has an alias there, to {target}", alias=(target, aliases[0].ttl)
-        )
+            server, owner, Status.ALIAS, f"has an alias there, to {target}: name it in rotation_owners",
+            alias=(target, aliases[0].ttl),
+        )  # fmt: skip
     here = [rrset for rrset in _of_type(reply.answer, "TLSA") if _text(rrset.name) == owner]
     if here:
         records = {TlsaRecord(rdata.usage, rdata.selector, rdata.mtype, bytes(rdata.cert)) for rdata in here[0]}

@@ -105,7 +105,7 @@ def renew(path: str, token: str, seconds: float, now: Moment) -> Lease:
     with _locked(path):
         lease = _lease(path)
         if lease is None or lease.token != token:
-            raise JournalError("unwritable", f"the lease of {path} is lost: somebody took it over after it had expired")
+            raise JournalError("lost", f"the lease of {path} is lost: somebody took it over after it had expired")
         fresh = dataclasses.replace(lease, taken=now, seconds=seconds)
         _replace(f"{path}.lease", _lease_text(fresh))
         return fresh
@@ -115,7 +115,7 @@ def require(path: str, token: str, now: Moment) -> None:
     """Raise JournalError unless the lease is surely held: the last look before an effect."""
     lease = _lease(path)
     if lease is None or lease.token != token or lease.surely_left(now) <= 0:
-        raise JournalError("unwritable", f"the lease of {path} is lost: nothing may be changed any more")
+        raise JournalError("lost", f"the lease of {path} is lost: nothing may be changed any more")
 
 
 def release(path: str, token: str) -> bool:

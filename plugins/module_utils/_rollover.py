@@ -682,7 +682,8 @@ class _Planner:
             rest = base.records - self.journal.owned
             if rest:
                 text = f"{describe(rest)} at {owner} was not published here; release it to have it removed"
-                return self._wait([Obstacle("all records may be removed", owner, text)])
+                decide = f"rotation_release to {sorted(record.to_text() for record in rest)}"
+                return self._wait([Obstacle("all records may be removed", owner, text, decide=decide)])
             if base.records:
                 if self._failures:
                     return self._wait(self._failures)

@@ -162,8 +162,15 @@ class _Decision:
             return None
         if stored.given and stored.field("key").text() == key:
             return {"key": key, "moves": stored.field("moves").flag()}
-        moves = self.wanted.adoption == MOVE or (self.wanted.adoption == AUTO and not self.look.published)
+        moves: bool | None = self.wanted.adoption == MOVE
+        if self.wanted.adoption == AUTO and not self.look.published:
+            # Where an address did not answer, what stands there is unknown, and a later look decides.
+            moves = None if any(view.failure for view in self.look.authorities) else True
         return {"key": key, "moves": moves}
+
+    @property
+    def _adopted_data(self) -> dict[str, t.Any] | None:
+        return self.adopted if self.adopted and self.adopted["moves"] is not None else None
 
     def _request(self) -> str:
         """Return what is asked for; the rotation away from an adopted key begins once all is as wanted with it."""
@@ -214,7 +221,7 @@ class _Decision:
                 "discarded": gone,
                 "key": key,
                 "missed": _missed_data(missed),
-                "adopted": self.adopted,
+                "adopted": self._adopted_data,
             },
             "events": _timeline.events_between(journal, plan.journal, plan.step, self.now.wall),
             **self._of_host(plan, target),
@@ -300,7 +307,8 @@ class _Decision:
             "journal": self.stored.field("journal").value, "goal": _rotation_goal.goal_data(goal),
             "revoked": list(revoked),
             "discarded": self.stored.field("discarded").text("") if discarded is None else discarded,
-            "key": self.stored.field("key").text(""), "missed": _missed_data(missed), "adopted": self.adopted,
+            "key": self.stored.field("key").text(""), "missed": _missed_data(missed),
+            "adopted": self._adopted_data,
         }
         phase = "preparing"
         if self.lock:

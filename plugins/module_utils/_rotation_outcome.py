@@ -41,8 +41,10 @@ def outcome(step: Step, summary: str) -> dict[str, str]:
     if isinstance(step, Wait):
         if step.until is not None:
             return {"state": "waiting", "sentence": f"until {moment_text(step.until)}: {step.why}"}
-        lasting = next((one.sentence for one in step.obstacles if one.seconds is None), step.why)
-        return {"state": "blocked", "sentence": lasting}
+        lasting = [one for one in step.obstacles if one.seconds is None]
+        if lasting and all(one.decide for one in lasting):
+            return {"state": "choose", "sentence": f"{lasting[0].sentence}: set {lasting[0].decide}"}
+        return {"state": "blocked", "sentence": lasting[0].sentence if lasting else step.why}
     return {"state": "pending", "sentence": summary}
 
 

@@ -124,7 +124,8 @@ events:
 problem:
   description:
     - Why nothing is remembered, one of V(missing), V(damaged) and V(foreign); empty when something is.
-  returned: success
+    - When the task fails, why, V(lost) when another run may have the lease by now.
+  returned: always
   type: str
 detail:
   description: The problem in a sentence.

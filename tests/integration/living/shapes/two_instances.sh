@@ -27,8 +27,14 @@ for name in out lone; do
     "smtp_tls_policy_maps = inline:{ provider.nl=encrypt }" "alias_maps = " "queue_run_delay = 5s"
 done
 postconf -c /etc/postfix-lone -X multi_instance_name multi_instance_enable multi_instance_group multi_instance_wrapper multi_instance_directories
+# Debian gives these to the chrooted programs of the instances that postmulti knows.
+install -d /var/spool/postfix-lone/etc
+cp /etc/resolv.conf /etc/hosts /etc/services /etc/nsswitch.conf /var/spool/postfix-lone/etc
 postmulti -i postfix-out -e enable
 postconf -e "alternate_config_directories = /etc/postfix-lone"
 clients
+# Debian's generator makes a unit for each instance that is switched on.
+systemctl daemon-reload
 systemctl restart postfix
+systemctl start postfix@postfix-out
 postfix -c /etc/postfix-lone start

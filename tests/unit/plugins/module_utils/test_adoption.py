@@ -42,7 +42,15 @@ def test_one_key_everywhere_is_adopted() -> None:
     [[], [socket(tls="none")], [socket(port=587)], [socket(presents("", "") | {"problem": "the handshake failed"})]],
 )
 def test_without_any_certificate_on_the_port_the_host_is_bare(sockets: list[dict[str, t.Any]]) -> None:
-    assert first_look([SMTP], sockets, None, [25]).situation == "bare"
+    for services in ([], [{**SMTP, "certificates": []}, SUBMISSION]):
+        assert first_look(services, sockets, None, [25]).situation == "bare"
+
+
+@pytest.mark.parametrize("sockets", [[], [socket(presents("b" * 64), port=587)]])
+def test_r01_a_stopped_server_with_a_certificate_is_not_bare(sockets: list[dict[str, t.Any]]) -> None:
+    found = first_look([SMTP, SUBMISSION], sockets, None, [25])
+    assert found.situation == "unknown" and "systemctl start postfix" in found.sentence
+    assert "/etc/ssl/certs/mx.pem" in found.sentence
 
 
 @pytest.mark.parametrize(

@@ -130,9 +130,9 @@ def test_a_newer_journal_may_not_be_replaced(path: str, token: str) -> None:
 
 
 def test_writing_needs_the_lease(path: str) -> None:
-    assert _problem(lambda: _journal_file.write(path, _document(), "guess", NOW)) == "unwritable"
+    assert _problem(lambda: _journal_file.write(path, _document(), "guess", NOW)) == "lost"
     lease = _journal_file.acquire(path, "one", 60, NOW)
-    assert _problem(lambda: _journal_file.write(path, _document(), lease.token, _later(61))) == "unwritable"
+    assert _problem(lambda: _journal_file.write(path, _document(), lease.token, _later(61))) == "lost"
     assert not os.path.exists(path)
 
 
@@ -142,8 +142,8 @@ def test_one_holder_at_a_time_until_expiry(path: str) -> None:
         _journal_file.acquire(path, "second", 60, _later(59))
     assert _journal_file.holder(path, _later(59)) == "first"
     second = _journal_file.acquire(path, "second", 60, _later(60))
-    assert _problem(lambda: _journal_file.write(path, _document(), first.token, _later(61))) == "unwritable"
-    assert _problem(lambda: _journal_file.renew(path, first.token, 60, _later(61))) == "unwritable"
+    assert _problem(lambda: _journal_file.write(path, _document(), first.token, _later(61))) == "lost"
+    assert _problem(lambda: _journal_file.renew(path, first.token, 60, _later(61))) == "lost"
     assert not _journal_file.release(path, first.token)
     _journal_file.write(path, _document(), second.token, _later(61))
 
