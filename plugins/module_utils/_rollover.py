@@ -462,7 +462,7 @@ class _Planner:
             if self.target.exposure is Exposure.DOWNGRADE and (self._deploy_obstacles or is_down):
                 return base - self.journal.owned
             if self.target.exposure is Exposure.DEFER and self._deploy_obstacles and guards.combinations(desired):
-                return desired | (base - self.journal.owned)
+                return desired | self._needed | (base - self.journal.owned)
         if not self.policy.strict and self._lagging:
             return self._swapped(base, desired)
         # A new combination comes for what is served first (RFC 7671 section 8.1).
