@@ -169,7 +169,7 @@ def _again(params: dict[str, t.Any]) -> str:
     try:
         return _journal_file.renew(params["path"], params["token"] or "", params["seconds"], read_clocks()).token
     except JournalError as error:
-        if error.problem == "unwritable":
+        if error.problem == "lost":
             return ""
         raise
 

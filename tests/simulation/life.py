@@ -160,7 +160,7 @@ class Life:
             step = self.run(host)
             dt = self.script.choose((2, 2, 0.5, 15, 70, 300))
             if isinstance(step, Wait) and self.script.choose((True, True, False)):
-                dt = max(step.look_again - BEGIN - self.now, 1)
+                dt = max(step.look_again - BEGIN - self.skew - self.now, 1)
             self.pass_time(dt)
         elif kind == "wish":
             wish = self.script.choose(self.profile.wishes)
@@ -200,7 +200,7 @@ class Life:
                     stands = frozenset().union(*(zone.primary[0] for zone in self.zones))
                     self.release |= {one for one in stands if one.to_text() in named}
                     self.note("operator: releases what is named")
-                self.pass_time(max(step.look_again - BEGIN - self.now, 1))
+                self.pass_time(max(step.look_again - BEGIN - self.skew - self.now, 1))
                 lasting = [one.subject for one in step.obstacles if one.seconds is None]
                 mine = {one.name for one in host.endpoints}
                 if lasting and not any(mine & set(one.split(", ")) for one in lasting) and self._others(lasting):
