@@ -26,7 +26,9 @@ def lab() -> Iterator[Lab]:
     for zone in zones:
         if zone["name"] == "example.nl":
             zone["records"] = ["@ MX 10 mx1"]
-    made = Lab(DIRECTORY, {"lab_hosts": hosts, "lab_zones": zones})
+    # A first record waits for both, and the run stays for rotation_patience at most.
+    variables = {**defaults["lab_variables"], "rotation_effect": 120, "rotation_worker": 5}
+    made = Lab(DIRECTORY, {"lab_hosts": hosts, "lab_zones": zones, "lab_variables": variables})
     made.playbook(lab_state="absent")
     made.playbook()
     yield made
