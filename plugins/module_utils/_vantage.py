@@ -70,16 +70,15 @@ def _endpoint(shown: Shown) -> str:
 
 def _blocked(results: t.Mapping[str, t.Sequence[Shown]]) -> list[Finding]:
     """A place from where nothing at all can be reached says nothing about the servers."""
-    silent = [name for name, entries in results.items() if entries and not any(map(_connected, entries))]
+    silent = [name for name, entries in results.items() if entries and all(map(_is_silent, entries))]
     if len(silent) == len(results):
         return []
     return [finding("port-25-blocked-at-vantage", name, "no mail server could be reached") for name in silent]
 
 
-def _connected(shown: Shown) -> bool:
-    """Whether a connection came about, as far as the sentence says that stands beside the outcome."""
-    gave_up = shown["outcome"] == "probe-timeout" and str(shown.get("detail", "")).startswith("connecting ")
-    return shown["outcome"] != "connect-failed" and not gave_up
+def _is_silent(shown: Shown) -> bool:
+    """Whether not a word of the server arrived."""
+    return shown["outcome"] in ("connect-failed", "probe-timeout") and not shown["banner"]
 
 
 def _compared(endpoint: str, here: t.Mapping[str, t.Sequence[Shown]]) -> list[Finding]:
