@@ -130,7 +130,8 @@ class Delegation:
 
     ``unresolved`` has the name servers whose addresses could not be learnt, each with a sentence: what they serve
     is unknown. ``notes`` are sentences about what is odd but hides no address that is known to exist. ``child`` and
-    ``parent`` are the names in the two NS sets; ``parent`` is empty where that set could not be learnt.
+    ``parent`` are the names in the two NS sets. ``unknown_parent`` says why the latter could not be learnt, '' when it
+    could; resolvers ask whom the parent names, so that a server may be missing then.
     """
 
     servers: tuple[NameServer, ...]
@@ -138,6 +139,7 @@ class Delegation:
     notes: tuple[str, ...] = ()
     child: tuple[str, ...] = ()
     parent: tuple[str, ...] = ()
+    unknown_parent: str = ""
 
 
 def system_resolvers() -> tuple[NameServer, ...]:
@@ -195,9 +197,9 @@ async def find_name_servers(
     child = _names(_of_type(reply.answer, "NS"))
     if not child or not reply.flags & dns.flags.AA:
         raise AuthorityError(f"name server {primary} does not serve zone {zone or '.'}: it has no NS set for it")
-    parent, note = await _parent_set(zone, primary, resolvers, timeout, port, may_ask)
+    parent, unknown = await _parent_set(zone, primary, resolvers, timeout, port, may_ask)
     names = list(dict.fromkeys([*child, *parent]))
-    notes = [note] if note else []
+    notes: list[str] = []
     if parent and set(parent) != set(child):
         differing = ", ".join(sorted(set(parent) ^ set(child)))
         notes.append(f"the NS sets of {zone} and of its parent zone differ in {differing}; all of them were asked")
@@ -214,7 +216,7 @@ async def find_name_servers(
             notes.append(f"name server {name} of {zone} has no address")
     if len(servers) > _MAX_ADDRESSES:
         raise AuthorityError(f"zone {zone} has {len(servers)} authoritative addresses; more than {_MAX_ADDRESSES}")
-    return Delegation(tuple(servers), tuple(unresolved), tuple(notes), tuple(child), tuple(parent))
+    return Delegation(tuple(servers), tuple(unresolved), tuple(notes), tuple(child), tuple(parent), unknown)
 
 
 async def _parent_set(
@@ -344,9 +346,8 @@ def _read(server: NameServer, owner: str, zone: str, reply: dns.message.QueryMes
     if aliases:
         target = _text(aliases[0][0])
         return View(
-            server, owner, Status.ALIAS, f"has an alias there, to {target}: name it in rotation_owners",
-            alias=(target, aliases[0].ttl),
-        )  # fmt: skip
+            server, owner, Status.ALIAS, f"has an alias there, to {target}", alias=(target, aliases[0].ttl)
+        )
     here = [rrset for rrset in _of_type(reply.answer, "TLSA") if _text(rrset.name) == owner]
     if here:
         records = {TlsaRecord(rdata.usage, rdata.selector, rdata.mtype, bytes(rdata.cert)) for rdata in here[0]}

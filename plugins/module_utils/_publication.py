@@ -321,7 +321,7 @@ async def _authorities(course: Course, means: Means) -> tuple[NameServer, ...]:
         delegation = await _authority.find_name_servers(course.zone, means.signed, means.resolvers, means.timeout)
     else:
         delegation = Delegation(means.authorities)
-    for note in delegation.notes:
+    for note in filter(None, (delegation.unknown_parent, *delegation.notes)):
         course.warn(note)
     unresolved = "; ".join(f"{name} ({why})" for name, why in delegation.unresolved)
     if unresolved and means.wait is not None:

@@ -32,6 +32,8 @@ def authority_view(view: View, primary: str, bogus: str = "", unvalidated: str =
     validating path could not tell.
     """
     failure = "" if view.is_known else view.detail or view.status.value
+    if view.alias is not None:
+        failure += f"; if its records are to be kept there, rotation_owners has to be {view.alias[0]}"
     signed = [signature.expiration.timestamp() for signature in view.signatures]
     marks = sorted(f"{one.key_tag}/{one.inception.isoformat()}" for one in view.signatures)
     return AuthorityView(

@@ -153,7 +153,6 @@ async def _owner(
         for name, why in unresolved
     )
     if unknown:
-        # Resolvers ask whom the parent names, so that a server of which only the parent knows may be missing here.
         why = f"{unknown}; where that cannot be mended, list all authoritative addresses as tlsa_name_servers"
         hidden += (AuthorityView(owner, f"the parent of {zone}", failure=why, public=False),)
     return views + hidden, notes, doubt
@@ -178,9 +177,7 @@ async def _servers(
     if means.authorities is not None:
         return means.authorities, (), "", ()
     found = await _authority.find_name_servers(zone, means.primary, systems, means.timeout)
-    if zone and not found.parent:
-        return found.servers, found.unresolved, found.notes[0], found.notes[1:]
-    return found.servers, found.unresolved, "", found.notes
+    return found.servers, found.unresolved, found.unknown_parent, found.notes
 
 
 async def _path(

@@ -108,8 +108,8 @@ def test_l03_a_parent_that_cannot_be_asked_is_a_failure(monkeypatch: pytest.Monk
         return "example.nl"
 
     async def found(*_args: object) -> _authority.Delegation:
-        notes = ("the NS set that the parent zone has for example.nl could not be learnt: time-out",)
-        return _authority.Delegation((SERVER,), notes=notes, child=("ns1.example.nl",))
+        why = "the NS set that the parent zone has for example.nl could not be learnt: time-out"
+        return _authority.Delegation((SERVER,), child=("ns1.example.nl",), unknown_parent=why)
 
     async def observe(*_args: object) -> tuple[View, ...]:
         return (View(SERVER, OWNER, Status.SERVED, "", (record("K1"),), 3600),)
