@@ -392,6 +392,7 @@ class _Planner:
                 f"{owner} has {record.to_text()}, which was not published here and matches nothing that {endpoint} "
                 "serves; senders that support its stronger digest look at no other, so they refuse mail. Find out who "
                 f"published it, or have it removed at once with rotation_release: ['{record.to_text()}']",
+                decides=True,
             )
             for record in sorted(stale)
         ]
@@ -576,6 +577,7 @@ class _Planner:
                 f"{owner} has {record.to_text()}, which was not published here and does not match the chain to deploy; "
                 "nor does another record with its usage, selector and matching type. Find out who needs it, or have it "
                 f"removed with rotation_release: ['{record.to_text()}']",
+                decides=True,
             )
             for owner, base in self._bases.items()
             for group in guards.combinations(base.records).values()
@@ -681,9 +683,9 @@ class _Planner:
             base = self._bases[owner]
             rest = base.records - self.journal.owned
             if rest:
-                text = f"{describe(rest)} at {owner} was not published here; release it to have it removed"
-                decide = f"rotation_release to {sorted(record.to_text() for record in rest)}"
-                return self._wait([Obstacle("all records may be removed", owner, text, decide=decide)])
+                shown = sorted(record.to_text() for record in rest)
+                text = f"{owner} has records of others. Have them removed with rotation_release: {shown}"
+                return self._wait([Obstacle("all records may be removed", owner, text, decides=True)])
             if base.records:
                 if self._failures:
                     return self._wait(self._failures)

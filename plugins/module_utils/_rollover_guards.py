@@ -41,14 +41,14 @@ class Obstacle:
 
     ``inequality``: the rule, in symbols. ``subject``: what blocks (address, endpoint, RRset). ``sentence``: the rule
     with its numbers. ``seconds``: when it will have passed by itself, None when something must happen first.
-    ``decide``: what a person has to set, '' where it may pass without one.
+    ``decides``: only a person can settle it, and the sentence names the setting.
     """
 
     inequality: str
     subject: str
     sentence: str
     seconds: float | None = None
-    decide: str = ""
+    decides: bool = False
 
 
 def cache_seconds(entry: CachedRrset, policy: Policy, outage: bool) -> float:

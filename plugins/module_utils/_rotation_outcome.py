@@ -42,9 +42,8 @@ def outcome(step: Step, summary: str) -> dict[str, str]:
         if step.until is not None:
             return {"state": "waiting", "sentence": f"until {moment_text(step.until)}: {step.why}"}
         lasting = [one for one in step.obstacles if one.seconds is None]
-        if lasting and all(one.decide for one in lasting):
-            return {"state": "choose", "sentence": f"{lasting[0].sentence}: set {lasting[0].decide}"}
-        return {"state": "blocked", "sentence": lasting[0].sentence if lasting else step.why}
+        state = "choose" if lasting and all(one.decides for one in lasting) else "blocked"
+        return {"state": state, "sentence": lasting[0].sentence if lasting else step.why}
     return {"state": "pending", "sentence": summary}
 
 

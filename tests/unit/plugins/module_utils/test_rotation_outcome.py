@@ -82,8 +82,8 @@ def test_a_state_that_does_not_exist_is_an_error_and_not_ok() -> None:
 
 
 def test_what_only_a_person_can_settle_is_a_choice() -> None:
-    decided = Obstacle("all may go", "o", "somebody else's record is there", decide="rotation_release to it")
+    decided = Obstacle("all may go", "o", "have it removed with rotation_release", decides=True)
     passing = Obstacle("every address answers", "ns2", "ns2 does not answer")
     found = outcome(Wait(None, 0, (decided,), "why"), "")
-    assert found == {"state": "choose", "sentence": "somebody else's record is there: set rotation_release to it"}
+    assert found == {"state": "choose", "sentence": "have it removed with rotation_release"}
     assert outcome(Wait(None, 0, (decided, passing), "why"), "")["state"] == "blocked"
