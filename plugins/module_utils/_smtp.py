@@ -135,8 +135,14 @@ async def probe(
 
     ``ehlo_name`` '' stands for the literal of the own address. ``key_type`` (``rsa`` or ``ecdsa``) insists on a key of
     that type, within TLS 1.2; a server that has none then ends in ``tls-handshake-failed``. Never raises for what the
-    server does; ValueError for an endpoint, name or key type that cannot be used.
+    server does; ValueError as :func:`check` does.
     """
+    check(endpoint, server_name, ehlo_name, key_type)
+    return await Dialogue(endpoint, server_name, ehlo_name, limits, key_type).run()
+
+
+def check(endpoint: Endpoint, server_name: str | None, ehlo_name: str, key_type: str | None) -> None:
+    """Raise ValueError for an endpoint, name or key type that cannot be used."""
     ipaddress.ip_address(endpoint.address)
     if not 0 < endpoint.port < 65536:
         raise ValueError(f"{endpoint.port} is no port number: it is 1 to 65535")
@@ -147,7 +153,6 @@ async def probe(
     _ehlo.check(ehlo_name)
     if key_type is not None and key_type not in _tls.KEY_TYPES:
         raise ValueError(f"'{printable(key_type, 80)}' is no key type: {' or '.join(_tls.KEY_TYPES)}")
-    return await Dialogue(endpoint, server_name, ehlo_name, limits, key_type).run()
 
 
 class Ended(Exception):

@@ -12,9 +12,11 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import ipaddress
+import itertools
 import socket
 import typing as t
 
+from ansible_collections.mailsec.dane.plugins.module_utils import _smtp
 from ansible_collections.mailsec.dane.plugins.module_utils._room import Room
 from ansible_collections.mailsec.dane.plugins.module_utils._smtp import Endpoint, Limits, Probe
 from ansible_collections.mailsec.dane.plugins.module_utils._unexpected import AUDIT_ERROR, words
@@ -24,6 +26,8 @@ if t.TYPE_CHECKING:
     import collections.abc as c
 
 _MAX_ADDRESSES: t.Final = 64
+#: Stands for the addresses that are looked up later.
+_ANY: t.Final = "::"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -62,8 +66,11 @@ async def survey(
 ) -> list[Seen | NotProbed]:
     """Probe all that is wished for, at most ``concurrency`` endpoints at once; the order is that of the wishes.
 
-    Raises ValueError as ``_smtp.probe`` does.
+    Raises ValueError for a wish that cannot be fulfilled; what a server makes us stumble over is its own entry.
     """
+    for wish in wishes:
+        for address, name, key in itertools.product(wish.addresses or (_ANY,), wish.server_names, wish.key_types):
+            _smtp.check(Endpoint(address, port), name, ehlo_name, key)
     room = Room(concurrency)
     found = await asyncio.gather(*(_one(wish, port, ehlo_name, limits, room) for wish in wishes))
     return [entry for entries in found for entry in entries]
@@ -86,10 +93,7 @@ async def _one(
             endpoint = Endpoint(address, port)
             try:
                 probes = await ask_all_ways(endpoint, wish.server_names, wish.key_types, ehlo_name, limits)
-            except Exception as error:
-                # A ValueError as such is about the options; everything else is what this server made us stumble over.
-                if error.__class__ is ValueError:
-                    raise
+            except Exception as error:  # noqa: BLE001 - costs no other server its place in the result
                 return [NotProbed(wish.host, AUDIT_ERROR, f"{endpoint}: {words(error)}")]
             return [Seen(wish.host, probe) for probe in probes]
 

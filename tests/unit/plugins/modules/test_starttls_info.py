@@ -19,7 +19,7 @@ from oracle.sender_cases import digest, leaf
 from support.credentials import Credentials, ecdsa, rsa_self_signed, server_context
 from support.smtp_responder import Behaviour, Responder, running
 
-from ansible_collections.mailsec.dane.plugins.module_utils import _injection, _starttls_report
+from ansible_collections.mailsec.dane.plugins.module_utils import _injection, _starttls_report, _survey
 from ansible_collections.mailsec.dane.plugins.module_utils._catalogue import CATALOGUE
 from ansible_collections.mailsec.dane.plugins.module_utils._public_cas import PUBLIC_CAS, Role
 from ansible_collections.mailsec.dane.plugins.module_utils._tlsa import compute
@@ -197,6 +197,19 @@ def test_v01_an_odd_certificate_is_described_and_costs_no_other_server_its_place
         assert (codes(result), result["endpoints"][0]["outcome"]) == (["audit-error"], "audit-error")
         result = call(**LOOPBACK, port=other.port)
         assert (codes(result), result["endpoints"][0]["outcome"]) == ([], "tls")
+
+
+def test_v01_a_server_that_the_dialogue_stumbles_over_is_a_finding(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whichever exception it is: a ValueError comes out of many a parser."""
+
+    async def stumble(*_arguments: object) -> None:
+        raise ValueError("what this server said")
+
+    monkeypatch.setattr(_survey, "ask_all_ways", stumble)
+    result = call(**LOOPBACK, port=25)
+    assert (codes(result), result["endpoints"][0]["outcome"]) == (["audit-error"], "audit-error")
+    # A wish that cannot be fulfilled ends the task all the same.
+    assert call(**LOOPBACK, port=0)["failed"]
 
 
 @pytest.mark.filterwarnings("ignore:ssl.TLSVersion.TLSv1_1")
