@@ -6,6 +6,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import functools
 import ssl
 import typing as t
 
@@ -61,13 +63,12 @@ def report(
     endpoints: list[dict[str, t.Any]] = []
     findings: list[Finding] = []
     compared: list[_Compared] = []
-    probes = [entry.probe for entry in seen if not isinstance(entry, NotProbed)]
+    reporter = _Reporter(tuple(seen), port, records, reference_name, now, injections)
     for entry in seen:
         try:
-            shown, found, comparison = _entry(entry, port, records, reference_name, now, injections, probes)
+            shown, found, comparison = reporter.entry(entry)
         except Exception as error:  # noqa: BLE001 - costs no other server its place in the result
-            told = NotProbed(entry.host, AUDIT_ERROR, words(error))
-            shown, found, comparison = _entry(told, port, records, reference_name, now, injections, probes)
+            shown, found, comparison = reporter.entry(NotProbed(entry.host, AUDIT_ERROR, words(error)))
         endpoints.append(shown)
         findings += found
         compared += [comparison] if comparison else []
@@ -77,37 +78,53 @@ def report(
     return {"endpoints": endpoints, "findings": [found.as_dict() for found in _findings.sort(findings)]}
 
 
-def _entry(
-    entry: Seen | NotProbed,
-    port: int,
-    records: tuple[TlsaRecord, ...],
-    reference_name: str | None,
-    now: datetime.datetime,
-    injections: t.Mapping[Endpoint, tuple[Injection, str]],
-    probes: t.Sequence[Probe],
-) -> tuple[dict[str, t.Any], list[Finding], _Compared | None]:
-    """One endpoint as the result has it, what there is to say about it, and its chain beside the records."""
-    if isinstance(entry, NotProbed):
-        lost = {"host": entry.host, "address": None, "port": port}
-        found = [finding(entry.outcome, entry.host, entry.detail)]
-        return {**lost, "outcome": entry.outcome, "detail": entry.detail}, found, None
-    found = []
-    probe = entry.probe
-    shown = _endpoint(entry.host, probe)
-    tried = injections.get(probe.endpoint)
-    shown["injection"] = tried[0].value if tried else None
-    if tried and tried[0] in _INJECTIONS:
-        found.append(finding(_INJECTIONS[tried[0]], str(probe.endpoint), tried[1]))
-    if not refuses_variant(probe, {one.endpoint for one in probes if one.chain}):
-        found += probe_findings(probe, any(record.unusable_reason() is None for record in records))
-    elif probe.key_type is None:
-        evidence = f"without server name there is no TLS: {probe.detail}"
-        found.append(finding("sni-divergence", str(probe.endpoint), evidence, severity=Severity.WARNING))
-    comparison = None
-    if records and probe.outcome == "tls":
-        comparison = _Compared(probe, records, reference_name or entry.host, now, session_of(probe, probes))
-        shown["tlsa"] = comparison.as_dict()
-    return shown, found, comparison
+@dataclasses.dataclass(frozen=True)
+class _Reporter:
+    """What all entries of one result are told by; the fields are the arguments of :func:`report`."""
+
+    seen: tuple[Seen | NotProbed, ...]
+    port: int
+    records: tuple[TlsaRecord, ...]
+    reference_name: str | None
+    now: datetime.datetime
+    injections: t.Mapping[Endpoint, tuple[Injection, str]]
+
+    @functools.cached_property
+    def _probes(self) -> tuple[Probe, ...]:
+        return tuple(entry.probe for entry in self.seen if not isinstance(entry, NotProbed))
+
+    @functools.cached_property
+    def _reached(self) -> frozenset[Endpoint]:
+        return frozenset(probe.endpoint for probe in self._probes if probe.chain)
+
+    @functools.cached_property
+    def _usable(self) -> bool:
+        return any(record.unusable_reason() is None for record in self.records)
+
+    def entry(self, entry: Seen | NotProbed) -> tuple[dict[str, t.Any], list[Finding], _Compared | None]:
+        """One endpoint as the result has it, what there is to say about it, and its chain beside the records."""
+        if isinstance(entry, NotProbed):
+            lost = {"host": entry.host, "address": None, "port": self.port}
+            found = [finding(entry.outcome, entry.host, entry.detail)]
+            return {**lost, "outcome": entry.outcome, "detail": entry.detail}, found, None
+        found = []
+        probe = entry.probe
+        shown = _endpoint(entry.host, probe)
+        tried = self.injections.get(probe.endpoint)
+        shown["injection"] = tried[0].value if tried else None
+        if tried and tried[0] in _INJECTIONS:
+            found.append(finding(_INJECTIONS[tried[0]], str(probe.endpoint), tried[1]))
+        if not refuses_variant(probe, self._reached):
+            found += probe_findings(probe, self._usable)
+        elif probe.key_type is None:
+            evidence = f"without server name there is no TLS: {probe.detail}"
+            found.append(finding("sni-divergence", str(probe.endpoint), evidence, severity=Severity.WARNING))
+        comparison = None
+        if self.records and probe.outcome == "tls":
+            session = session_of(probe, self._probes)
+            comparison = _Compared(probe, self.records, self.reference_name or entry.host, self.now, session)
+            shown["tlsa"] = comparison.as_dict()
+        return shown, found, comparison
 
 
 def _endpoint(host: str, probe: Probe) -> dict[str, t.Any]:

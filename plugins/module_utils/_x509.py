@@ -507,12 +507,12 @@ class Certificate:
         False as well when that cannot be tried, or the algorithm outside is another one than the one that is signed.
         """
         try:
-            if self.algorithms_alike:
-                self._field("the signature", lambda outline: _verify(outline, _load_key(spki)))
-                return True
+            if not self.algorithms_alike:
+                return False
+            self._field("the signature", lambda outline: _verify(outline, _load_key(spki)))
         except CertificateError:
-            pass
-        return False
+            return False
+        return True
 
     def issued_by(self, other: Certificate) -> bool:
         """Say whether ``other`` issued this: the names chain and the signature verifies. Never raises."""
