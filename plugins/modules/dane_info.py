@@ -28,6 +28,7 @@ author:
 extends_documentation_fragment:
   - mailsec.dane.attributes
   - mailsec.dane.attributes.info_module
+  - mailsec.dane.ehlo_name
 requirements:
   - cryptography >= 42
   - dnspython >= 2.6
@@ -169,13 +170,6 @@ options:
       - Seconds to wait for an answer of the resolver. It is asked twice.
     type: float
     default: 5
-  ehlo_name:
-    description:
-      - Name to introduce oneself with. The default is the fully-qualified host name of the machine that audits, or the
-        literal of its address, such as V([192.0.2.1]), when it has none.
-      - Where a server refuses the name, the address literal is tried. When that is refused, too, the outcome is
-        V(ehlo-name-refused), and nothing is known about what other clients get.
-    type: str
   timeout:
     description:
       - Seconds for all connections to one address in one round. Within them each step may take as long as senders wait,

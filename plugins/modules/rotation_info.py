@@ -21,6 +21,7 @@ author:
 extends_documentation_fragment:
   - mailsec.dane.attributes
   - mailsec.dane.attributes.info_module
+  - mailsec.dane.ehlo_name
 requirements:
   - cryptography >= 42
   - dnspython >= 2.6
@@ -228,12 +229,6 @@ options:
     description: Seconds for one question to one server.
     type: float
     default: 5
-  ehlo_name:
-    description:
-      - Name with which to introduce oneself to the mail servers that are looked at.
-      - The default is the fully-qualified host name of the machine where the module runs, or the literal of its
-        address, such as V([192.0.2.1]), when it has none.
-    type: str
 seealso:
   - module: mailsec.dane.rollover_plan
   - module: mailsec.dane.rotation_journal

@@ -23,6 +23,7 @@ author:
 extends_documentation_fragment:
   - mailsec.dane.attributes
   - mailsec.dane.attributes.info_module
+  - mailsec.dane.ehlo_name
 requirements:
   - cryptography >= 42
   - Python >= 3.11
@@ -67,13 +68,6 @@ options:
     elements: str
     choices: [any, rsa, ecdsa]
     default: [any, rsa, ecdsa]
-  ehlo_name:
-    description:
-      - Name to introduce oneself with. The default is the fully-qualified host name of the machine that probes, or the
-        literal of its address, such as V([192.0.2.1]), when it has none.
-      - Where a server refuses the name, the address literal is tried. When that is refused, too, the outcome is
-        V(ehlo-name-refused), and nothing is known about what other clients get.
-    type: str
   timeout:
     description:
       - Seconds for all connections to one address. Within them each step may take as long as senders wait,

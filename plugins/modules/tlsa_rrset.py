@@ -28,6 +28,7 @@ author:
   - mailsec.dane contributors (!UNKNOWN)
 extends_documentation_fragment:
   - mailsec.dane.attributes
+  - mailsec.dane.ehlo_name
 attributes:
   check_mode:
     support: full
@@ -187,12 +188,6 @@ options:
       - Seconds for one question to one server, its repetitions included, and for each of three attempts to update.
     type: float
     default: 5
-  ehlo_name:
-    description:
-      - Name with which to introduce oneself to the mail servers that are looked at.
-      - The default is the fully-qualified host name of the machine where the module runs, or the literal of its
-        address, such as V([192.0.2.1]), when it has none.
-    type: str
 seealso:
   - module: mailsec.dane.tlsa_info
   - module: mailsec.dane.dane_info
