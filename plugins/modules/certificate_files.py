@@ -180,6 +180,10 @@ deployed:
   description: Whether the mail server has, or would have, another key or chain to read than before.
   returned: with O(state=deployed) and O(state=returned)
   type: bool
+problem:
+  description: V(lost) when the task failed because another run may have the lease by now.
+  returned: failure, with O(journal)
+  type: str
 adopted:
   description: Where the key in use came from when it was in use before this collection; null otherwise.
   returned: success
@@ -376,7 +380,9 @@ def main() -> None:
             result, warnings = work(files, module.params)
             after = files.describe(files.live())
             source = files.adopted()
-    except (ValueError, JournalError) as error:
+    except JournalError as error:
+        module.fail_json(msg=str(error), actions=files.actions, problem=error.problem)
+    except ValueError as error:
         module.fail_json(msg=str(error), actions=files.actions)
     for warning in warnings:
         module.warn(warning)

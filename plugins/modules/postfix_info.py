@@ -51,7 +51,7 @@ options:
     type: int
     default: 30
   files:
-    description: Files whose content is to be compared, for RV(files).
+    description: Files whose content is to be compared, or whose existence matters, for RV(files).
     type: list
     elements: path
     default: []
@@ -204,7 +204,9 @@ originals:
   elements: str
   sample: [postfix]
 files:
-  description: SHA-256 of each of O(files); null for a file that does not exist.
+  description:
+    - SHA-256 of each of O(files); null for a file that does not exist, empty for one that only its owner may read,
+      because it may have a secret in it.
   returned: success
   type: dict
   sample: {/etc/postfix/dynamicmaps.cf: null}
@@ -393,6 +395,14 @@ def _proven(target: _Target, timeout: float, keychain: str) -> dict[str, t.Any]:
         )
 
 
+def _digest(module: AnsibleModule, path: str) -> str | None:
+    try:
+        is_private = not os.stat(path).st_mode & 0o077
+    except FileNotFoundError:
+        return None
+    return "" if is_private else str(module.sha256(path))
+
+
 def gather(module: AnsibleModule) -> dict[str, t.Any]:
     """Return the result; ValueError and PostfixError with a message for people."""
     keychain = module.params["keychain_file"]
@@ -404,7 +414,7 @@ def gather(module: AnsibleModule) -> dict[str, t.Any]:
     result: dict[str, t.Any] = {"installed": False, "software": None, "keychain_file": keychain}
     result |= {"services": [], "instances": [], "stale_copies": [], "keychain_spki_sha256": [], "probes": []}
     result |= {"running": False, "enabled": None, "originals": labels()}
-    result["files"] = {path: module.sha256(path) if os.path.exists(path) else None for path in module.params["files"]}
+    result["files"] = {path: _digest(module, path) for path in module.params["files"]}
     if keychain and not wrong:
         result["keychain_spki_sha256"] = list(public_key_fingerprints(keychain))
     address = module.params["probe_address"]

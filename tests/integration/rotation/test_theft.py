@@ -8,7 +8,7 @@ import re
 
 import pytest
 from lab_driver import Lab
-from rotation_site import OWNER, after_a_theft, finish, is_steady, on, play, served, wait_for_a_ready_key
+from rotation_site import OWNER, after_a_theft, finish, is_steady, issuer, on, play, served, wait_for_a_ready_key
 
 #: Writes down every TLSA RRset that a name server has, with its signature.
 WATCH = """
@@ -21,12 +21,12 @@ done
 """
 
 
-def signed_until(lab: Lab, key: str) -> str:
-    """The last moment to which a name server has signed an RRset with a key, as findings write it."""
+def signed_until(lab: Lab, *records: str) -> str:
+    """The last moment to which a name server has signed an RRset with one of the records, as findings write it."""
     ends = [
         end
         for rrset in set(on(lab, "exim", "cat /root/signed").splitlines())
-        if key.split()[3] in rrset.lower().replace(" ", "")
+        if any(record.split()[3] in rrset.lower().replace(" ", "") for record in records)
         for end in re.findall(r"RRSIG\s+TLSA \d+ \d+ \d+ (\d{14}) ", rrset)
     ]
     assert ends
@@ -36,14 +36,15 @@ def signed_until(lab: Lab, key: str) -> str:
 @pytest.mark.long
 def test_r17_compromise_says_until_when_and_the_finding_is_as_bad_as_the_state(steady: Lab) -> None:
     wait_for_a_ready_key(steady)
-    stolen = served(steady)
+    # What the CA signed is believed for the sake of its record, too. BIND varies the validity of signatures by hours.
+    stolen, anchor = served(steady), issuer(steady)
     on(steady, "exim", f"rm -f /root/signed; cat >/root/watch <<'END'\n{WATCH.format(owner=OWNER)}END")
     on(steady, "exim", "systemd-run -q --unit watch-signatures sh /root/watch")
     try:
         run = play(steady, "mailsec.dane.compromise", "--limit", "mx1", rotation_wait=True)
     finally:
         on(steady, "exim", "systemctl stop watch-signatures")
-    until = signed_until(steady, stolen)
+    until = signed_until(steady, stolen, anchor)
     assert served(steady) != stolen
     assert f"stolen, and may be accepted until {until}" in run.text, run.output[-6000:]
     last = f"ok (1 ok) mx1: the stolen key may still be accepted until {until}"

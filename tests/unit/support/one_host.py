@@ -71,13 +71,16 @@ class World:
     ttl: int = 5
     secondary: list[str] | None = None
     doubts: tuple[Doubt, ...] = ()
+    #: Why its name server gives no answer.
+    failure: str = ""
 
     def look(self) -> Look:
         there = {"ns1": self.published, "ns2": self.published if self.secondary is None else self.secondary}
         views = tuple(
             AuthorityView(
-                OWNER, address, frozenset(map(TlsaRecord.from_text, texts)), self.ttl, primary=address == "ns1",
-                serial=1, unvalidated=self.doubts[0].sentence if self.doubts else "",
+                OWNER, address, frozenset(() if self.failure else map(TlsaRecord.from_text, texts)), self.ttl,
+                primary=address == "ns1", serial=1, failure=self.failure,
+                unvalidated=self.doubts[0].sentence if self.doubts else "",
             )
             for address, texts in there.items()
         )

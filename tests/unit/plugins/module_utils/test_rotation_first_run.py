@@ -109,6 +109,17 @@ def test_r01_a_move_is_a_rotation_like_any_other(adoption: str, published: tuple
     assert world.run(wanted) == ["done"]
 
 
+def test_r01_a_look_without_answers_does_not_decide_that_nothing_was_published() -> None:
+    world = living((record("leaf-7"),))
+    wanted = ask(adopted=record("leaf-7"))
+    world.failure = "has an alias there"
+    world.step(wanted)
+    assert world.content["adopted"] is None
+    world.failure = ""
+    world.settle(wanted)
+    assert world.content["adopted"]["moves"] is False and world.served == "leaf-7"
+
+
 def test_r01_a_move_waits_for_copies_that_nobody_remembers() -> None:
     world = living(())
     wanted = ask(adopted=record("leaf-7"), adoption="move")

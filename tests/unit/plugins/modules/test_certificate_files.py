@@ -59,7 +59,7 @@ def test_everything_documented_is_returned_and_nothing_else(call: t.Callable[...
     deployed = call("deployed", certificate=AUTHORITY.certificate(prepared["csr"]), issuers=AUTHORITY.issuers)
     assert set(deployed) == common | {"deployed"}
     assert set(deployed["live"]) == set(documented["live"]["contains"])
-    assert set(documented) == common - {"changed", "diff"} | {"reasons", "csr", "deployed"}
+    assert set(documented) == common - {"changed", "diff"} | {"reasons", "csr", "deployed", "problem"}
 
 
 def test_changed_and_diff_tell_the_truth(call: t.Callable[..., dict[str, t.Any]], tmp_path: pathlib.Path) -> None:
