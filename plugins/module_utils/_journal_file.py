@@ -31,9 +31,9 @@ _MAX_LEASE_BYTES: t.Final = 4096
 class LeaseHeld(Exception):
     """Somebody else holds the lease: ``holder`` in their own words, ``seconds`` until it surely expires."""
 
-    def __init__(self, holder: str, seconds: float) -> None:
-        super().__init__(f"{holder} holds the lease of this journal for {seconds:.0f} s more")
-        self.holder, self.seconds = holder, seconds
+    def __init__(self, path: str, holder: str, seconds: float) -> None:
+        self.holder, self.seconds = holder or "somebody without a name", seconds
+        super().__init__(f"{self.holder} holds the lease of {path}, at most for {seconds:.0f} seconds more")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -94,7 +94,7 @@ def acquire(path: str, holder: str, seconds: float, now: Moment) -> Lease:
     with _locked(path):
         lease = _lease(path)
         if lease is not None and lease.left(now) > 0:
-            raise LeaseHeld(lease.holder, lease.left(now))
+            raise LeaseHeld(path, lease.holder, lease.left(now))
         fresh = Lease(uuid.uuid4().hex, holder[:200], now, seconds)
         _replace(f"{path}.lease", _lease_text(fresh))
         return fresh

@@ -37,7 +37,7 @@ options:
   state:
     description:
       - V(acquired) takes the lease, or lets the one of O(token) begin anew when it is still held, and reads the
-        journal.
+        journal. When somebody else holds it, RV(lock) says who, and O(required) decides whether the task fails.
       - V(written) replaces the content, and lets the lease begin anew unless O(release=true).
       - V(held) fails unless the lease of O(token) is still held, and lets it begin anew. It is the last look before an
         effect on another host than the journal's.
@@ -66,6 +66,10 @@ options:
   token:
     description: What RV(token) of V(acquired) was; proves the lease.
     type: str
+  required:
+    description: With O(state=acquired), fail when somebody else holds the lease.
+    type: bool
+    default: false
   content:
     description: What to remember.
     type: dict
@@ -92,6 +96,18 @@ EXAMPLES = r"""
     subject: mx.example.nl
     holder: nightly rotation
   register: journal
+
+- name: Wait for another run that works on this host
+  mailsec.dane.rotation_journal:
+    state: acquired
+    path: /var/lib/mailsec-dane/changes
+    subject: changes of this host
+    holder: nightly run
+    required: true
+  register: lease
+  until: lease.problem != 'held'
+  retries: 30
+  delay: 5
 
 - name: Remember what is about to be done
   mailsec.dane.rotation_journal:
@@ -124,7 +140,8 @@ events:
 problem:
   description:
     - Why nothing is remembered, one of V(missing), V(damaged) and V(foreign); empty when something is.
-    - When the task fails, why, V(lost) when another run may have the lease by now.
+    - When the task fails, why. V(held) when somebody else holds the lease that is O(required), V(lost) when another run
+      may have it by now. A later run may succeed then.
   returned: always
   type: str
 detail:
@@ -187,7 +204,9 @@ def _acquire(params: dict[str, t.Any], check_mode: bool) -> dict[str, t.Any]:
         try:
             token = _again(params) or _take(params)
         except _journal_file.LeaseHeld as held:
-            lock = held.holder or "somebody without a name"
+            if params["required"]:
+                raise JournalError("held", str(held)) from held
+            lock = held.holder
     document, problem, detail = _known(path, params["subject"])
     return {**_shown(document, problem, detail), "events": list(document.events), "token": token, "lock": lock}
 
@@ -236,6 +255,7 @@ def main() -> None:
             "holder": {"type": "str", "default": ""},
             "seconds": {"type": "float", "default": 120},
             "token": {"type": "str", "no_log": False},
+            "required": {"type": "bool", "default": False},
             "content": {"type": "dict"},
             "events": {"type": "list", "elements": "dict", "default": []},
             "release": {"type": "bool", "default": False},

@@ -100,14 +100,14 @@ class World:
         words = [ANSIBLE, "-i", str(self.lab.directory / "inventory.yml"), str(path)]
         return rotation_evidence.run_playbook(self.lab, words, check=False)
 
-    def killed(self, playbook: str, seconds: float) -> int | None:
+    def killed(self, playbook: str, seconds: float, **variables: t.Any) -> int | None:
         """Run a playbook and end all of it after some time, as by a loss of power; None, or its exit status before.
 
         What runs on the host goes on to its end, as it would there. Here a namespace of processes has all of Ansible's,
         whose workers would go on, too.
         """
         with tempfile.TemporaryFile() as output, subprocess.Popen(
-            ["unshare", "--pid", "--fork", "--kill-child", *self.words(playbook)],
+            ["unshare", "--pid", "--fork", "--kill-child", *self.words(playbook, **variables)],
             stdin=subprocess.DEVNULL, stdout=output, stderr=output, cwd=CHECKOUT,
         ) as process:  # fmt: skip
             try:

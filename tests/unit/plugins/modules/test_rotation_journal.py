@@ -71,6 +71,14 @@ def test_b03_the_second_is_told_who_is_at_work(call: Call) -> None:
     assert call("acquired", holder="two")["token"]
 
 
+def test_b03_a_lease_that_is_required_is_a_failure_that_may_pass(call: Call) -> None:
+    first = call("acquired", holder="one", required=True)
+    refused = call("acquired", holder="two", required=True)
+    assert refused["failed"] and refused["problem"] == "held" and "one holds the lease of" in refused["msg"]
+    call("released", token=first["token"])
+    assert call("acquired", holder="two", required=True)["token"]
+
+
 def test_b03_a_lease_that_expired_is_taken_over_and_lost_to_its_owner(call: Call) -> None:
     first = call("acquired", holder="one", seconds=0)
     second = call("acquired", holder="two")
