@@ -54,8 +54,10 @@ class Shape:
         for owner, zone in OWNERS.items():
             self.update(zone, f"update delete {owner} TLSA")
         for host in ADDRESSES:
-            # A process of Postfix that began without a key would stay without one.
-            self.on(host, f"systemctl stop postfix; rm -rf /etc/mailsec-dane {JOURNALS}", check=False)
+            # A process of Postfix that began without a key would stay without one. While its configuration names a key,
+            # a stopped Postfix is not a bare one.
+            bare = "systemctl stop postfix; postconf -X smtpd_tls_chain_files; rm -rf /etc/mailsec-dane"
+            self.on(host, f"{bare} {JOURNALS}", check=False)
         for host in ("resolver", "sender"):
             self.on(host, "unbound-control -q flush_zone nl; true")
 
