@@ -56,8 +56,8 @@ class Shape:
         for host in ADDRESSES:
             # A process of Postfix that began without a key would stay without one. While its configuration names a key,
             # a stopped Postfix is not a bare one.
-            bare = "systemctl stop postfix; postconf -X smtpd_tls_chain_files; rm -rf /etc/mailsec-dane"
-            self.on(host, f"{bare} {JOURNALS}", check=False)
+            bare = "cp /usr/share/postfix/master.cf.dist /etc/postfix/master.cf; postconf -X smtpd_tls_chain_files"
+            self.on(host, f"systemctl stop postfix; {bare}; rm -rf /etc/mailsec-dane {JOURNALS}", check=False)
         for host in ("resolver", "sender"):
             self.on(host, "unbound-control -q flush_zone nl; true")
 
