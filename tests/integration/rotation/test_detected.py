@@ -92,7 +92,7 @@ def test_f16_a_rogue_key_is_replaced_although_the_journal_is_lost(steady: Lab) -
     """What nobody remembers is waited for before a rotation, but not while mail fails."""
     before, names = served(steady), records(steady)
     install_rogue(steady)
-    on(steady, "mx1", f"rm {JOURNALS}/*")
+    on(steady, "mx1", f"rm {JOURNALS}/*.journal")
     wait_for(lambda: served(steady) not in names, 20)
     run = play(steady, KEEP, check=False)
     assert served(steady) == before and records(steady) == names, run.output
