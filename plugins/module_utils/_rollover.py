@@ -220,11 +220,14 @@ class _Planner:
     def _failures(self) -> list[Obstacle]:
         """Guard G0: whatever could not be seen, or will not stay valid for long enough."""
         found = []
+        # Where the primary has something else, whoever lags behind follows by itself.
+        decided = {view.owner for view in self.observation.authorities if view.primary and view.decides}
         for view in self.observation.authorities:
             problem = view.failure or view.unvalidated
             if problem:
                 text = f"{view.address} gives no secure answer for {view.owner}: {problem}"
-                found.append(Obstacle("every authoritative address answers, and validates", view.address, text))
+                rule = "every authoritative address answers, and validates"
+                found.append(Obstacle(rule, view.address, text, decides=view.decides and view.owner in decided))
             elif view.signed_until is not None:
                 need = guards.signature_need(view.ttl, self.policy)
                 left = view.signed_until - self.now.wall

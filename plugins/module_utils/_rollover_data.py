@@ -263,6 +263,7 @@ def _read_authority(node: Node) -> AuthorityView:
         node.field("signed_until").optional_number(),
         node.field("unvalidated").text(""),
         node.field("public").flag(True),
+        node.field("decides").flag(),
     )
 
 

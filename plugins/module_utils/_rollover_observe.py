@@ -47,6 +47,7 @@ def authority_view(view: View, primary: str, bogus: str = "", unvalidated: str =
         signature=" ".join(marks) or None,
         signed_until=max(signed, default=None),
         unvalidated=unvalidated,
+        decides=view.alias is not None,
     )
 
 

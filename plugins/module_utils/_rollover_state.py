@@ -176,7 +176,8 @@ class AuthorityView:
     ``records`` is empty for proven absence; ``ttl`` then the negative TTL. Behind aliases ``ttl`` is the sum over
     all hops. ``serial`` of the zone, ``signature`` (anything that changes when the RRset is signed anew, such as its
     inception), and ``signed_until`` (Unix time) are None when unknown. ``primary``: updates go there. ``public``:
-    resolvers may ask it; False for a view that only a key opens, and for a look-up that failed.
+    resolvers may ask it; False for a view that only a key opens, and for a look-up that failed. ``decides``: only a
+    person can settle the failure.
     """
 
     owner: str
@@ -190,6 +191,7 @@ class AuthorityView:
     signed_until: float | None = None
     unvalidated: str = ""
     public: bool = True
+    decides: bool = False
 
 
 REMEMBERED: t.Final = "host "

@@ -110,6 +110,10 @@ options:
                 can still ask it.
             type: bool
             default: true
+          decides:
+            description: Whether only a person can settle the failure, as with an alias at the owner name.
+            type: bool
+            default: false
       endpoints:
         description:
           - One entry for each address and port of the mail server, those of other administrators behind the same name
@@ -498,6 +502,7 @@ _AUTHORITY: t.Final = {
     "signed_until": {"type": "float"},
     "unvalidated": {"type": "str", "default": ""},
     "public": {"type": "bool", "default": True},
+    "decides": {"type": "bool", "default": False},
 }
 _ENDPOINT: t.Final = {
     "endpoint": {"type": "str", "required": True},

@@ -10,7 +10,7 @@ import typing as t
 import pytest
 from support.mail_site import chain, record
 
-from ansible_collections.mailsec.dane.plugins.module_utils import _rollover
+from ansible_collections.mailsec.dane.plugins.module_utils import _rollover, _rotation_outcome
 from ansible_collections.mailsec.dane.plugins.module_utils._moment import Moment
 from ansible_collections.mailsec.dane.plugins.module_utils._rollover_state import (
     AuthorityView,
@@ -63,6 +63,7 @@ class Server:
     serial: int | None = 1
     signature: str | None = "1"
     failure: str = ""
+    decides: bool = False
 
 
 class World:
@@ -83,7 +84,7 @@ class World:
         views = tuple(
             AuthorityView(
                 owner, one.address, frozenset() if one.failure else one.records[owner], one.ttl, one.failure,
-                one is self.ns0, one.serial, one.signature,
+                one is self.ns0, one.serial, one.signature, decides=one.decides,
             )
             for one in self.servers
             for owner in self.owners
@@ -465,3 +466,30 @@ def test_l15_a_stale_copy_counts_until_its_signature_and_serve_stale_are_over() 
     assert "serve-stale" in why(world.plan(wanted))
     world.now += POLICY.serve_stale
     assert isinstance(world.plan(wanted).step, Deploy)
+
+
+# Aliases at the owner name.
+
+
+def state(found: Plan) -> str:
+    return _rotation_outcome.outcome(found.step, "")["state"]
+
+
+def test_an_alias_at_the_owner_is_for_a_person() -> None:
+    world = World(K0.key)
+    for one in world.servers:
+        one.failure, one.decides = "has an alias there", True
+    assert state(world.plan(target(K0))) == "choose"
+
+
+def test_an_alias_that_only_a_lagging_server_has_passes_by_itself() -> None:
+    world = World(K0.key)
+    world.ns1.failure, world.ns1.decides = "has an alias there", True
+    assert state(world.plan(target(K0, "K1"))) == "blocked"
+
+
+def test_a_server_that_cannot_be_reached_is_not_for_a_person() -> None:
+    world = World(K0.key)
+    for one in world.servers:
+        one.failure = "cannot be reached"
+    assert state(world.plan(target(K0))) == "blocked"

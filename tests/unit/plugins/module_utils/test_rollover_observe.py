@@ -122,3 +122,10 @@ def test_l03_a_parent_that_cannot_be_asked_is_a_failure(monkeypatch: pytest.Monk
     views, _notes, _doubt = asyncio.run(_rotation_look._owner(OWNER, means, dns, ()))  # type: ignore[arg-type]
     (failing,) = [view for view in views if view.failure]
     assert "time-out" in failing.failure and "tlsa_name_servers" in failing.failure and not failing.public
+
+
+def test_an_alias_is_for_a_person_and_silence_is_not() -> None:
+    alias = View(SERVER, OWNER, Status.ALIAS, "has an alias there, to other.nl", alias=("other.nl", 60))
+    found = authority_view(alias, "")
+    assert found.decides and "rotation_owners has to be other.nl" in found.failure
+    assert not authority_view(View(SERVER, OWNER, Status.TIMEOUT), "").decides
