@@ -84,7 +84,10 @@ class View:
 
     ``records`` is sorted, ``ttl`` in seconds; both are empty unless ``SERVED``. ``serial`` is that of the
     zone's SOA record, asked for in the same moment, None when it could not be had. ``detail`` is a sentence for every
-    status but ``SERVED`` and ``ABSENT``. ``alias``: target and TTL of an ``ALIAS``.
+    status but ``SERVED`` and ``ABSENT``. ``alias``: target and TTL of an ``ALIAS``. ``wildcard``: the name from which
+    the server made the RRset (RFC 4592), such as ``*.example.nl``; '' when the RRset stands at ``owner`` itself, and
+    when it has no signature, because nothing else tells. ``proof_ttl``: the TTL of the proof that ``owner`` itself does
+    not exist.
     """
 
     server: NameServer
@@ -96,6 +99,8 @@ class View:
     serial: int | None = None
     signatures: tuple[Signature, ...] = ()
     alias: tuple[str, int] | None = None
+    wildcard: str = ""
+    proof_ttl: int = 0
 
     @property
     def is_known(self) -> bool:
@@ -119,7 +124,7 @@ class View:
         return {
             "name": self.server.name, "address": self.server.address, "port": self.server.port,
             "status": self.status.value, "detail": self.detail, "serial": self.serial, "ttl": self.ttl,
-            "records": [record.to_text() for record in self.records],
+            "records": [record.to_text() for record in self.records], "wildcard": self.wildcard,
             "signed_until": max(ends).isoformat() if ends else None,
         }
 
@@ -357,8 +362,11 @@ def _read(server: NameServer, owner: str, zone: str, reply: dns.message.QueryMes
             if rrset.covers == dns.rdatatype.TLSA and rrset.name == here[0].name
             for rdata in rrset
         )
+        wildcard = _wildcard(here[0], reply)
+        proofs = [rrset.ttl for rdtype in ("NSEC", "NSEC3") for rrset in _of_type(reply.authority, rdtype)]
         return View(
-            server, owner, Status.SERVED, records=tuple(sorted(records)), ttl=here[0].ttl, signatures=signatures
+            server, owner, Status.SERVED, records=tuple(sorted(records)), ttl=here[0].ttl, signatures=signatures,
+            wildcard=wildcard, proof_ttl=max(proofs, default=0) if wildcard else 0,
         )
     denials = [_text(rrset.name) for rrset in _of_type(reply.authority, "SOA")]
     if zone in denials:
@@ -367,6 +375,48 @@ def _read(server: NameServer, owner: str, zone: str, reply: dns.message.QueryMes
         elsewhere = f"does not serve zone {zone or '.'}: it answers from {denials[0] or '.'}"
         return View(server, owner, Status.LAME, elsewhere)
     return View(server, owner, Status.MALFORMED, "answers neither with data nor with the SOA record of a denial")
+
+
+def _wildcard(rrset: dns.rrset.RRset, reply: dns.message.QueryMessage) -> str:
+    """Return the wildcard that ``rrset`` was made from: its signature covers fewer labels (RFC 4034 section 3.1.3)."""
+    labels = [
+        rdata.labels
+        for signature in _of_type(reply.answer, "RRSIG")
+        if signature.covers == rrset.rdtype and signature.name == rrset.name
+        for rdata in signature
+    ]
+    # The label that stands for the root, and that of the wildcard, do not count.
+    own = len(rrset.name) - 1 - bool(rrset.name.is_wild())
+    if not labels or min(labels) >= own:
+        return ""
+    return _text(dns.name.Name([b"*", *rrset.name.labels[-1 - min(labels) :]]))
+
+
+async def find_wildcard(server: NameServer, owner: str, zone: str, timeout: float) -> str:
+    """Return the wildcard whose TLSA records or alias ``server`` may answer with once ``owner`` has no records; or ''.
+
+    An RRset at ``owner`` hides it meanwhile (RFC 4592 section 2.2.1), so each wildcard above is asked for by its own
+    name, up to the first name that has addresses of its own. Raises AuthorityError when the server does not answer.
+    """
+    top, above = dns.name.from_text(f"{zone}."), dns.name.from_text(f"{owner}.").parent()
+    while above.is_subdomain(top):
+        wild = _text(dns.name.Name([b"*", *above.labels]))
+        (view,) = await observe(wild, zone, [server], timeout)
+        if view.records or view.alias:
+            return view.wildcard or wild
+        if not view.is_known:
+            raise AuthorityError(f"name server {server} does not tell whether there is {wild}: it {view.detail}")
+        for rdtype in ("A", "AAAA"):
+            reply = await ask(server, above.to_text(), rdtype, timeout)
+            if isinstance(reply, Unanswered):
+                known = f"{rdtype} records of {_text(above)}"
+                raise AuthorityError(f"name server {server} does not tell the {known}: it {reply.detail}")
+            if any(rrset.name == above and not _wildcard(rrset, reply) for rrset in _of_type(reply.answer, rdtype)):
+                return ""
+        if above == dns.name.root:
+            return ""
+        above = above.parent()
+    return ""
 
 
 def _of_type(section: c.Iterable[dns.rrset.RRset], rdtype: str) -> list[t.Any]:

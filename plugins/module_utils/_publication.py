@@ -22,6 +22,7 @@ from ansible_collections.mailsec.dane.plugins.module_utils import (
     _tlsa,
     _update,
     _ways,
+    _wildcard,
 )
 from ansible_collections.mailsec.dane.plugins.module_utils._authority import Delegation, View
 from ansible_collections.mailsec.dane.plugins.module_utils._coverage import Coverage, Fit
@@ -159,24 +160,28 @@ async def publish(wish: Wish, means: Means, course: Course, check_mode: bool = F
         course.warn(warning)
     try:
         course.zone = means.zone or await _authority.find_zone(means.signed, wish.owner, means.timeout)
-        current = await _current(wish.owner, course.zone, means)
-        course.before = course.after = current
+        seen = await _current(wish.owner, course.zone, means)
+        current = course.before = course.after = seen.rrset
         servers = await _authorities(course, means)
     except _authority.AuthorityError as error:
         raise PublicationError(f"Nothing was changed: {error}") from error
     wanted = target(wish, current)
     if not same(current, wanted):
         _expect(wish, current)
+        if not wanted.records:
+            await _may_withdraw(seen, course, means)
         await _judge(wish, current, course, means)
+        if seen.wildcard:
+            course.warn(_wildcard.hides(wish.owner, seen.wildcard))
         course.after = wanted
         course.changed = True
         if not check_mode:
             course.changed = False
-            await _change(wish, current, wanted, course, means)
+            await _change(wish, seen, wanted, course, means)
     await _confirm(wanted, servers, course, means, None if check_mode else means.wait)
 
 
-async def _current(owner: str, zone: str, means: Means) -> TlsaRrset:
+async def _current(owner: str, zone: str, means: Means) -> View:
     (view,) = await _authority.observe(owner, zone, (means.signed,), means.timeout)
     if view.status is _authority.Status.ALIAS:
         raise PublicationError(
@@ -186,7 +191,17 @@ async def _current(owner: str, zone: str, means: Means) -> TlsaRrset:
         raise PublicationError(
             f"Nothing was changed: what stands at {owner} is unknown, because name server {means.primary} {view.detail}"
         )
-    return view.rrset
+    return view
+
+
+async def _may_withdraw(seen: View, course: Course, means: Means) -> None:
+    """Raise PublicationError when senders would get the records of a wildcard instead, or when that is unknown."""
+    try:
+        wildcard = seen.wildcard or await _authority.find_wildcard(means.signed, seen.owner, course.zone, means.timeout)
+    except _authority.AuthorityError as error:
+        raise PublicationError(f"Nothing was changed: {error}") from error
+    if wildcard:
+        raise PublicationError(f"Nothing was changed: {_wildcard.reappears(seen.owner, wildcard)}")
 
 
 def _expect(wish: Wish, current: TlsaRrset) -> None:
@@ -275,12 +290,15 @@ async def _probes(wish: Wish, course: Course, means: Means) -> list[Probe]:
     return [probe for probes in found for probe in probes]
 
 
-async def _change(wish: Wish, current: TlsaRrset, wanted: TlsaRrset, course: Course, means: Means) -> None:
+async def _change(wish: Wish, seen: View, wanted: TlsaRrset, course: Course, means: Means) -> None:
     if means.not_after is not None and time.time() > means.not_after:
         late = time.time() - means.not_after
         raise PublicationError(f"Nothing was changed: the decision to do so expired {late:.0f} s ago; decide again")
+    current = seen.rrset
     try:
-        await _update.replace_rrset(means.primary, course.zone, current, wanted, means.key, means.timeout)
+        await _update.replace_rrset(
+            means.primary, course.zone, current, wanted, means.key, means.timeout, wildcard=seen.wildcard
+        )
     except UpdateError as error:
         # An answer may have got lost on its way, so look before saying that nothing was done.
         (view,) = await _authority.observe(wish.owner, course.zone, (means.signed,), means.timeout)
@@ -290,17 +308,36 @@ async def _change(wish: Wish, current: TlsaRrset, wanted: TlsaRrset, course: Cou
             if error.refusal is Refusal.UNSIGNED_REPLY:
                 course.warn(f"{error}; the RRset is there")
             return
+        wildcard = "" if seen.wildcard else await _unseen_wildcard(error, current, view, course, means)
+        if wildcard:
+            course.warn(_wildcard.hides(wish.owner, wildcard))
+            await _change(wish, dataclasses.replace(seen, wildcard=wildcard), wanted, course, means)
+            return
         course.after = view.rrset if view.is_known else None
         raise PublicationError(_undone(error, wish, current, view)) from error
     course.changed = True
+
+
+async def _unseen_wildcard(error: UpdateError, current: TlsaRrset, view: View, course: Course, means: Means) -> str:
+    """Return the wildcard that the records may come from, where no signature of the primary tells."""
+    same_there = view.is_known and set(view.records) == set(current.records)
+    if error.refusal is not Refusal.CHANGED_MEANWHILE or not current.records or not same_there:
+        return ""
+    try:
+        return await _authority.find_wildcard(means.signed, view.owner, course.zone, means.timeout)
+    except _authority.AuthorityError:
+        # The message of the refused update names the possibility.
+        return ""
 
 
 def _undone(error: UpdateError, wish: Wish, current: TlsaRrset, view: View) -> str:
     there = _shown(view.records) if view.is_known else f"unknown ({view.detail})"
     if error.refusal is Refusal.CHANGED_MEANWHILE and view.is_known and set(view.records) == set(current.records):
         return (
-            f"Nothing was changed: {error}; yet {there} is served there. It may come from a wildcard, which an update "
-            f"cannot replace, or others change {wish.owner} at this moment and the server has not signed it yet"
+            f"Nothing was changed: {error}; yet {there} is served there. Either others change {wish.owner} at this "
+            "moment and the server has not signed it yet: then run this again. Or the records come from a wildcard: "
+            "then publish each at the name itself first, in nsupdate with "
+            f"'update add {wish.owner}. {current.ttl} TLSA' and the record"
         )
     if error.refusal is Refusal.CHANGED_MEANWHILE:
         return (

@@ -74,10 +74,13 @@ async def replace_rrset(
     key: TsigKey | None,
     timeout: float,
     attempts: int = 3,
+    wildcard: str = "",
 ) -> None:
     """Make ``wanted`` the TLSA RRset at its owner, on condition that the records there are those of ``expected``.
 
-    An RRset without records stands for none at all. Without ``key`` the update is not signed. Each of ``attempts`` has
+    An RRset without records stands for none at all. With ``wildcard`` the condition is that the records of ``expected``
+    stand at that name, and none at the owner: a condition looks at the names as they are in the zone, without wildcards
+    (RFC 2136 section 2.4). Without ``key`` the update is not signed. Each of ``attempts`` has
     ``timeout`` seconds; repeating is harmless, because the condition no longer holds once the change is made: then
     CHANGED_MEANWHILE is reported, and only a look at the server tells by whom. Raises UpdateError, and
     ValueError when ``wanted`` has records but no TTL.
@@ -86,7 +89,7 @@ async def replace_rrset(
         raise ValueError(f"the RRset wanted at {wanted.owner} has no TTL")
     for left in reversed(range(attempts)):
         # A new message each time: its signature carries the time.
-        message = _message(zone, expected, wanted, key)
+        message = _message(zone, expected, wanted, key, wildcard)
         try:
             async with asyncio.timeout(timeout):
                 wire = await _transact(message.to_wire(), server)
@@ -112,13 +115,16 @@ def _tsig_refusal(error: Exception) -> Refusal:
     return Refusal.BAD_SIGNATURE if isinstance(error, dns.tsig.PeerBadSignature) else Refusal.BAD_TIME
 
 
-def _message(zone: str, expected: TlsaRrset, wanted: TlsaRrset, key: TsigKey | None) -> dns.update.UpdateMessage:
+def _message(
+    zone: str, expected: TlsaRrset, wanted: TlsaRrset, key: TsigKey | None, wildcard: str
+) -> dns.update.UpdateMessage:
     message = dns.update.UpdateMessage(dns.name.from_text(f"{zone}."))
     owner = dns.name.from_text(f"{wanted.owner}.")
-    if expected.records:
-        message.present(owner, *(_rdata(record) for record in expected.records))
-    else:
+    if wildcard or not expected.records:
         message.absent(owner, "TLSA")
+    if expected.records:
+        source = dns.name.from_text(f"{wildcard}.") if wildcard else owner
+        message.present(source, *(_rdata(record) for record in expected.records))
     message.delete(owner, "TLSA")
     if wanted.records:
         message.add(owner, wanted.ttl, *(_rdata(record) for record in wanted.records))

@@ -22,6 +22,9 @@ description:
     them, except an O(server) that the NS sets do not name or that refuses to answer without the key.
   - What is seen here comes straight from the authoritative servers and is not validated. M(mailsec.dane.dane_info)
     says whether senders will believe it.
+  - Where the records come from a wildcard (RFC 4592), the RRset wanted is added at O(owner), which hides the wildcard
+    there. The condition of the update is then that O(owner) has no RRset and the wildcard still has the records seen.
+    With O(state=absent) the module fails where a wildcard would answer instead, and names it.
   - Works with every server that takes dynamic updates, such as BIND, Knot DNS, PowerDNS and Windows DNS. GSS-TSIG is
     not supported.
 author:
@@ -307,6 +310,12 @@ served:
       description: Records in presentation format, sorted.
       type: list
       elements: str
+    wildcard:
+      description:
+        - The wildcard that the server made the RRset from, empty when it stands at O(owner) itself. A server that does
+          not sign its answers does not show where it comes from; then it is empty, too.
+      type: str
+      sample: "*.example.nl"
     ttl:
       description: TTL in seconds.
       type: int

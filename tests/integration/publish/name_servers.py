@@ -105,6 +105,7 @@ _KNOT_ZONE = """$TTL 60
 @ NS ns1
 ns1 A 127.0.0.4
 mx A 127.0.0.25
+*._tcp.wild TLSA 3 1 1 {foreign}
 """
 
 _PARENT_ZONE = """$TTL 60
@@ -225,7 +226,7 @@ def _write(directory: pathlib.Path) -> None:
         ns2 = "@ NS ns2" if name in ("example", "stuck") else ""
         (directory / f"{name}.nl.zone").write_text(_BIND_ZONE.format(ns2=ns2, foreign="cd" * 32))
     (directory / "knotdb").mkdir()
-    (directory / "knot.nl.zone").write_text(_KNOT_ZONE)
+    (directory / "knot.nl.zone").write_text(_KNOT_ZONE.format(foreign="cd" * 32))
     (directory / "nl.zone").write_text(_PARENT_ZONE)
     (directory / "bind.conf").write_text(_named("bind", BIND, _PRIMARY_ZONES))
     (directory / "secondary.conf").write_text(_named("secondary", SECONDARY, _SECONDARY_ZONES))

@@ -298,11 +298,6 @@ def test_the_records_at_the_end_of_an_alias(call: Call, names: Names, mail: Resp
     call(state="absent", owner="mx._tlsa.alias.example.nl", base_domain=HOST)
 
 
-def test_a_wildcard_is_not_taken_for_the_rrset(call: Call, names: Names, mail: Responder) -> None:
-    said = failure(call([EE], base_domain="wild.example.nl", endpoints=[MAIL], force=True))
-    assert "wildcard" in said
-
-
 # -- every authoritative address --------------------------------------------------------------------------------------
 
 

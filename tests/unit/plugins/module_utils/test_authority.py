@@ -28,6 +28,7 @@ from ansible_collections.mailsec.dane.plugins.module_utils._authority import (
     Status,
     View,
     find_name_servers,
+    find_wildcard,
     find_zone,
     observe,
 )
@@ -281,3 +282,74 @@ def test_a_flood_of_name_servers_is_refused() -> None:
 
     with pytest.raises(AuthorityError, match="40 name servers"):
         asyncio.run(run())
+
+
+_LABELS = {"owner": 5, "*.mx.example.nl": 3, "*.example.nl": 2, "*": 0}
+
+
+@pytest.mark.parametrize(("name", "labels"), _LABELS.items())
+def test_the_signature_tells_the_wildcard(name: str, labels: int) -> None:
+    """RFC 4034 section 3.1.3: the field labels counts neither the root nor the wildcard."""
+    signature = f"TLSA 13 {labels} 60 20300101000000 20200101000000 7 {ZONE}. AAAA"
+    rrsig = f"{OWNER}. 60 IN RRSIG {signature}"
+    proof = f"mx.{ZONE}. 900 IN NSEC zz.{ZONE}. A RRSIG NSEC"
+    view = look(always(answer=[TLSA, rrsig], authority=[proof]))
+    assert view.records == (RECORD,) and view.signatures
+    assert (view.wildcard, view.proof_ttl) == (("", 0) if name == "owner" else (name, 900))
+    assert view.as_dict()["wildcard"] == view.wildcard
+
+
+def test_without_a_signature_no_wildcard_can_be_seen() -> None:
+    assert look(always(answer=[TLSA])).wildcard == ""
+
+
+def wildcard_of(answers: dict[str, str], rcode: str = "NOERROR") -> str:
+    """What is found behind OWNER when the server has ``answers`` by question, and denies all others."""
+
+    def answer(query: dns.message.Message, _transport: str) -> bytes:
+        asked = query.question[0]
+        text = f"{asked.name.to_text().removesuffix('.')} {dns.rdatatype.to_text(asked.rdtype)}"
+        if text == f"{ZONE} SOA":
+            return message(query, [SOA]).to_wire()
+        if text in answers:
+            name, _rdtype = text.split()
+            return message(query, [f"{name}. 60 IN {line}" for line in answers[text].split("; ")]).to_wire()
+        return message(query, authority=[SOA], rcode=rcode).to_wire()
+
+    async def run() -> str:
+        async with name_server(answer) as server:
+            return await find_wildcard(server, OWNER, ZONE, 10)
+
+    return asyncio.run(run())
+
+
+@pytest.mark.parametrize(
+    ("answers", "found"),
+    [
+        ({}, ""),
+        ({"*._tcp.mx.example.nl TLSA": f"TLSA {RECORD.to_text()}"}, "*._tcp.mx.example.nl"),
+        ({"*._tcp.mx.example.nl TLSA": "CNAME tlsa.nl."}, "*._tcp.mx.example.nl"),
+        ({"*.mx.example.nl TLSA": f"TLSA {RECORD.to_text()}", "mx.example.nl A": "A 192.0.2.1"}, "*.mx.example.nl"),
+        # A name that exists keeps wildcards above it away (RFC 4592 section 2.2.1).
+        ({"*.example.nl TLSA": f"TLSA {RECORD.to_text()}", "mx.example.nl A": "A 192.0.2.1"}, ""),
+        ({"*.example.nl TLSA": f"TLSA {RECORD.to_text()}", "mx.example.nl AAAA": "AAAA 2001:db8::1"}, ""),
+        ({"*.example.nl TLSA": f"TLSA {RECORD.to_text()}"}, "*.example.nl"),
+        # The addresses come from the wildcard as well, so that the name does not exist.
+        (
+            {
+                "*.example.nl TLSA": f"TLSA {RECORD.to_text()}",
+                "mx.example.nl A": f"A 192.0.2.1; RRSIG A 13 2 60 20300101000000 20200101000000 7 {ZONE}. AAAA",
+            },
+            "*.example.nl",
+        ),
+        ({"*.nl TLSA": f"TLSA {RECORD.to_text()}"}, ""),
+    ],
+    ids=str,
+)
+def test_the_wildcard_that_an_rrset_hides(answers: dict[str, str], found: str) -> None:
+    assert wildcard_of(answers) == found
+
+
+def test_whether_there_is_a_wildcard_is_not_guessed() -> None:
+    with pytest.raises(AuthorityError, match=r"whether there is \*\._tcp\.mx\.example\.nl: it answers SERVFAIL"):
+        wildcard_of({}, "SERVFAIL")

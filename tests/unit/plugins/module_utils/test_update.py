@@ -41,7 +41,8 @@ Answer = t.Callable[[bytes], bytes]
 
 
 def send(
-    answer: Answer, expected: TlsaRrset = NONE, wanted: TlsaRrset = WANTED, key: TsigKey | None = KEY
+    answer: Answer, expected: TlsaRrset = NONE, wanted: TlsaRrset = WANTED, key: TsigKey | None = KEY,
+    wildcard: str = "",
 ) -> tuple[UpdateError | None, list[bytes]]:
     """Send an update to a server that answers thus; return the error and what the server got."""
     seen: list[bytes] = []
@@ -57,7 +58,7 @@ def send(
         async with server:
             where = NameServer(*server.sockets[0].getsockname()[:2])
             try:
-                await replace_rrset(where, ZONE, expected, wanted, key, 20, attempts=2)
+                await replace_rrset(where, ZONE, expected, wanted, key, 20, attempts=2, wildcard=wildcard)
             except UpdateError as error:
                 assert KEY.secret.decode() not in str(error)
                 return error
@@ -164,3 +165,14 @@ def test_a_server_that_cannot_be_reached() -> None:
 def test_an_rrset_needs_a_ttl() -> None:
     with pytest.raises(ValueError, match="no TTL"):
         send(signed(), wanted=TlsaRrset(OWNER, (NEW,)))
+
+
+def test_records_of_a_wildcard_are_a_condition_at_the_wildcard_and_their_absence_at_the_owner() -> None:
+    there = TlsaRrset(WANTED.owner, WANTED.records, 60)
+    error, seen = send(signed(), expected=there, wildcard=f"*.{ZONE}")
+    assert error is None
+    sent = dns.message.from_wire(seen[0], keyring=keyring())
+    assert isinstance(sent, dns.update.UpdateMessage)
+    absent = [rrset.name.to_text() for rrset in sent.prerequisite if rrset.deleting == dns.rdataclass.NONE]
+    present = {rrset.name.to_text() for rrset in sent.prerequisite if rrset.deleting is None}
+    assert (absent, present) == ([f"{WANTED.owner}."], {f"*.{ZONE}."})

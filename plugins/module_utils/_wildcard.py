@@ -1,0 +1,27 @@
+# Copyright: (c) 2026, mailsec.dane contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What people are told where a wildcard has TLSA records for the name of a mail server (RFC 4592).
+
+Pure. Private to the collection.
+"""
+
+from __future__ import annotations
+
+
+def hides(owner: str, wildcard: str) -> str:
+    """Return what an RRset at ``owner`` changes."""
+    return (
+        f"the records that senders got for {owner} come from the wildcard {wildcard}; an RRset at {owner} itself hides "
+        "them there. Other names still get them"
+    )
+
+
+def reappears(owner: str, wildcard: str) -> str:
+    """Return why ``owner`` is not left without records of its own, and what to do first."""
+    return (
+        f"without records of its own {owner} gets the TLSA records of the wildcard {wildcard}, so DANE is not "
+        "withdrawn, and senders refuse mail where those records do not match what is served. Publish explicit records "
+        f"at the other names that need them, remove the TLSA records (or the alias) at {wildcard}, then run this again"
+    )
