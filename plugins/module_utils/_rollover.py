@@ -16,7 +16,7 @@ import itertools
 import typing as t
 
 from ansible_collections.mailsec.dane.plugins.module_utils import _rollover_guards as guards
-from ansible_collections.mailsec.dane.plugins.module_utils import _rollover_learn, _rollover_state
+from ansible_collections.mailsec.dane.plugins.module_utils import _rollover_learn, _rollover_state, _wildcard
 from ansible_collections.mailsec.dane.plugins.module_utils._moment import Moment, moment_text
 from ansible_collections.mailsec.dane.plugins.module_utils._rollover_guards import Obstacle, describe
 from ansible_collections.mailsec.dane.plugins.module_utils._rollover_state import (
@@ -684,6 +684,8 @@ class _Planner:
         """Remove the records, wait until no copy is left, only then let TLS go (rollover-safety section 4)."""
         for owner in self.target.owners:
             base = self._bases[owner]
+            if base.records and self._wildcard_of(owner):
+                return self._stays(owner)
             rest = base.records - self.journal.owned
             if rest:
                 shown = sorted(record.to_text() for record in rest)
@@ -715,7 +717,20 @@ class _Planner:
             return []
         return guards.change_obstacles(self.journal, before, after, self.policy, hold)
 
+    def _wildcard_of(self, owner: str) -> str:
+        """Return the wildcard that answers for ``owner`` where it has no records of its own; or ''."""
+        # A primary that another server signs for cannot show it.
+        views = self.observation.authorities
+        return next((view.wildcard for view in views if view.owner == owner and view.wildcard), "")
+
+    def _stays(self, owner: str) -> Wait:
+        """Removing the last record would bring records into sight that nobody here may judge or change."""
+        sentence = _wildcard.reappears(owner, self._wildcard_of(owner))
+        return self._wait([Obstacle("no wildcard answers instead", owner, sentence, decides=True)])
+
     def _publish(self, owner: str, records: Records, why: str, ttl: int | None = None) -> Step:
+        if not records and self._wildcard_of(owner):
+            return self._stays(owner)
         base = self._bases[owner]
         if ttl is None or (not base.records and self.target.ttl is not None):
             ttl = self.target.ttl or base.ttl

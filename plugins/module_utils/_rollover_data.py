@@ -264,6 +264,8 @@ def _read_authority(node: Node) -> AuthorityView:
         node.field("unvalidated").text(""),
         node.field("public").flag(True),
         node.field("decides").flag(),
+        node.field("wildcard").text(""),
+        node.field("proof_ttl").whole(0),
     )
 
 

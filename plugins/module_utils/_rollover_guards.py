@@ -41,7 +41,7 @@ class Obstacle:
 
     ``inequality``: the rule, in symbols. ``subject``: what blocks (address, endpoint, RRset). ``sentence``: the rule
     with its numbers. ``seconds``: when it will have passed by itself, None when something must happen first.
-    ``decides``: only a person can settle it, and the sentence names the setting.
+    ``decides``: only a person can settle it, and the sentence names what to do.
     """
 
     inequality: str

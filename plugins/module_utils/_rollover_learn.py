@@ -141,14 +141,14 @@ def _rrsets(
     for view in observation.authorities:
         if view.failure:
             continue
-        key: tuple[t.Any, ...] = (view.owner, view.records, view.ttl, "")
+        key: tuple[t.Any, ...] = (view.owner, view.records, view.cached_ttl, "")
         mark = past.get((view.owner, view.address))
         if key not in entries:
             # Absence has the TTL that the zone gives it, which may be another than that of the update.
             is_meant = not view.records and any(one[:2] == key[:2] for one in entries)
             if not first and not is_meant and not (mark is not None and _is_next(mark.serial, view.serial)):
                 hidden.add(view.owner)
-            entries[key] = CachedRrset(view.owner, view.records, view.ttl, frozenset({view.address}))
+            entries[key] = CachedRrset(view.owner, view.records, view.cached_ttl, frozenset({view.address}))
             still[key] = set()
         still[key].add(view.address)
         if view.signed_until is not None:
@@ -205,7 +205,7 @@ def _followed(entry: CachedRrset, lead: AuthorityView | None, marks: tuple[Mark,
     """Note which addresses may still pass through ``entry``: those that are not seen to be past it."""
     if lead is None:
         return entry
-    if (entry.records, entry.ttl) == (lead.records, lead.ttl):
+    if (entry.records, entry.ttl) == (lead.records, lead.cached_ttl):
         return entry if entry.left is None and not entry.passing else _with_passing(entry, None, frozenset())
     leaves = entry.left is None or entry.intended
     left = lead.serial if leaves else entry.left

@@ -48,6 +48,8 @@ def authority_view(view: View, primary: str, bogus: str = "", unvalidated: str =
         signed_until=max(signed, default=None),
         unvalidated=unvalidated,
         decides=view.alias is not None,
+        wildcard=view.wildcard,
+        proof_ttl=view.proof_ttl,
     )
 
 

@@ -177,7 +177,8 @@ class AuthorityView:
     all hops. ``serial`` of the zone, ``signature`` (anything that changes when the RRset is signed anew, such as its
     inception), and ``signed_until`` (Unix time) are None when unknown. ``primary``: updates go there. ``public``:
     resolvers may ask it; False for a view that only a key opens, and for a look-up that failed. ``decides``: only a
-    person can settle the failure.
+    person can settle the failure. ``wildcard``: whose records these are (RFC 4592), or would be once ``owner`` has none
+    of its own; '' when there is none. ``proof_ttl``: TTL of the proof that leads from ``owner`` to the wildcard.
     """
 
     owner: str
@@ -192,6 +193,13 @@ class AuthorityView:
     unvalidated: str = ""
     public: bool = True
     decides: bool = False
+    wildcard: str = ""
+    proof_ttl: int = 0
+
+    @property
+    def cached_ttl(self) -> int:
+        """How long a cache may answer with the RRset: with the proof, a resolver asks nobody (RFC 8198 section 5.3)."""
+        return max(self.ttl, self.proof_ttl)
 
 
 REMEMBERED: t.Final = "host "

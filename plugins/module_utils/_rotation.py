@@ -479,7 +479,7 @@ class _Decision:
                     "owner": view.owner, "address": view.address, "failure": view.failure, "ttl": view.ttl,
                     "records": sorted(record.to_text() for record in view.records), "primary": view.primary,
                     "serial": view.serial, "signature": view.signature, "signed_until": view.signed_until,
-                    "unvalidated": view.unvalidated,
+                    "unvalidated": view.unvalidated, "wildcard": view.wildcard,
                 }
                 for view in observation.authorities
             ],

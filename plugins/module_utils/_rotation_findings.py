@@ -245,7 +245,7 @@ class _Judge:
         before = {entry.ttl for entry in there if entry.records}
         now: dict[int, list[str]] = {}
         for view in self._views(owner):
-            if view.records and before and view.ttl not in before:
+            if view.records and before and view.cached_ttl not in before:
                 now.setdefault(view.ttl, []).append(view.address)
         for ttl, addresses in now.items():
             was = ", ".join(map(str, sorted(before)))

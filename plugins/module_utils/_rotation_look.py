@@ -139,8 +139,9 @@ async def _owner(
     others = tuple(one for one in servers if one != primary)
     # With the key the primary may show a view of its own; senders get the one that it shows without.
     public = (listed,) if listed and primary.key else ()
-    seen, doubt = await asyncio.gather(
-        _authority.observe(owner, zone, (primary, *others, *public), means.timeout), _doubt(owner, resolver)
+    seen, doubt, wildcard = await asyncio.gather(
+        _authority.observe(owner, zone, (primary, *others, *public), means.timeout), _doubt(owner, resolver),
+        _hidden_wildcard(primary, owner, zone, means.timeout),
     )
     bogus, unvalidated = "", ""
     if doubt is not None:
@@ -148,6 +149,8 @@ async def _owner(
     views = tuple(_rollover_observe.authority_view(view, str(primary), bogus, unvalidated) for view in seen)
     if public:
         views = _both_views(views)
+    if not views[0].wildcard:
+        views = (dataclasses.replace(views[0], wildcard=wildcard), *views[1:])
     hidden = tuple(
         AuthorityView(owner, name, failure=f"its addresses could not be learnt: {why}", public=False)
         for name, why in unresolved
@@ -156,6 +159,14 @@ async def _owner(
         why = f"{unknown}; where that cannot be mended, list all authoritative addresses as tlsa_name_servers"
         hidden += (AuthorityView(owner, f"the parent of {zone}", failure=why, public=False),)
     return views + hidden, notes, doubt
+
+
+async def _hidden_wildcard(primary: NameServer, owner: str, zone: str, timeout: float) -> str:
+    try:
+        return await _authority.find_wildcard(primary, owner, zone, timeout)
+    except AuthorityError:
+        # Whoever removes the last record looks again, and leaves it where this is unknown.
+        return ""
 
 
 def _both_views(views: tuple[AuthorityView, ...]) -> tuple[AuthorityView, ...]:

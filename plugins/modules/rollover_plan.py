@@ -114,6 +114,18 @@ options:
             description: Whether only a person can settle the failure, as with an alias at the owner name.
             type: bool
             default: false
+          wildcard:
+            description:
+              - The wildcard whose records these are (RFC 4592), or would be once the owner name has none of its own.
+                Empty when there is none. The records of the owner name are not removed then.
+            type: str
+            default: ''
+          proof_ttl:
+            description:
+              - TTL of the proof that the owner name does not exist, where the records come from a wildcard. A resolver
+                that has the proof may answer with them for as long (RFC 8198).
+            type: int
+            default: 0
       endpoints:
         description:
           - One entry for each address and port of the mail server, those of other administrators behind the same name
@@ -503,6 +515,8 @@ _AUTHORITY: t.Final = {
     "unvalidated": {"type": "str", "default": ""},
     "public": {"type": "bool", "default": True},
     "decides": {"type": "bool", "default": False},
+    "wildcard": {"type": "str", "default": ""},
+    "proof_ttl": {"type": "int", "default": 0},
 }
 _ENDPOINT: t.Final = {
     "endpoint": {"type": "str", "required": True},

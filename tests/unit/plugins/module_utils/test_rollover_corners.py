@@ -64,6 +64,8 @@ class Server:
     signature: str | None = "1"
     failure: str = ""
     decides: bool = False
+    wildcard: str = ""
+    proof_ttl: int = 0
 
 
 class World:
@@ -84,7 +86,8 @@ class World:
         views = tuple(
             AuthorityView(
                 owner, one.address, frozenset() if one.failure else one.records[owner], one.ttl, one.failure,
-                one is self.ns0, one.serial, one.signature, decides=one.decides,
+                one is self.ns0, one.serial, one.signature, decides=one.decides, wildcard=one.wildcard,
+                proof_ttl=one.proof_ttl,
             )
             for one in self.servers
             for owner in self.owners
@@ -468,7 +471,7 @@ def test_l15_a_stale_copy_counts_until_its_signature_and_serve_stale_are_over() 
     assert isinstance(world.plan(wanted).step, Deploy)
 
 
-# Aliases at the owner name.
+# Aliases and wildcards at the owner name.
 
 
 def state(found: Plan) -> str:
@@ -493,3 +496,57 @@ def test_a_server_that_cannot_be_reached_is_not_for_a_person() -> None:
     for one in world.servers:
         one.failure = "cannot be reached"
     assert state(world.plan(target(K0))) == "blocked"
+
+
+STRANGER = record("stranger")
+
+
+def wild(*records: TlsaRecord, proof_ttl: int = 0) -> World:
+    """A world whose records come from a wildcard, until explicit ones are published."""
+    world = World(*records)
+    for one in world.servers:
+        one.wildcard, one.proof_ttl = "*.example.nl", proof_ttl
+    return world
+
+
+def test_the_records_of_a_wildcard_are_kept_as_those_of_others() -> None:
+    step = wild(K0.key, STRANGER).plan(target(K0, "K1")).step
+    assert isinstance(step, Publish)
+    assert step.expected == {K0.key, STRANGER} and step.records == {K0.key, STRANGER, K1.key}
+
+
+def test_copies_of_a_wildcard_live_as_long_as_the_proof_that_leads_to_it() -> None:
+    world = wild(K0.key, proof_ttl=900)
+    found = world.plan(target(K0, "K1"))
+    world.act(found)
+    for one in world.servers:
+        one.proof_ttl = 0
+    found = world.plan(target(K1, "K2"))
+    copy = next(entry for entry in found.journal.rrsets if entry.records == {K0.key})
+    assert copy.ttl == 900 and not copy.is_served
+
+
+@pytest.mark.parametrize("hidden", [False, True])
+def test_dane_is_not_withdrawn_where_a_wildcard_answers_instead(hidden: bool) -> None:
+    world = wild(K0.key).steady(target(K0))
+    if hidden:
+        world.write(frozenset({K0.key, K1.key}))
+    found = world.plan(target(K0, scheme=frozenset(), release=frozenset({K0.key, K1.key})))
+    assert state(found) == "choose" and "*.example.nl" in why(found) and "refuse mail" in why(found)
+
+
+def test_dane_is_withdrawn_once_the_wildcard_is_gone() -> None:
+    world = wild(K0.key).steady(target(K0))
+    withdrawing = target(K0, scheme=frozenset())
+    assert state(world.plan(withdrawing)) == "choose"
+    for one in world.servers:
+        one.wildcard = ""
+    world.write(frozenset())
+    assert isinstance(world.run(withdrawing).step, Done)
+
+
+def test_a_theft_takes_no_record_away_where_a_wildcard_answers_instead() -> None:
+    world = wild(K0.key).steady(target(K0))
+    stolen = target(K1, revoked=(K0,), exposure=Exposure.DOWNGRADE, fallback=())
+    found = world.plan(stolen)
+    assert state(found) == "choose" and "*.example.nl" in why(found)

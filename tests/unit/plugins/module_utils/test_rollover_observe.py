@@ -129,3 +129,9 @@ def test_an_alias_is_for_a_person_and_silence_is_not() -> None:
     found = authority_view(alias, "")
     assert found.decides and "rotation_owners has to be other.nl" in found.failure
     assert not authority_view(View(SERVER, OWNER, Status.TIMEOUT), "").decides
+
+
+def test_records_of_a_wildcard_count_for_as_long_as_the_proof_of_it() -> None:
+    view = View(SERVER, OWNER, Status.SERVED, "", (record("K1"),), 60, wildcard="*.example.nl", proof_ttl=900)
+    found = authority_view(view, "")
+    assert (found.wildcard, found.ttl, found.cached_ttl) == ("*.example.nl", 60, 900)
