@@ -56,7 +56,8 @@ class Shape:
         for host in ADDRESSES:
             # A process of Postfix that began without a key would stay without one. While its configuration names a key,
             # a stopped Postfix is not a bare one.
-            bare = "cp /usr/share/postfix/master.cf.dist /etc/postfix/master.cf; postconf -X smtpd_tls_chain_files"
+            certificates = "smtpd_tls_chain_files smtpd_tls_cert_file smtpd_tls_key_file"
+            bare = f"cp /usr/share/postfix/master.cf.dist /etc/postfix/master.cf; postconf -X {certificates}"
             self.on(host, f"systemctl stop postfix; {bare}; rm -rf /etc/mailsec-dane {JOURNALS}", check=False)
         for host in ("resolver", "sender"):
             self.on(host, "unbound-control -q flush_zone nl; true")
