@@ -403,7 +403,9 @@ class Files:
                 f"{self._path(STAGED, 'key.pem')} (public key {found[STAGED]}) and {self._path(LIVE, 'keychain.pem')} "
                 f"(public key {digest}) have different keys: another program replaced one of them. Senders refuse mail "
                 "if no TLSA record is published for the one that the mail server presents. Run the playbook "
-                "mailsec.dane.finish: it puts back the key whose record is published. Then find out which program it is"
+                "mailsec.dane.finish: it puts back the key whose record is published. If that changes nothing, the key "
+                f"in {self._path(STAGED)} is the other program's: remove the files there. Then find out which program "
+                "it is"
             )
         self._forget_adopted(digest)
 
