@@ -13,7 +13,7 @@ from living_site import World
 #: A record that was published for seconds, and nothing that nobody remembers for longer; then a move takes minutes.
 #: A step may take longer than in other tests here, so that no lease ends on a busy machine.
 SHORT: dict[str, t.Any] = {
-    "tlsa_ttl": 5, "rotation_unknown_ttl": 8, "rotation_minimum_age": 0, "rotation_effect": 600
+    "tlsa_ttl": 5, "rotation_unknown_ttl": 8, "rotation_minimum_age": 0, "rotation_effect": 120
 }  # fmt: skip
 
 
