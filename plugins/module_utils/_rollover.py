@@ -392,9 +392,9 @@ class _Planner:
         return [
             Obstacle(
                 "senders accept what is served", owner,
-                f"{owner} has {record.to_text()}, which was not published here and matches nothing that {endpoint} "
-                "serves; senders that support its stronger digest look at no other, so they refuse mail. Find out who "
-                f"published it, or have it removed at once with rotation_release: ['{record.to_text()}']",
+                f"{owner} has {record.to_text()}, which was not published here and does not match every chain that "
+                f"{endpoint} serves; senders that support its stronger digest look at no other, so they refuse mail. "
+                f"Find out who published it, or have it removed at once with rotation_release: ['{record.to_text()}']",
                 decides=True,
             )
             for record in sorted(stale)
@@ -633,8 +633,27 @@ class _Planner:
                 stale = [self._outranking(final, chain) - self.journal.owned for chain in self.target.chains]
                 named = self._named(owner, "the mail server", frozenset().union(*stale)) if obstacles else []
                 return self._wait([*self._failures, *obstacles, *named])
-            return self._publish(owner, final, "no endpoint serves what these records are for", ttl)
+            return self._publish(owner, final, self._why_removed(base.records - final), ttl)
         return None
+
+    def _why_removed(self, gone: Records) -> str:
+        """Say why nobody needs these records: what is served may match them all the same."""
+        unusable = frozenset(record for record in gone if record.unusable_reason() is not None)
+        served = (entry.chain.satisfies for entry in self.journal.chains if entry.chain and entry.is_served)
+        matching = gone.intersection(frozenset().union(*served)) - unusable
+        stolen, released = matching & self._revoked, matching & self.target.release - self._revoked
+        unserved = gone - matching - unusable
+        if unserved == gone:
+            return "no endpoint serves what these records are for"
+        fits = "matches what is served, too,"
+        parts = (
+            (unserved, "no endpoint serves what {} is for"),
+            (unusable, "{} is of no use: senders leave it aside"),
+            (stolen, f"{{}} {fits} and would let the stolen certificate through"),
+            (released, f"{{}} {fits} and is named in rotation_release"),
+            (matching - stolen - released, f"{{}} {fits} but is not among the wanted records (rotation_scheme)"),
+        )
+        return "; ".join(text.format(describe(records)) for records, text in parts if records)
 
     def _choose_protection(self, obstacles: list[Obstacle]) -> Step:
         """Every record that the scheme has would let a stolen certificate through: the operator chooses (RFC 7671)."""

@@ -270,6 +270,8 @@ class _Judge:
                     for group in guards.combinations(view.records).values()
                 )
                 text = f"{record.to_text()} matches no key that is held here or served, nor was it published here"
+                if unusable := record.unusable_reason():
+                    text = f"{record.to_text()} was not published here, and senders leave it aside: {unusable}"
                 if others:
                     text += "; it may be for the next key of another host behind this name"
                 if alone:

@@ -5,12 +5,14 @@
 from __future__ import annotations
 
 import pytest
-from support.one_host import CA, WANTED, World, ask, record
+from support.one_host import CA, ENDPOINT, WANTED, World, ask, record
 
 from ansible_collections.mailsec.dane.plugins.module_utils import _rotation
 from ansible_collections.mailsec.dane.plugins.module_utils._rollover_data import DataError
 from ansible_collections.mailsec.dane.plugins.module_utils._rollover_state import Scheme
 from ansible_collections.mailsec.dane.plugins.module_utils._rotation_look import Doubt
+from ansible_collections.mailsec.dane.plugins.module_utils._tlsa import TlsaRecord, compute
+from ansible_collections.mailsec.dane.plugins.module_utils._x509 import load_der
 
 BARE = ask(bare=True)
 
@@ -23,6 +25,17 @@ def bare(published: tuple[str, ...] = ()) -> World:
 def living(published: tuple[str, ...]) -> World:
     """A host that served ``leaf-7`` before the first run, which took it over."""
     return World({"live": "leaf-7", "staged": "leaf-7", "next": "leaf-0", "previous": ""}, "leaf-7", list(published))
+
+
+def whys(world: World, wanted: _rotation.Wanted) -> list[str]:
+    """Settle, and return the reasons of the changes of records."""
+    found: list[str] = []
+    for _turn in range(40):
+        step = world.step(wanted)["step"]
+        found += [step["why"]] if step["action"] in ("publish", "retire") else []
+        if step["action"] == "done":
+            return found
+    raise AssertionError("no end")
 
 
 def until_a_wait(world: World, wanted: _rotation.Wanted) -> list[str]:
@@ -147,3 +160,50 @@ def test_l10_records_that_stand_there_outweigh_the_statement_that_there_never_we
     wanted = ask(first_rollout=True, adopted=record("leaf-7"), adoption="move")
     lost = world.decide(wanted)["content"]["journal"]["rrsets"]
     assert any(one["records"] is None for one in lost)
+
+
+def of_served(usage: int, selector: int, matching_type: int) -> str:
+    """A record of what a host that serves ``leaf-7`` presents: of its own certificate, or of that of its CA."""
+    own, issuer = living(()).look().probes[ENDPOINT][0].chain
+    certificate = load_der(own if usage in (1, 3) else issuer)
+    return compute(certificate, usage, selector, matching_type).to_text()
+
+
+@pytest.mark.parametrize("parameters", [(3, 0, 1), (3, 1, 2), (3, 1, 0), (2, 0, 1), (2, 1, 2)])
+def test_a_released_record_of_what_is_served_is_not_said_to_be_of_nothing(parameters: tuple[int, int, int]) -> None:
+    released = of_served(*parameters)
+    world = living((record("leaf-7"), released))
+    wanted = ask(adopted=record("leaf-7"), release=frozenset({TlsaRecord.from_text(released)}))
+    steps = whys(world, wanted)
+    assert world.served == "leaf-7" and released not in world.published
+    assert steps[-1].endswith("…} matches what is served, too, and is named in rotation_release")
+    assert not any("no endpoint serves" in why for why in steps)
+
+
+def test_a_record_that_the_scheme_has_no_more_is_not_said_to_be_of_nothing() -> None:
+    world = living((record("leaf-7"), CA))
+    wanted = ask(adopted=record("leaf-7"))
+    world.settle(wanted)
+    steps = whys(world, ask(adopted=record("leaf-7"), scheme=frozenset({Scheme.CURRENT, Scheme.NEXT})))
+    assert CA not in world.published
+    assert steps[-1].endswith("…} matches what is served, too, but is not among the wanted records (rotation_scheme)")
+
+
+def test_a_record_that_senders_cannot_use_is_called_that_whatever_it_matches() -> None:
+    unusable = of_served(1, 1, 1)
+    world = living((record("leaf-7"), unusable))
+    told = [one["evidence"] for one in world.decide(ask(adopted=record("leaf-7")))["findings"]]
+    assert [text for text in told if unusable in text] == [
+        f"{unusable} was not published here, and senders leave it aside: usage 1 (PKIX-EE) does not apply to mail "
+        "(RFC 7672 section 3.1.3)"
+    ]
+    steps = whys(world, ask(adopted=record("leaf-7"), release=frozenset({TlsaRecord.from_text(unusable)})))
+    assert unusable not in world.published and steps[-1].endswith("senders leave it aside")
+
+
+def test_what_is_for_another_key_is_still_said_to_be_for_nothing_that_is_served() -> None:
+    other = record("leaf-9")
+    world = living((record("leaf-7"), other, of_served(3, 0, 1)))
+    both = frozenset(map(TlsaRecord.from_text, (other, of_served(3, 0, 1))))
+    steps = whys(world, ask(adopted=record("leaf-7"), release=both))
+    assert "no endpoint serves what" in steps[-1] and "matches what is served, too" in steps[-1]
