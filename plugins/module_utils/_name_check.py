@@ -200,27 +200,60 @@ def worse(before: Look, after: Look, accepted: t.Collection[str] = ()) -> list[L
     return found
 
 
-def _servers(zone: str, name_servers: t.Sequence[str], others: t.Mapping[str, t.Sequence[str]]) -> str:
+def _is_loopback(server: str) -> bool:
+    return server.startswith(("127.", "::1"))
+
+
+def _servers(zone: str, name_servers: t.Sequence[str], others: t.Mapping[str, t.Sequence[str]]) -> list[str]:
     above = [domain for domain in others if f".{zone}".endswith(f".{domain}")]
-    listed = others[max(above, key=len)] if above else name_servers
-    return ", ".join(one for one in dict.fromkeys(listed) if not one.startswith(("127.", "::1")))
+    return list(dict.fromkeys(others[max(above, key=len)] if above else name_servers))
+
+
+def _askable(servers: t.Sequence[str], now: t.Sequence[str]) -> list[str]:
+    """Return those that the resolver asked ``now`` can ask, and that are not itself.
+
+    Where it has the address of a former one, all loopback addresses may be its own: a program listens on several.
+    """
+    taken = {server.partition("@")[0] for server in now}
+    replaced = any(_is_loopback(server) and server.partition("@")[0] in taken for server in servers)
+    return [server for server in servers if not (replaced and _is_loopback(server))]
+
+
+def _forwards(zones: t.Iterable[str], former: t.Mapping[str, t.Sequence[str]], now: t.Sequence[str]) -> str:
+    asked = {zone: _askable(former[zone], now) for zone in sorted(zones)}
+    items = ", ".join(
+        f"{{name: {zone}, addresses: [{', '.join(servers) or 'ADDRESS'}]}}" for zone, servers in asked.items()
+    )
+    text = f"To keep them, ask the former name servers: resolver_forward_zones: [{items}]."
+    if here := list(dict.fromkeys(one for servers in asked.values() for one in servers if _is_loopback(one))):
+        text += f" The resolver of this host on {', '.join(here)} has to keep running."
+    without = [zone for zone, servers in asked.items() if not servers]
+    if replaced := [former[zone][0] for zone in without if former[zone]]:
+        text += (
+            f" ADDRESS is a server that the former resolver on {replaced[0]} asks for the zone, or that resolver"
+            f" itself, when it listens on another address or port, for instance {replaced[0]}@5353."
+        )
+    elif without:
+        text += " ADDRESS is a name server of the zone."
+    return text
 
 
 def remedy(
-    losses: t.Sequence[Loss], name_servers: t.Sequence[str], others: t.Mapping[str, t.Sequence[str]] | None = None
+    losses: t.Sequence[Loss],
+    name_servers: t.Sequence[str],
+    others: t.Mapping[str, t.Sequence[str]] | None = None,
+    now: t.Sequence[str] = (),
 ) -> str:
     """Return the settings that keep what would be lost, complete; '' when none is known.
 
-    ``others`` are domains that are asked for elsewhere than at ``name_servers``.
+    ``others`` are domains that are asked for elsewhere than at ``name_servers``. ``now`` are the name servers with
+    which the names are lost, as ADDRESS or ADDRESS@PORT.
     """
     parts: list[str] = []
     zones = {loss.zone for loss in losses if not loss.native and loss.zone not in ("", ".")}
     zones = {zone for zone in zones if not any(zone.endswith(f".{above}") for above in zones)}
     if zones:
-        known = {zone: _servers(zone, name_servers, others or {}) for zone in sorted(zones)}
-        shown = {zone: servers or "ADDRESS OF ITS NAME SERVER" for zone, servers in known.items()}
-        items = ", ".join(f"{{name: {zone}, addresses: [{servers}]}}" for zone, servers in shown.items())
-        parts.append(f"To keep them, ask the former name servers: resolver_forward_zones: [{items}].")
+        parts.append(_forwards(zones, {zone: _servers(zone, name_servers, others or {}) for zone in zones}, now))
     broken = sorted({loss.zone or loss.name for loss in losses if loss.bogus})
     if broken:
         parts.append(f"Where a zone has wrong signatures or none: resolver_insecure_zones: [{', '.join(broken)}].")

@@ -184,7 +184,10 @@ bogus:
   type: list
   elements: str
 remedy:
-  description: The settings that keep what is lost; empty when nothing is.
+  description:
+    - The settings that keep what is lost; empty when nothing is.
+    - A former resolver on loopback is among the addresses of C(resolver_forward_zones), unless the resolver that is
+      asked now has the same address. Then the text says what to write instead.
   returned: success
   type: str
 """
@@ -337,7 +340,7 @@ def gather(module: AnsibleModule) -> dict[str, t.Any]:
         "chosen": chosen,
         "worse": [loss.sentence for loss in losses],
         "bogus": refused,
-        "remedy": remedy(losses, before["name_servers"], before["link_domains"]) if losses else "",
+        "remedy": remedy(losses, before["name_servers"], before["link_domains"], now["name_servers"]) if losses else "",
     }
 
 

@@ -169,7 +169,7 @@ def test_a_loss_is_said_once_with_what_helps() -> None:
         "host a.corp.lan (relayhost, transport_maps) is found as 192.0.2.1. Afterwards DNS says NXDOMAIN."
         " Mail to it would bounce."
     ]
-    assert remedy(losses, ["127.0.0.1", "192.0.2.53"]) == (
+    assert remedy(losses, ["127.0.0.1", "192.0.2.53"], now=["127.0.0.1"]) == (
         "To keep them, ask the former name servers:"
         " resolver_forward_zones: [{name: corp.lan, addresses: [192.0.2.53]}]."
         " To go on without them: resolver_accepted_losses: [a.corp.lan]."
@@ -179,9 +179,37 @@ def test_a_loss_is_said_once_with_what_helps() -> None:
 
 def test_a_zone_is_asked_for_where_it_was() -> None:
     losses = worse(look(one=FOUND), look(one=target("absent")))
-    others = {"lan": ["192.0.2.5"], "corp.lan": ["192.0.2.6", "127.0.0.1"], "orp.lan": ["192.0.2.7"]}
+    others = {"lan": ["192.0.2.5"], "corp.lan": ["192.0.2.6"], "orp.lan": ["192.0.2.7"]}
     assert "[{name: corp.lan, addresses: [192.0.2.6]}]" in remedy(losses, ["192.0.2.4"], others)
     assert "[{name: corp.lan, addresses: [192.0.2.4]}]" in remedy(losses, ["192.0.2.4"])
+
+
+@pytest.mark.parametrize(
+    ("former", "now", "addresses", "further"),
+    [
+        # dnsmasq stays on 127.0.0.1, and the new resolver is beside it.
+        (["127.0.0.1"], ["127.0.0.2"], "127.0.0.1",
+         " The resolver of this host on 127.0.0.1 has to keep running."),
+        (["127.0.0.1"], ["127.0.0.2@5354"], "127.0.0.1",
+         " The resolver of this host on 127.0.0.1 has to keep running."),
+        (["127.0.0.1", "192.0.2.53"], ["127.0.0.2"], "127.0.0.1, 192.0.2.53",
+         " The resolver of this host on 127.0.0.1 has to keep running."),
+        # Asking there would be asking itself: also on ::1, where the same program can listen.
+        (["127.0.0.1"], ["127.0.0.1"], "ADDRESS",
+         " ADDRESS is a server that the former resolver on 127.0.0.1 asks for the zone, or that resolver itself,"
+         " when it listens on another address or port, for instance 127.0.0.1@5353."),
+        (["127.0.0.1", "::1"], ["127.0.0.1@5354"], "ADDRESS",
+         " ADDRESS is a server that the former resolver on 127.0.0.1 asks for the zone, or that resolver itself,"
+         " when it listens on another address or port, for instance 127.0.0.1@5353."),
+        ([], ["127.0.0.1"], "ADDRESS", " ADDRESS is a name server of the zone."),
+    ],
+)  # fmt: skip
+def test_a_former_resolver_on_loopback_is_asked_where_it_can_stay(
+    former: list[str], now: list[str], addresses: str, further: str
+) -> None:
+    losses = worse(look(one=FOUND), look(one=target("absent")))
+    text = remedy(losses, former, now=now)
+    assert f"resolver_forward_zones: [{{name: corp.lan, addresses: [{addresses}]}}].{further} To go on" in text
 
 
 def test_a_domain_with_wrong_signatures_is_named() -> None:
