@@ -30,6 +30,7 @@ if t.TYPE_CHECKING:
     import collections.abc as c
 
 _FORMAT: t.Final = 1
+_SOMEBODY: t.Final = "another program or person"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -43,6 +44,16 @@ class Texts:
         """Return a digest of both."""
         both = f"{len(self.main)} {self.main}{self.master}"
         return hashlib.sha256(both.encode("utf-8", "surrogateescape")).hexdigest()
+
+
+def texts_in(directory: str) -> Texts:
+    """Return both files of a configuration directory. OSError when one cannot be read."""
+    found = []
+    for name in ("main.cf", "master.cf"):
+        # Surrogates carry bytes that are no UTF-8 through unharmed.
+        with open(os.path.join(directory, name), encoding="utf-8", errors="surrogateescape", newline="") as file:
+            found.append(file.read())
+    return Texts(*found)
 
 
 @dataclasses.dataclass
@@ -77,12 +88,46 @@ class Settings:
             if one == other:
                 continue
             name = "/".join(key)
-            if one and other and dataclasses.replace(one, options=()) == dataclasses.replace(other, options=()):
+            bare = [dataclasses.replace(entry, options=()) for entry in (one, other) if entry]
+            if name not in self.whole and one and other and bare[0] == bare[1]:
                 had, has = dict(one.options), dict(other.options)
                 changed = {option: has.get(option) for option in {*had, *has} if had.get(option) != has.get(option)}
                 self.options.setdefault(name, {}).update(changed)
             else:
                 self.whole[name] = other.text() if other else None
+
+    def changed_since(self, now: Texts, new: Texts) -> list[str]:
+        """Return in sentences what is to be set, from ``now`` to ``new``, was set here, and differs from that now."""
+        is_now, becomes = parameters(now.main), parameters(new.main)
+        found = [
+            _changed(f"{name} {{}} main.cf", value, is_now.get(name))
+            for name, value in sorted(self.parameters.items())
+            if is_now.get(name) not in (value, becomes.get(name))
+        ]
+        there, then = services(now.master), services(new.master)
+        for name, options in sorted(self.options.items()):
+            key = _key(name)
+            if key not in there or name in self.whole:
+                continue
+            has, will = dict(there[key].options), dict(then[key].options) if key in then else {}
+            found += [
+                _changed(f"-o {option} of {name} {{}} master.cf", value, has.get(option))
+                for option, value in sorted(options.items())
+                if has.get(option) not in (value, will.get(option))
+            ]
+        for name, text in sorted(self.whole.items()):
+            one, other = there.get(_key(name)), then.get(_key(name))
+            if one != other and text != (one.text() if one else None):
+                did = "removed service {} from" if text is None else "set up service {} in"
+                since = "removed it" if one is None else "set it up" if text is None else "changed it"
+                found.append(f"This collection {did.format(name)} master.cf, and {_SOMEBODY} has {since} since.")
+        return found
+
+
+def _changed(place: str, value: str | None, now: str | None) -> str:
+    did = f"removed {place.format('from')}" if value is None else f"set {place.format('in')} to {value}"
+    since = "removed it" if now is None else f"set it to {now}" if value is None else f"changed it to {now}"
+    return f"This collection {did}, and {_SOMEBODY} has {since} since."
 
 
 def path_of(label: str, directory: str = _originals.DIRECTORY) -> str:

@@ -44,6 +44,9 @@ options:
   before:
     description: An earlier result of this module, for RV(worse).
     type: dict
+  record:
+    description: Label under which module M(mailsec.dane.postconf) keeps what it sets, for RV(changed_since).
+    type: str
 seealso:
   - module: mailsec.dane.outbound_probe
   - module: mailsec.dane.postconf
@@ -203,6 +206,14 @@ kept:
     - parameter: smtp_tls_security_level
       value: secure
       message: "smtp_tls_security_level = secure is kept: dane would send without …"
+changed_since:
+  description:
+    - In sentences, what of RV(parameters) and RV(services) had been set already, with the same O(record), and was
+      changed by another program or person since.
+  returned: success
+  type: list
+  elements: str
+  sample: []
 worse:
   description: What asks less of receivers than in O(before), each in one sentence.
   returned: success
@@ -227,8 +238,14 @@ from ansible_collections.mailsec.dane.plugins.module_utils._outbound_plan import
     plan,
     worse,
 )
-from ansible_collections.mailsec.dane.plugins.module_utils._postconf import value_text
+from ansible_collections.mailsec.dane.plugins.module_utils._postconf import (
+    ServiceWish,
+    set_parameters,
+    set_services,
+    value_text,
+)
 from ansible_collections.mailsec.dane.plugins.module_utils._postfix import Postfix, PostfixError
+from ansible_collections.mailsec.dane.plugins.module_utils._way_back import Texts, load, path_of, texts_in
 
 
 def _shown(instance: Instance) -> dict[str, t.Any]:
@@ -273,9 +290,19 @@ def _plan_result(wanted: Plan) -> dict[str, t.Any]:
     }
 
 
+def _changed_since(directory: str, wanted: Plan, record: str | None) -> list[str]:
+    if not record:
+        return []
+    now = texts_in(directory)
+    wishes = [ServiceWish(name, "unix", {}, dict(own)) for name, own in wanted.services]
+    then = Texts(set_parameters(now.main, wanted.parameters), set_services(now.master, wishes))
+    return load(path_of(record)).changed_since(now, then)
+
+
 def gather(module: AnsibleModule) -> dict[str, t.Any]:
     """Return the result; PostfixError and ValueError with a message for people."""
-    nothing: dict[str, t.Any] = dict.fromkeys(("instances", "findings", "open", "accepted", "worse"), ())
+    names = ("instances", "findings", "open", "accepted", "changed_since", "worse")
+    nothing: dict[str, t.Any] = dict.fromkeys(names, ())
     dane = module.params["dane"]
     program = module.get_bin_path("postconf", opt_dirs=["/usr/sbin", "/usr/local/sbin"])
     if program is None:
@@ -302,6 +329,7 @@ def gather(module: AnsibleModule) -> dict[str, t.Any]:
         "open": [entry.sentence() for entry in found if not entry.accepted],
         "accepted": [entry.sentence() for entry in found if entry.accepted],
         **_plan_result(wanted),
+        "changed_since": _changed_since(directory, wanted, module.params["record"]),
         "worse": worse(module.params["before"] or {}, shown),
     }
 
@@ -313,6 +341,7 @@ def main() -> None:
             "exceptions": {"type": "list", "elements": "str", "default": []},
             "planned": {"type": "dict", "default": {}},
             "before": {"type": "dict"},
+            "record": {"type": "str"},
         },
         supports_check_mode=True,
     )

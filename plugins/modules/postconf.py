@@ -148,8 +148,8 @@ options:
             required: true
   record:
     description:
-      - Label under which is kept what this task sets, so that O(state=returned) can take it out again. The record is in
-        C(/var/lib/mailsec-dane/originals).
+      - Label under which is kept what this task sets, so that O(state=returned) can take it out again, and that
+        RV(changed_since) can tell what others changed. The record is in C(/var/lib/mailsec-dane/originals).
       - The files as they were before belong to the same label of module M(mailsec.dane.original_files), with their
         recording in an earlier task.
     type: str
@@ -289,6 +289,17 @@ certificates:
       description: What it serves afterwards.
       type: list
       elements: str
+changed_since:
+  description:
+    - In sentences, what this task has to set again. A task with the same O(record) had set it, and another program or
+      person has changed it since.
+  returned: when O(state=present)
+  type: list
+  elements: str
+  sample:
+    - >-
+      This collection set smtp_tls_security_level in main.cf to dane, and another program or person has changed it to
+      may since.
 restart_needed:
   description: Whether a reload is not enough for what changed.
   returned: success
@@ -375,6 +386,7 @@ from ansible_collections.mailsec.dane.plugins.module_utils._way_back import (
     path_of,
     save,
     taken_out,
+    texts_in,
 )
 
 _VALIDATION_FILES: t.Final = ("dynamicmaps.cf", "dynamicmaps.cf.d")
@@ -445,12 +457,6 @@ def _inbound(
     return chosen, found
 
 
-def _read(path: str) -> str:
-    # Surrogates carry bytes that are no UTF-8 through unharmed.
-    with open(path, encoding="utf-8", errors="surrogateescape", newline="") as file:
-        return file.read()
-
-
 @dataclasses.dataclass(frozen=True)
 class Files:
     """The text of both files."""
@@ -460,7 +466,8 @@ class Files:
 
     @classmethod
     def of(cls, directory: str) -> Files:
-        return cls(*(_read(os.path.join(directory, name)) for name in ("main.cf", "master.cf")))
+        texts = texts_in(directory)
+        return cls(texts.main, texts.master)
 
     def items(self) -> list[tuple[str, str]]:
         return [("master.cf", self.master), ("main.cf", self.main)]
@@ -612,6 +619,7 @@ def _bare(module: AnsibleModule, wishes: list[ServiceWish]) -> t.NoReturn:
         parameters=changes,
         services=entries,
         inbound=[],
+        changed_since=[],
         restart_needed=False,
         config_directory=None,
         software=None,
@@ -682,6 +690,7 @@ def run(module: AnsibleModule) -> dict[str, t.Any]:
         chosen, more = _inbound(module.params, postfix, software, wanted, old.master, wishes)
         wishes += more
         new = Files(set_parameters(old.main, wanted), set_services(old.master, wishes))
+        told = {"changed_since": settings.changed_since(Texts(old.main, old.master), Texts(new.main, new.master))}
     warnings: list[str] = []
     if new != old:
         warnings = _validate(module, postfix, software, old, new, wanted, wishes)

@@ -101,3 +101,55 @@ def test_settings_are_kept_in_a_file(tmp_path: Path) -> None:
     Path(path).write_text("{}")
     with pytest.raises(ValueError, match="it is not known what was set"):
         load(path)
+
+
+def test_what_is_set_again_was_changed_by_somebody_else() -> None:
+    settings, now = ours()
+    assert settings.changed_since(now, changed(now, {"d": "1"}, wish("smtp", z="other"))) == []
+    theirs = changed(now, {"a": "theirs", "b": "9", "c": None, "mine": "1"}, wish("smtp", y="2", z=None))
+    # Only what is set again counts: a setting that nobody wants any more is nobody's business.
+    assert settings.changed_since(theirs, changed(theirs, {"a": "ours"})) == [
+        "This collection set a in main.cf to ours, and another program or person has changed it to theirs since."
+    ]
+    again = changed(theirs, {"a": "wish", "b": None, "c": "later"}, wish("smtp", y=None, z="ours"))
+    assert settings.changed_since(theirs, again) == [
+        "This collection set a in main.cf to ours, and another program or person has changed it to theirs since.",
+        "This collection removed b from main.cf, and another program or person has set it to 9 since.",
+        "This collection set c in main.cf to later, and another program or person has removed it since.",
+        "This collection removed -o y of smtp/inet from master.cf,"
+        " and another program or person has set it to 2 since.",
+        "This collection set -o z of smtp/inet in master.cf to ours,"
+        " and another program or person has removed it since.",
+    ]
+
+
+def test_a_service_that_is_set_up_again_was_changed_by_somebody_else() -> None:
+    settings, now = ours()
+    theirs = changed(now, {}, wish("new", present=False), wish("old", "unix"))
+    again = changed(theirs, {}, wish("new", k="1"), wish("old", "unix", present=False))
+    assert settings.changed_since(theirs, again) == [
+        "This collection set up service new/inet in master.cf, and another program or person has removed it since.",
+        "This collection removed service old/unix from master.cf, and another program or person has set it up since.",
+    ]
+    theirs = changed(now, {}, wish("new", k="2"))
+    assert settings.changed_since(theirs, changed(theirs, {}, wish("new", k="1"))) == [
+        "This collection set up service new/inet in master.cf, and another program or person has changed it since."
+    ]
+
+
+def test_a_service_of_ours_that_a_later_run_changed_is_still_ours() -> None:
+    settings, now = ours()
+    later = changed(now, {}, wish("new", k="2"))
+    settings.add(now, later)
+    edited = changed(later, {"mine": "1"})
+    assert settings.changed_since(edited, changed(edited, {}, wish("new", k="3"))) == []
+    back, kept = taken_out(settings, ORIGINAL, edited)
+    assert ("new", "inet") not in services(back.master) and kept == []
+
+
+def test_original_files_put_back_by_somebody_are_told_setting_by_setting() -> None:
+    """A configuration program writes the very file of before the first run."""
+    settings, now = ours()
+    found = settings.changed_since(ORIGINAL, now)
+    assert len(found) == 8 and not any("None" in one for one in found)
+    assert Settings().changed_since(ORIGINAL, now) == []
