@@ -22,9 +22,10 @@ class ActionModule(ActionBase):
 
     def run(self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
         super().run(tmp, task_vars)
-        _validated, options = self.validate_argument_spec({"outcomes": {"type": "dict", "required": True}})
+        specification = {"outcomes": {"type": "dict", "required": True}, "notes": {"type": "dict", "default": {}}}
+        _validated, options = self.validate_argument_spec(specification)
         try:
-            told = _rotation_outcome.conclude(options["outcomes"])
+            told = _rotation_outcome.conclude(options["outcomes"], options["notes"])
         except (AttributeError, KeyError, TypeError, ValueError) as error:
             raise AnsibleActionFail(f"outcomes is not a dictionary of outcomes by host: {error!r}") from error
         text = "\n".join([*told["lines"], told["line"]])

@@ -17,14 +17,15 @@ from ansible_collections.mailsec.dane.plugins.module_utils._moment import moment
 from ansible_collections.mailsec.dane.plugins.module_utils._rollover_steps import Choose, Done, HandOver, Wait
 
 if t.TYPE_CHECKING:
-    import collections.abc as c
-
     from ansible_collections.mailsec.dane.plugins.module_utils._rollover_steps import Step
 
 #: From the best to the worst. ``ok``: nothing left to do. ``waiting``: a later run goes on, after a known time.
 #: ``pending``: the next step was not taken, as in check mode. ``left``: not managed here, as the administrator wants.
 #: ``blocked``: something that may pass by itself is in the way. ``choose``: a person must act. ``failed``: an error.
 STATES: t.Final = ("ok", "left", "waiting", "pending", "blocked", "choose", "failed")
+
+#: So many notes of one host are said in full.
+_NOTES: t.Final = 3
 
 
 def outcome(step: Step, summary: str) -> dict[str, str]:
@@ -47,28 +48,33 @@ def outcome(step: Step, summary: str) -> dict[str, str]:
     return {"state": "pending", "sentence": summary}
 
 
-def conclude(outcomes: t.Mapping[str, t.Mapping[str, str]]) -> dict[str, t.Any]:
+def conclude(
+    outcomes: t.Mapping[str, t.Mapping[str, str]], notes: t.Mapping[str, t.Sequence[str]] | None = None
+) -> dict[str, t.Any]:
     """Return the worst ``state`` of all hosts, the ``line`` that says it, and ``lines`` for others with more to say.
 
-    ``outcomes`` are by host, as from :func:`outcome`. Raises ValueError for a state that does not exist.
+    ``outcomes`` are by host, as from :func:`outcome`; ``notes`` are sentences by host that are said in any state.
+    Raises ValueError for a state that does not exist.
     """
     unknown = sorted({one["state"] for one in outcomes.values()} - set(STATES))
     if unknown:
         raise ValueError(f"{', '.join(unknown)} is not one of {', '.join(STATES)}")
     worst = max((one["state"] for one in outcomes.values()), key=STATES.index, default="ok")
-    named = [host for host, one in outcomes.items() if one["state"] == worst and _said(one)]
+    said = {host: _said(one, (notes or {}).get(host, ())) for host, one in outcomes.items()}
+    named = [host for host, one in outcomes.items() if one["state"] == worst and said[host]]
     counts = collections.Counter(one["state"] for one in outcomes.values())
     shown = ", ".join(f"{counts[state]} {state}" for state in STATES if counts[state])
-    first = f"{named[0]}: {_said(outcomes[named[0]])}" if named else ""
+    first = f"{named[0]}: {said[named[0]]}" if named else ""
     line = f"{worst} ({shown or 'no hosts'})" + (f" {first}" if first else "")
-    others = {host: one for host, one in outcomes.items() if host not in named[:1]}
-    return {"state": worst, "line": line, "lines": _lines(others)}
+    ordered = sorted(outcomes, key=lambda host: -STATES.index(outcomes[host]["state"]))
+    others = [host for host in ordered if host not in named[:1] and said[host]]
+    lines = [f"{host}: {outcomes[host]['state']}: {said[host]}" for host in others]
+    return {"state": worst, "line": line, "lines": lines}
 
 
-def _said(one: t.Mapping[str, str]) -> str:
-    return one["sentence"] if one["state"] != "ok" else one.get("note", "")
-
-
-def _lines(outcomes: t.Mapping[str, t.Mapping[str, str]]) -> c.Sequence[str]:
-    ordered = sorted(outcomes.items(), key=lambda item: -STATES.index(item[1]["state"]))
-    return [f"{host}: {one['state']}: {_said(one)}" for host, one in ordered if _said(one)]
+def _said(one: t.Mapping[str, str], notes: t.Sequence[str]) -> str:
+    sentence = one["sentence"] if one["state"] != "ok" else one.get("note", "")
+    new = [note for note in notes if note not in sentence]
+    more = [f"And {len(new) - _NOTES} more."] if len(new) > _NOTES else []
+    parts = [sentence.rstrip(".") + "."] if sentence and new else [sentence] if sentence else []
+    return " ".join([*parts, *new[:_NOTES], *more])

@@ -38,6 +38,12 @@ options:
         C(state) may be C(left) for a host that is not managed on purpose, and C(failed).
     type: dict
     required: true
+  notes:
+    description:
+      - By host, a list of sentences that are said in any state, such as RV(mailsec.dane.postconf#module:changed_since).
+      - Three of a host are said in full.
+    type: dict
+    default: {}
 seealso:
   - module: mailsec.dane.rotation_info
 """

@@ -87,3 +87,24 @@ def test_what_only_a_person_can_settle_is_a_choice() -> None:
     found = outcome(Wait(None, 0, (decided,), "why"), "")
     assert found == {"state": "choose", "sentence": "have it removed with rotation_release"}
     assert outcome(Wait(None, 0, (decided, passing), "why"), "")["state"] == "blocked"
+
+
+UNDONE = "This collection set a in main.cf to 1, and another program or person has changed it to 2 since."
+
+
+def test_what_others_undo_is_said_whatever_came_of_the_host() -> None:
+    notes = {"mx1": [UNDONE], "mx2": [UNDONE], "mx9": [UNDONE]}
+    assert conclude({"mx1": OK}, notes)["line"] == f"ok (1 ok) mx1: {UNDONE}"
+    found = conclude({"mx1": OK, "mx2": told("waiting", "until noon")}, notes)
+    assert found["line"] == f"waiting (1 ok, 1 waiting) mx2: until noon. {UNDONE}"
+    assert found["lines"] == [f"mx1: ok: {UNDONE}"]
+
+
+def test_what_the_reason_says_already_is_not_said_again() -> None:
+    failed = told("failed", f"smtp_tls_security_level = may\n{UNDONE}")
+    assert conclude({"mx1": failed}, {"mx1": [UNDONE]})["line"].count(UNDONE) == 1
+
+
+def test_many_undone_settings_are_a_short_line() -> None:
+    line = conclude({"mx1": OK}, {"mx1": ["One.", "Two.", "Three.", "Four.", "Five."]})["line"]
+    assert line == "ok (1 ok) mx1: One. Two. Three. And 2 more."
