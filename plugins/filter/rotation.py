@@ -31,11 +31,12 @@ def rotation_record(events: t.Any, title: str = "Rotation", since: float = 0, po
 
 
 def first_look(
-    services: t.Any, sockets: t.Any = (), owner: t.Any = None, ports: t.Any = (25,)
+    services: t.Any, sockets: t.Any = (), owner: t.Any = None, ports: t.Any = (25,), adoption: str = "auto"
 ) -> dict[str, str]:
     """Return what the first run has to do with a mail server, see the documentation of the filter."""
     try:
-        return dataclasses.asdict(_adoption.first_look(services, sockets, owner, [int(port) for port in ports]))
+        found = _adoption.first_look(services, sockets, owner, [int(port) for port in ports], adoption)
+        return dataclasses.asdict(found)
     except (KeyError, TypeError, ValueError) as error:
         raise AnsibleFilterError(f"mailsec.dane.first_look: {error!r}") from error
 

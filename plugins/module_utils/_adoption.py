@@ -32,19 +32,57 @@ _OFFERS: t.Final = ("starttls", "implicit")
 
 @dataclasses.dataclass(frozen=True)
 class FirstLook:
-    """``situation`` as above, ``sentence`` for people; the digest and the files of the key to adopt, '' otherwise."""
+    """``situation`` as above, ``sentence`` for people; the digest and the files of the key to adopt, '' otherwise.
+
+    ``follows`` says in sentences what the first run and those after it do; '' where everything stays as it is.
+    """
 
     situation: str
     sentence: str
     public_key: str = ""
     key_file: str = ""
     chain_file: str = ""
+    follows: str = ""
+
+
+_STAYS: t.Final = "the key stays until you run the playbook mailsec.dane.rotate"
+_ROTATES: t.Final = (
+    "later runs rotate to a new key. They publish its record first, and serve the new key when no cache can lack that "
+    "record, usually not before rotation_unknown_ttl (a day by default) has passed"
+)
+_FOLLOWS: t.Final = {
+    "auto": (
+        f"The first run adopts the key. Where a TLSA record is published for this mail server, {_STAYS}. Where none is,"
+        f" {_ROTATES}. This look did not ask the DNS. certificate_adoption: adopt or move decides it beforehand"
+    ),
+    "adopt": f"The first run adopts the key, and {_STAYS} (certificate_adoption: adopt)",
+    "move": f"The first run adopts the key, and {_ROTATES} (certificate_adoption: move)",
+}
 
 
 def first_look(
+    services: c.Sequence[Fields],
+    sockets: c.Sequence[Fields],
+    owner: Fields | None,
+    ports: c.Collection[int],
+    adoption: str = "auto",
+) -> FirstLook:
+    """Return what to do with the mail server of a host that has no certificate of this collection yet.
+
+    ``adoption``: what the administrator decided, auto, adopt or move.
+    """
+    found = _first_look(services, sockets, owner, ports)
+    if found.situation == ADOPT:
+        return dataclasses.replace(found, follows=_FOLLOWS[adoption])
+    if found.situation == BARE:
+        makes = "The first run makes a key and a certificate, lets Postfix present them and publishes its TLSA records"
+        return dataclasses.replace(found, follows=makes)
+    return found
+
+
+def _first_look(
     services: c.Sequence[Fields], sockets: c.Sequence[Fields], owner: Fields | None, ports: c.Collection[int]
 ) -> FirstLook:
-    """Return what to do with the mail server of a host that has no certificate of this collection yet."""
     if owner:
         return FirstLook(
             LEAVE,

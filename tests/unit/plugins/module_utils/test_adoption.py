@@ -38,6 +38,23 @@ def test_one_key_everywhere_is_adopted() -> None:
 
 
 @pytest.mark.parametrize(
+    ("adoption", "stays", "rotates"),
+    [("auto", True, True), ("adopt", True, False), ("move", False, True)],
+)
+def test_what_follows_the_adoption_is_said_with_the_time(adoption: str, stays: bool, rotates: bool) -> None:
+    found = first_look([SMTP], [A], None, [25], adoption)
+    assert ("the key stays until you run the playbook mailsec.dane.rotate" in found.follows) == stays
+    assert ("later runs rotate to a new key" in found.follows and "rotation_unknown_ttl" in found.follows) == rotates
+    # Which of the two it is depends on the DNS, which was not asked.
+    assert ("Where a TLSA record is published" in found.follows) == (adoption == "auto")
+
+
+def test_what_follows_on_a_bare_host_and_where_everything_stays() -> None:
+    assert "publishes its TLSA records" in first_look([], [], None, [25]).follows
+    assert first_look([SMTP], [A, socket(presents("b" * 64))], None, [25]).follows == ""
+
+
+@pytest.mark.parametrize(
     "sockets",
     [[], [socket(tls="none")], [socket(port=587)], [socket(presents("", "") | {"problem": "the handshake failed"})]],
 )
