@@ -121,7 +121,7 @@ def test_f16_a_key_that_somebody_put_where_renewals_go_is_never_deployed(steady:
     before, names = served(steady), records(steady)
     make = "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 9 -subj /CN=mx1.example.nl"
     on(steady, "mx1", f"cd /etc/mailsec-dane/staged && {make} -keyout key.pem -out chain.pem")
-    run = finish(steady, check=False)
+    run = play(steady, "mailsec.dane.finish", check=False)
     assert run.status == 2 and "have different keys" in run.text and "remove the files there" in run.text, run.output
     assert codes(run)["key-reuse-lost"] == "error", run.output
     assert served(steady) == before and records(steady) == names
