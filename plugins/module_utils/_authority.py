@@ -87,7 +87,7 @@ class View:
     status but ``SERVED`` and ``ABSENT``. ``alias``: target and TTL of an ``ALIAS``. ``wildcard``: the name from which
     the server made the RRset (RFC 4592), such as ``*.example.nl``; '' when the RRset stands at ``owner`` itself, and
     when it has no signature, because nothing else tells. ``proof_ttl``: the TTL of the proof that ``owner`` itself does
-    not exist.
+    not exist. ``zone_signatures``: those over the SOA record.
     """
 
     server: NameServer
@@ -101,6 +101,7 @@ class View:
     alias: tuple[str, int] | None = None
     wildcard: str = ""
     proof_ttl: int = 0
+    zone_signatures: tuple[Signature, ...] = ()
 
     @property
     def is_known(self) -> bool:
@@ -338,8 +339,10 @@ async def _view(server: NameServer, owner: str, zone: str, timeout: float) -> Vi
     view = _read(server, owner, zone, reply)
     if isinstance(soa, Unanswered) or not soa.flags & dns.flags.AA:
         return view
-    serials = [rrset[0].serial for rrset in _of_type(soa.answer, "SOA") if _text(rrset.name) == zone]
-    return dataclasses.replace(view, serial=serials[0]) if serials else view
+    found = [rrset for rrset in _of_type(soa.answer, "SOA") if _text(rrset.name) == zone]
+    if not found:
+        return view
+    return dataclasses.replace(view, serial=found[0][0].serial, zone_signatures=_signatures(soa, found[0]))
 
 
 def _read(server: NameServer, owner: str, zone: str, reply: dns.message.QueryMessage | Unanswered) -> View:
@@ -356,16 +359,11 @@ def _read(server: NameServer, owner: str, zone: str, reply: dns.message.QueryMes
     here = [rrset for rrset in _of_type(reply.answer, "TLSA") if _text(rrset.name) == owner]
     if here:
         records = {TlsaRecord(rdata.usage, rdata.selector, rdata.mtype, bytes(rdata.cert)) for rdata in here[0]}
-        signatures = tuple(
-            Signature(_moment(rdata.inception), _moment(rdata.expiration), rdata.key_tag)
-            for rrset in _of_type(reply.answer, "RRSIG")
-            if rrset.covers == dns.rdatatype.TLSA and rrset.name == here[0].name
-            for rdata in rrset
-        )
         wildcard = _wildcard(here[0], reply)
         proofs = [rrset.ttl for rdtype in ("NSEC", "NSEC3") for rrset in _of_type(reply.authority, rdtype)]
         return View(
-            server, owner, Status.SERVED, records=tuple(sorted(records)), ttl=here[0].ttl, signatures=signatures,
+            server, owner, Status.SERVED, records=tuple(sorted(records)), ttl=here[0].ttl,
+            signatures=_signatures(reply, here[0]),
             wildcard=wildcard, proof_ttl=max(proofs, default=0) if wildcard else 0,
         )
     denials = [_text(rrset.name) for rrset in _of_type(reply.authority, "SOA")]
@@ -417,6 +415,15 @@ async def find_wildcard(server: NameServer, owner: str, zone: str, timeout: floa
             return ""
         above = above.parent()
     return ""
+
+
+def _signatures(reply: dns.message.QueryMessage, over: dns.rrset.RRset) -> tuple[Signature, ...]:
+    return tuple(
+        Signature(_moment(rdata.inception), _moment(rdata.expiration), rdata.key_tag)
+        for rrset in _of_type(reply.answer, "RRSIG")
+        if rrset.covers == over.rdtype and rrset.name == over.name
+        for rdata in rrset
+    )
 
 
 def _of_type(section: c.Iterable[dns.rrset.RRset], rdtype: str) -> list[t.Any]:

@@ -41,6 +41,10 @@ if t.TYPE_CHECKING:
 _NONSENSE: t.Final = frozenset({"tlsa-all-unusable", "tlsa-bad-field", "tlsa-empty-digest"})
 _MAX_ENDPOINTS: t.Final = 64
 _FIRST_PAUSE: t.Final = 0.25
+#: Seconds between the looks before and after an update in which somebody else's change and its undoing have no room,
+#: and for how long to look for an update that a signer behind the primary has still to sign.
+_MOMENT: t.Final = 2.0
+_SIGNING: t.Final = 10.0
 _LONGEST_PAUSE: t.Final = 5.0
 
 
@@ -81,7 +85,8 @@ class Course:
     """How far a publication has come; filled in on the way, so that a failure can show it too.
 
     ``changed``: an update was made (or would be, in check mode). ``views``: what each authoritative address served
-    when it was last asked, the primary first.
+    when it was last asked, the primary first. ``around``: the last look at the primary before the update and the first
+    one that shows it; None when the update was not confirmed, or others had more than a moment between the two.
     """
 
     zone: str = ""
@@ -91,6 +96,7 @@ class Course:
     coverage: tuple[Coverage, ...] = ()
     views: tuple[View, ...] = ()
     warnings: tuple[str, ...] = ()
+    around: tuple[View, View] | None = None
 
     def warn(self, text: str) -> None:
         """Remember a sentence for people."""
@@ -291,17 +297,25 @@ async def _probes(wish: Wish, course: Course, means: Means) -> list[Probe]:
 
 
 async def _change(wish: Wish, seen: View, wanted: TlsaRrset, course: Course, means: Means) -> None:
+    current = seen.rrset
+    begin = asyncio.get_running_loop().time()
+    before = await _look_at_primary(wish, course, means)
+    if before.is_known and not same(before.rrset, current):
+        course.after = before.rrset
+        raise PublicationError(
+            f"Nothing was changed: somebody else changed {wish.owner} meanwhile. It had {_with_ttl(current)}; now "
+            f"it has {_with_ttl(before.rrset)}"
+        )
     if means.not_after is not None and time.time() > means.not_after:
         late = time.time() - means.not_after
         raise PublicationError(f"Nothing was changed: the decision to do so expired {late:.0f} s ago; decide again")
-    current = seen.rrset
     try:
         await _update.replace_rrset(
             means.primary, course.zone, current, wanted, means.key, means.timeout, wildcard=seen.wildcard
         )
     except UpdateError as error:
         # An answer may have got lost on its way, so look before saying that nothing was done.
-        (view,) = await _authority.observe(wish.owner, course.zone, (means.signed,), means.timeout)
+        view = await _look_at_primary(wish, course, means)
         lost = error.refusal in (Refusal.CHANGED_MEANWHILE, Refusal.UNANSWERED, Refusal.UNSIGNED_REPLY)
         if lost and view.serves(wanted):
             course.changed = True
@@ -316,6 +330,37 @@ async def _change(wish: Wish, seen: View, wanted: TlsaRrset, course: Course, mea
         course.after = view.rrset if view.is_known else None
         raise PublicationError(_undone(error, wish, current, view)) from error
     course.changed = True
+    course.around = await _around(before, begin, wanted, wish, course, means)
+
+
+async def _around(
+    before: View, begin: float, wanted: TlsaRrset, wish: Wish, course: Course, means: Means
+) -> tuple[View, View] | None:
+    """Return the last look before the change can be seen, which is ``before`` or a later one, and the first one after.
+
+    ``begin``: when ``before`` was asked for.
+    """
+    clock = asyncio.get_running_loop().time
+    end = clock() + _SIGNING
+    while before.is_known:
+        asked = clock()
+        view = await _look_at_primary(wish, course, means)
+        if view.serves(wanted):
+            return (before, view) if clock() - begin <= _MOMENT else None
+        if clock() > end or view != before:
+            return None
+        begin = asked
+        await asyncio.sleep(_FIRST_PAUSE)
+    return None
+
+
+async def _look_at_primary(wish: Wish, course: Course, means: Means) -> View:
+    (view,) = await _authority.observe(wish.owner, course.zone, (means.signed,), means.timeout)
+    return view
+
+
+def _with_ttl(rrset: TlsaRrset) -> str:
+    return _shown(rrset.records) + (f" with TTL {rrset.ttl}" if rrset.records else "")
 
 
 async def _unseen_wildcard(error: UpdateError, current: TlsaRrset, view: View, course: Course, means: Means) -> str:

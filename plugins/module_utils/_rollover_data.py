@@ -24,6 +24,7 @@ from ansible_collections.mailsec.dane.plugins.module_utils._rollover_state impor
     Journal,
     Mark,
     Observation,
+    OwnUpdate,
     Policy,
     Scheme,
     ServedChain,
@@ -245,12 +246,23 @@ def read_observation(data: t.Any, chain: ChainReader = read_chain) -> Observatio
         tuple(_read_endpoint(item, chain) for item in node.field("endpoints").items()),
         node.field("lock").text(""),
         tuple(item.name() for item in node.field("unaccounted").items()),
+        tuple(read_update(item) for item in node.field("updates").items()),
     )
+
+
+def read_update(node: Node) -> OwnUpdate:
+    """Read what :func:`update_data` wrote. Raises DataError."""
+    node.only("before", "after")
+    return OwnUpdate(_read_authority(node.field("before")), _read_authority(node.field("after")))
+
+
+def update_data(update: OwnUpdate) -> dict[str, t.Any]:
+    """Return an update of ours as results carry it."""
+    return t.cast("dict[str, t.Any]", _plain(update))
 
 
 def _read_authority(node: Node) -> AuthorityView:
     node.only(*(field.name for field in dataclasses.fields(AuthorityView)))
-    signature = node.field("signature")
     return AuthorityView(
         node.field("owner").owner(),
         node.field("address").name(),
@@ -259,14 +271,19 @@ def _read_authority(node: Node) -> AuthorityView:
         node.field("failure").text(""),
         node.field("primary").flag(),
         node.field("serial").optional_whole(),
-        signature.text() if signature.given else None,
+        _optional_text(node.field("signature")),
         node.field("signed_until").optional_number(),
         node.field("unvalidated").text(""),
         node.field("public").flag(True),
         node.field("decides").flag(),
         node.field("wildcard").text(""),
         node.field("proof_ttl").whole(0),
+        _optional_text(node.field("zone_signature")),
     )
+
+
+def _optional_text(node: Node) -> str | None:
+    return node.text() if node.given else None
 
 
 def _read_endpoint(node: Node, chain: ChainReader) -> EndpointView:
@@ -337,15 +354,15 @@ def _read_served(node: Node) -> ServedChain:
 
 
 def _read_mark(node: Node) -> Mark:
-    signature = node.field("signature")
     return Mark(
         node.field("owner").owner(),
         node.field("address").name(),
         node.field("serial").optional_whole(),
-        signature.text() if signature.given else None,
+        _optional_text(node.field("signature")),
         node.field("value").text(""),
         node.field("public").flag(True),
         node.field("age").optional_number(),
+        _optional_text(node.field("zone_signature")),
     )
 
 
@@ -438,5 +455,6 @@ def summary(step: Step) -> str:
 
 __all__ = (
     "DataError", "Node", "TargetError", "action", "journal_data", "plan_data", "read_chain",
-    "read_journal", "read_moment", "read_observation", "read_target", "step_data", "summary",
+    "read_journal", "read_moment", "read_observation", "read_target", "read_update", "step_data", "summary",
+    "update_data",
 )

@@ -157,8 +157,9 @@ def _cache_obstacle(entry: CachedRrset, journal: Journal, policy: Policy) -> Obs
     terms += f" + serve-stale {_number(policy.serve_stale)}" if outage else ""
     why = {
         "lost": "nobody remembers what was published before; caches may hold anything",
-        "hidden": "the zone was changed unseen between two looks; caches may hold what stood there meanwhile (where "
-        "nobody else can write this name, rotation_exclusive_owner says so)",
+        "hidden": "the zone was changed unseen between two looks; caches may hold what stood there meanwhile (if "
+        "nobody else can write this name, because it is in a zone of its own or an update policy says so, set "
+        "rotation_exclusive_owner: true)",
     }.get(entry.reason, f"caches may hold {shown}, which does not match the chain to deploy")
     sentence = f"{entry.owner}: {why}: {_number(entry.age)} s passed since, needed are {terms} = {_number(need)} s"
     return Obstacle("t >= T_omni + W", entry.owner, sentence, need - entry.age)

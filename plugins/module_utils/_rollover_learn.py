@@ -10,10 +10,10 @@ Ages are under-estimated, sets over-estimated: an error here costs time, not mai
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import typing as t
 
 from ansible_collections.mailsec.dane.plugins.module_utils import _rollover_guards as guards
+from ansible_collections.mailsec.dane.plugins.module_utils import _rollover_unseen as unseen
 from ansible_collections.mailsec.dane.plugins.module_utils._moment import possibly_elapsed, proven_elapsed, remembered
 from ansible_collections.mailsec.dane.plugins.module_utils._rollover_state import (
     NO_TLS,
@@ -39,8 +39,6 @@ if t.TYPE_CHECKING:
 
 #: More different RRsets than any rotation makes.
 _MANY_RRSETS: t.Final = 200
-#: Half the serials there are (RFC 1982).
-_HALF: t.Final = 2**31
 #: A serial that is further behind than this belongs to a signer that counts by itself: a secondary stops to answer
 #: when it could not follow for some weeks, which are fewer seconds, and fewer days in a serial that is a date.
 _FAR: t.Final = 10_000_000
@@ -73,7 +71,7 @@ def learn(journal: Journal, observation: Observation, target: Target, now: Momen
     policy = target.policy
     gap = possibly_elapsed(journal.clock, now)
     clock = remembered(journal.clock, now)
-    journal = elapse(journal, proven_elapsed(journal.clock, now))
+    journal = unseen.with_own_updates(elapse(journal, proven_elapsed(journal.clock, now)), observation)
     settled = journal.effect_age >= policy.effect
     marks = _marks(journal, observation, policy)
     rrsets = _rrsets(journal, observation, marks, policy, gap, settled)
@@ -146,7 +144,7 @@ def _rrsets(
         if key not in entries:
             # Absence has the TTL that the zone gives it, which may be another than that of the update.
             is_meant = not view.records and any(one[:2] == key[:2] for one in entries)
-            if not first and not is_meant and not (mark is not None and _is_next(mark.serial, view.serial)):
+            if not first and not is_meant and not (mark is not None and unseen.is_next(mark.serial, view.serial)):
                 hidden.add(view.owner)
             entries[key] = CachedRrset(view.owner, view.records, view.cached_ttl, frozenset({view.address}))
             still[key] = set()
@@ -196,7 +194,7 @@ def _lead(observation: Observation, owner: str) -> AuthorityView | None:
         return None
     lead = views[0]
     for view in views[1:]:
-        if lead.serial is not None and view.serial is not None and _ahead(lead.serial, view.serial) > 0:
+        if lead.serial is not None and view.serial is not None and unseen.ahead(lead.serial, view.serial) > 0:
             lead = view
     return lead
 
@@ -226,26 +224,10 @@ def _with_passing(entry: CachedRrset, left: int | None, passing: frozenset[str])
 def _is_behind(mark: Mark, lead: AuthorityView, left: int | None, may_be: bool) -> bool:
     """Say whether an address is not yet past the serial ``left``; where serials do not tell, if it ``may_be``."""
     if mark.serial is not None and lead.serial is not None and left is not None:
-        behind = _ahead(mark.serial, lead.serial)
+        behind = unseen.ahead(mark.serial, lead.serial)
         if 0 < behind <= _FAR:
-            return _ahead(mark.serial, left) > 0
-    return may_be and mark.value != _value(lead)
-
-
-def _ahead(old: int, new: int) -> int:
-    """Return by how much serial ``new`` is ahead of ``old``, negative when it is behind (RFC 1982)."""
-    return (new - old + _HALF) % (2 * _HALF) - _HALF
-
-
-def _is_next(old: int | None, new: int | None) -> bool:
-    """Say whether the zone changed once, so that nothing can have stood there in between."""
-    return old is not None and new is not None and _ahead(old, new) == 1
-
-
-def _value(view: AuthorityView) -> str:
-    """Return a digest of what ``view`` shows."""
-    text = " ".join([str(view.ttl), *sorted(record.to_text() for record in view.records)])
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
+            return unseen.ahead(mark.serial, left) > 0
+    return may_be and mark.value != unseen.mark_of(lead).value
 
 
 def _unknown(
@@ -281,25 +263,16 @@ def _aged(entry: CachedRrset, before: CachedRrset, served_by: frozenset[str], se
 def _may_hide_an_edit(
     view: AuthorityView, mark: Mark | None, observation: Observation, policy: Policy, gap: float
 ) -> bool:
-    """Whether something could have stood at the primary since the last look and be gone again (guard G3).
+    """Say whether ``view`` is of an address that may have had something else since it was last looked at.
 
-    Secondaries show nothing that the primary did not have. Absence has no signature of its own to tell by, and a whole
-    zone's serial may never rest.
+    Secondaries show nothing that the primary did not have.
     """
     if mark is None or not mark.value:
         # Whoever is asked for the first time may have had something older until just now.
         return view.public and bool(view.records) and gap > view.ttl / 2
     if policy.exclusive_owner or view not in _primaries(observation, view.owner):
         return False
-    is_same = mark.value == _value(view)
-    if is_same and (not view.records or (view.signature is not None and view.signature == mark.signature)):
-        return False
-    if view.serial is None or mark.serial is None:
-        return gap > view.ttl / 2
-    if _is_next(mark.serial, view.serial):
-        # The zone changed once: to what is seen now, or it was signed anew, or both came with one serial.
-        return is_same and gap > view.ttl / 2
-    return view.serial != mark.serial
+    return unseen.may_hide_an_edit(mark, view, gap)
 
 
 def _marks(journal: Journal, observation: Observation, policy: Policy) -> tuple[Mark, ...]:
@@ -318,7 +291,7 @@ def _marks(journal: Journal, observation: Observation, policy: Policy) -> tuple[
     for view in observation.authorities:
         key = (view.owner, view.address)
         if not view.failure:
-            found[key] = Mark(view.owner, view.address, view.serial, view.signature, _value(view), view.public)
+            found[key] = unseen.mark_of(view)
         elif key in found:
             found[key] = dataclasses.replace(found[key], age=None)
         elif view.public:

@@ -18,7 +18,7 @@ from ansible_collections.mailsec.dane.plugins.module_utils._rollover_state impor
 if t.TYPE_CHECKING:
     import collections.abc as c
 
-    from ansible_collections.mailsec.dane.plugins.module_utils._authority import View
+    from ansible_collections.mailsec.dane.plugins.module_utils._authority import Signature, View
     from ansible_collections.mailsec.dane.plugins.module_utils._rollover_state import Chain
     from ansible_collections.mailsec.dane.plugins.module_utils._smtp import Probe
     from ansible_collections.mailsec.dane.plugins.module_utils._tlsa import TlsaRecord
@@ -35,7 +35,6 @@ def authority_view(view: View, primary: str, bogus: str = "", unvalidated: str =
     if view.alias is not None:
         failure += f"; if its records are to be kept there, rotation_owners has to be {view.alias[0]}"
     signed = [signature.expiration.timestamp() for signature in view.signatures]
-    marks = sorted(f"{one.key_tag}/{one.inception.isoformat()}" for one in view.signatures)
     return AuthorityView(
         owner=view.owner,
         address=str(view.server),
@@ -44,13 +43,19 @@ def authority_view(view: View, primary: str, bogus: str = "", unvalidated: str =
         failure=failure or bogus,
         primary=str(view.server) == primary,
         serial=view.serial,
-        signature=" ".join(marks) or None,
+        signature=_made(view.signatures),
         signed_until=max(signed, default=None),
         unvalidated=unvalidated,
         decides=view.alias is not None,
         wildcard=view.wildcard,
         proof_ttl=view.proof_ttl,
+        zone_signature=_made(view.zone_signatures),
     )
+
+
+def _made(signatures: c.Iterable[Signature]) -> str | None:
+    """Return by which keys and when the signatures were made, None when there are none."""
+    return " ".join(sorted(f"{one.key_tag}/{one.inception.isoformat()}" for one in signatures)) or None
 
 
 def endpoint_view(

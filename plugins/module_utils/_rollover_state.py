@@ -179,6 +179,7 @@ class AuthorityView:
     resolvers may ask it; False for a view that only a key opens, and for a look-up that failed. ``decides``: only a
     person can settle the failure. ``wildcard``: whose records these are (RFC 4592), or would be once ``owner`` has none
     of its own; '' when there is none. ``proof_ttl``: TTL of the proof that leads from ``owner`` to the wildcard.
+    ``zone_signature``: the same as ``signature``, of the zone's SOA record.
     """
 
     owner: str
@@ -195,11 +196,23 @@ class AuthorityView:
     decides: bool = False
     wildcard: str = ""
     proof_ttl: int = 0
+    zone_signature: str | None = None
 
     @property
     def cached_ttl(self) -> int:
         """How long a cache may answer with the RRset: with the proof, a resolver asks nobody (RFC 8198 section 5.3)."""
         return max(self.ttl, self.proof_ttl)
+
+
+@dataclasses.dataclass(frozen=True)
+class OwnUpdate:
+    """An update of ours that the primary says it made: the last look before it and the first one that shows it.
+
+    Only records and TTL, serial and signatures count. No more than a moment may lie between the two looks.
+    """
+
+    before: AuthorityView
+    after: AuthorityView
 
 
 REMEMBERED: t.Final = "host "
@@ -225,13 +238,15 @@ class EndpointView:
 class Observation:
     """All that was seen at one moment. ``lock`` names another holder of the lease, '' when it is ours.
 
-    ``unaccounted``: hosts behind the same name of which nobody knows what they serve (guard G5).
+    ``unaccounted``: hosts behind the same name of which nobody knows what they serve (guard G5). ``updates``: those
+    that we made since the last look.
     """
 
     authorities: tuple[AuthorityView, ...]
     endpoints: tuple[EndpointView, ...]
     lock: str = ""
     unaccounted: tuple[str, ...] = ()
+    updates: tuple[OwnUpdate, ...] = ()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -293,7 +308,7 @@ class VisibleRecord:
 
 @dataclasses.dataclass(frozen=True)
 class Mark:
-    """What an address said at the last look: when serial and signature changed, an edit could hide in between.
+    """What an address said at the last look: when serial and signatures changed, an edit could hide in between.
 
     ``value``: a digest of RRset and TTL, '' when it never answered. ``age``: None while it is looked at, else the
     seconds since it dropped out of the look: resolvers may go on asking it for as long as they keep the delegation.
@@ -306,6 +321,7 @@ class Mark:
     value: str = ""
     public: bool = True
     age: float | None = None
+    zone_signature: str | None = None
 
 
 @dataclasses.dataclass(frozen=True)

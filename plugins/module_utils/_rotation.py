@@ -246,7 +246,7 @@ class _Decision:
                 for view in views
             )
         return Observation(
-            self.look.authorities, (*views, *wanted.others), self.lock, wanted.unaccounted
+            self.look.authorities, (*views, *wanted.others), self.lock, wanted.unaccounted, self.look.updates
         )
 
     def _with_file(self, target: Target) -> Observation:
@@ -480,6 +480,7 @@ class _Decision:
                     "records": sorted(record.to_text() for record in view.records), "primary": view.primary,
                     "serial": view.serial, "signature": view.signature, "signed_until": view.signed_until,
                     "unvalidated": view.unvalidated, "wildcard": view.wildcard,
+                    "zone_signature": view.zone_signature,
                 }
                 for view in observation.authorities
             ],

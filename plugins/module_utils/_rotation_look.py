@@ -29,7 +29,7 @@ if t.TYPE_CHECKING:
 
     from ansible_collections.mailsec.dane.plugins.module_utils._dns_client import Server
     from ansible_collections.mailsec.dane.plugins.module_utils._dns_question import NameServer
-    from ansible_collections.mailsec.dane.plugins.module_utils._rollover_state import EndpointView
+    from ansible_collections.mailsec.dane.plugins.module_utils._rollover_state import EndpointView, OwnUpdate
     from ansible_collections.mailsec.dane.plugins.module_utils._tlsa import TlsaRecord
 
 _MAX_ENDPOINTS: t.Final = 64
@@ -76,13 +76,17 @@ class Doubt:
 
 @dataclasses.dataclass(frozen=True)
 class Look:
-    """What was seen: views of the DNS, all connections by endpoint, sentences about what is odd, and doubts."""
+    """What was seen: views of the DNS, all connections by endpoint, sentences about what is odd, and doubts.
+
+    ``updates``: those that we made since the last look.
+    """
 
     authorities: tuple[AuthorityView, ...]
     probes: t.Mapping[Endpoint, tuple[Probe, ...]]
     notes: tuple[str, ...] = ()
     doubts: tuple[Doubt, ...] = ()
     aliases: tuple[AliasView, ...] = ()
+    updates: tuple[OwnUpdate, ...] = ()
 
     @property
     def published(self) -> frozenset[TlsaRecord]:

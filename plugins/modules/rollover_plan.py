@@ -126,6 +126,11 @@ options:
                 that has the proof may answer with them for as long (RFC 8198).
             type: int
             default: 0
+          zone_signature:
+            description:
+              - The same as O(observation.authorities[].signature), of the SOA record of the zone. Without it, a
+                signature that stays does not show that the RRset stayed.
+            type: str
       endpoints:
         description:
           - One entry for each address and port of the mail server, those of other administrators behind the same name
@@ -162,6 +167,24 @@ options:
         type: list
         elements: str
         default: []
+      updates:
+        description:
+          - Updates that were made since the last observation, each as
+            RV(mailsec.dane.tlsa_rrset#module:confirmed_update) has it. However they moved the serial,
+            they are then told from changes of others.
+        type: list
+        elements: dict
+        default: []
+        suboptions:
+          before:
+            description:
+              - What the primary served at the last look before the update, in the form of O(observation.authorities).
+            type: dict
+            required: true
+          after:
+            description: What it served at the first look that showed the update, a moment later.
+            type: dict
+            required: true
   target:
     description:
       - What is wanted.
@@ -517,6 +540,11 @@ _AUTHORITY: t.Final = {
     "decides": {"type": "bool", "default": False},
     "wildcard": {"type": "str", "default": ""},
     "proof_ttl": {"type": "int", "default": 0},
+    "zone_signature": {"type": "str"},
+}
+_UPDATE: t.Final = {
+    "before": {"type": "dict", "required": True},
+    "after": {"type": "dict", "required": True},
 }
 _ENDPOINT: t.Final = {
     "endpoint": {"type": "str", "required": True},
@@ -554,6 +582,7 @@ def main() -> None:
                     "endpoints": {"type": "list", "elements": "dict", "required": True, "options": _ENDPOINT},
                     "lock": {"type": "str", "default": ""},
                     "unaccounted": {"type": "list", "elements": "str", "default": []},
+                    "updates": {"type": "list", "elements": "dict", "default": [], "options": _UPDATE},
                 },
             },
             "target": {"type": "dict", "required": True, "options": _TARGET},

@@ -67,6 +67,11 @@ options:
     description: Who else holds the lease of the journal. Empty when nobody does.
     type: str
     default: ''
+  confirmed_update:
+    description:
+      - The update that was made since the last look, RV(mailsec.dane.tlsa_rrset#module:confirmed_update).
+        Without it an update that moves the serial number by more than one cannot be told from somebody else's changes.
+    type: dict
   request:
     description:
       - V(keep) keeps the key in use, and brings to its end what was begun.
@@ -460,7 +465,9 @@ def gather(params: dict[str, t.Any]) -> dict[str, t.Any]:
     in_the_way = _rotation_alias.failures(paths, seen.aliases, wanted.owners)
     owners = tuple(owner for owner in owners if owner in (*wanted.owners, *paths.ends))
     views = tuple(view for view in (*seen.authorities, *in_the_way) if view.owner in owners)
-    seen = dataclasses.replace(seen, authorities=views)
+    confirmed = [Node(params["confirmed_update"], "confirmed_update")] if params["confirmed_update"] else []
+    updates = tuple(_rollover_data.read_update(node) for node in confirmed)
+    seen = dataclasses.replace(seen, authorities=views, updates=updates)
     wanted = dataclasses.replace(wanted, owners=owners)
     result = _rotation.decide(wanted, members.own, slots, seen, params["lock"], now)
     chains, wants = result.pop("chains"), result.pop("wants")
@@ -481,6 +488,7 @@ def main() -> None:
             },
             "content": {"type": "dict"},
             "lock": {"type": "str", "default": ""},
+            "confirmed_update": {"type": "dict"},
             "request": {"type": "str", "choices": list(_rotation_goal.REQUESTS), "default": _rotation_goal.KEEP},
             "stolen": {"type": "list", "elements": "str", "choices": list(_rotation.STOLEN), "default": ["current"]},
             "minimum_age": {"type": "float", "default": 86400},

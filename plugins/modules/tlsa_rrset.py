@@ -274,6 +274,33 @@ serial:
   description: Serial number of the zone at O(server) at the end, null when it is not known.
   returned: success or failure after the options were read
   type: int
+confirmed_update:
+  description:
+    - What O(server) served just before and just after the update, in the form of C(observation.updates) of
+      M(mailsec.dane.rollover_plan), for O(mailsec.dane.rotation_info#module:confirmed_update). It shows that nobody
+      else changed the RRset in between, however the serial number moved.
+    - Null when no update was made, when it was not confirmed, or when more than two seconds lay between the two.
+  returned: success or failure after the options were read
+  type: dict
+  sample:
+    before:
+      owner: _25._tcp.mx.example.nl
+      address: 192.0.2.53
+      records: ["3 1 1 8755cdaa8fe24ef16cc0f2c918063185e433faaf1415664911d9e30a924138c4"]
+      ttl: 3600
+      serial: 1795996800
+      signature: 12345/2026-11-28T23:00:00+00:00
+      zone_signature: 12345/2026-11-29T08:00:00+00:00
+    after:
+      owner: _25._tcp.mx.example.nl
+      address: 192.0.2.53
+      records:
+        - 3 1 1 8755cdaa8fe24ef16cc0f2c918063185e433faaf1415664911d9e30a924138c4
+        - 3 1 1 c7ce91bb94c5e2a6d1c5a7fbd8cbd3b1b8dc1d4cd9b0a7a1a4a6a3d0b5f0a9e1
+      ttl: 3600
+      serial: 1796032800
+      signature: 12345/2026-11-29T09:00:00+00:00
+      zone_signature: 12345/2026-11-29T09:00:00+00:00
 served:
   description: What each authoritative address served when it was last asked, O(server) first.
   returned: success or failure after the options were read
@@ -363,9 +390,18 @@ import typing as t
 
 from ansible.module_utils.basic import AnsibleModule, missing_required_lib
 
-from ansible_collections.mailsec.dane.plugins.module_utils import _authority, _ehlo, _publication, _tlsa, _tsig_key
+from ansible_collections.mailsec.dane.plugins.module_utils import (
+    _authority,
+    _ehlo,
+    _publication,
+    _rollover_data,
+    _rollover_observe,
+    _tlsa,
+    _tsig_key,
+)
 from ansible_collections.mailsec.dane.plugins.module_utils._deps import missing
 from ansible_collections.mailsec.dane.plugins.module_utils._publication import Course, Means, PublicationError, Wish
+from ansible_collections.mailsec.dane.plugins.module_utils._rollover_state import OwnUpdate
 from ansible_collections.mailsec.dane.plugins.module_utils._smtp import Endpoint
 from ansible_collections.mailsec.dane.plugins.module_utils._tlsa import TlsaRecord, TlsaRrset
 
@@ -443,6 +479,7 @@ def _result(wish: Wish, course: Course) -> dict[str, t.Any]:
         "before": _shown(course.before),
         "after": _shown(course.after),
         "serial": course.views[0].serial if course.views else None,
+        "confirmed_update": _confirmed_update(course),
         "served": [view.as_dict() for view in course.views],
         "endpoints": [entry.as_dict() for entry in course.coverage],
     }
@@ -451,6 +488,13 @@ def _result(wish: Wish, course: Course) -> dict[str, t.Any]:
         result["diff"] = {side: "".join(f"{line}\n" for line in rrset.zone_lines()) for side, rrset in sides.items()}
         result["diff"] |= {f"{side}_header": wish.owner for side in sides}
     return result
+
+
+def _confirmed_update(course: Course) -> dict[str, t.Any] | None:
+    if course.around is None:
+        return None
+    before, after = (_rollover_observe.authority_view(view, str(view.server)) for view in course.around)
+    return _rollover_data.update_data(OwnUpdate(before, after))
 
 
 def main() -> None:

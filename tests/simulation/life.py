@@ -21,6 +21,7 @@ from ansible_collections.mailsec.dane.plugins.module_utils._rollover_state impor
     Exposure,
     Journal,
     Observation,
+    OwnUpdate,
     Policy,
     Scheme,
     Target,
@@ -70,6 +71,7 @@ class Profile:
     owners: int = 1
     hosts: int = 1
     kinds: int = 1
+    signers: tuple[str, ...] = ("counts",)
 
 
 @dataclasses.dataclass
@@ -85,6 +87,7 @@ class Host:
     former: tuple[Chain, ...] = ()
     revoked: tuple[Chain, ...] = ()
     made: int = 0
+    updates: tuple[OwnUpdate, ...] = ()
 
     def chains(self) -> tuple[Chain, ...]:
         return tuple(chain(key, self.ca, self.edition) for key in self.keys)
@@ -106,8 +109,10 @@ class Life:
         self.policy = dataclasses.replace(POLICY, strict=profile.strict)
         self.hosts = [self._host(number) for number in range(profile.hosts)]
         first = frozenset().union(*(self._wanted(host) for host in self.hosts))
+        signer = profile.signers[0] if len(profile.signers) == 1 else self.script.choose(profile.signers)
         self.zones = [
-            Zone(f"_{port}._tcp.mx.example", (first, TTL), profile.servers) for port in (25, 465)[: profile.owners]
+            Zone(f"_{port}._tcp.mx.example", (first, TTL), profile.servers, signer)
+            for port in (25, 465)[: profile.owners]
         ]
         owners = [zone.owner for zone in self.zones]
         self.journal: Journal = lost_journal(owners, self.policy)
@@ -297,15 +302,18 @@ class Life:
             policy=self.policy,
         )
 
-    def look(self) -> Observation:
+    def look(self, host: Host) -> Observation:
         views = [view for zone in self.zones for view in zone.views()]
-        return Observation(tuple(views), tuple(one.view() for host in self.hosts for one in host.endpoints))
+        endpoints = tuple(one.view() for each in self.hosts for one in each.endpoints)
+        # A run knows of its own updates only.
+        updates, host.updates = host.updates, ()
+        return Observation(tuple(views), endpoints, updates=updates)
 
     def run(self, host: Host) -> Step | None:
         """Look, plan, remember, act; it may die in between."""
         wanted = self.target(host)
         moment = Moment(BEGIN + self.now + self.skew, self.now, str(self.boot))
-        plan = _rollover.plan(self.journal, self.look(), wanted, moment)
+        plan = _rollover.plan(self.journal, self.look(host), wanted, moment)
         step = plan.step
         dies = self.can_fail and "dies" in self.profile.troubles and self.script.sometimes(8)
         if dies and self.script.choose((False, True)):
@@ -325,19 +333,30 @@ class Life:
             if late is not None:
                 self.late.append((self.now + late, host, step, delays))
             return None
-        self.effect(host, step, delays)
+        if "between" in self.profile.troubles and isinstance(step, Publish) and self.can_fail:
+            if self.script.sometimes(2):
+                self.note("trouble: unseen, between the decision and the update")
+                self.trouble_unseen(host)
+            confirmed = not self.script.sometimes(5)
+        else:
+            confirmed = True
+        self.effect(host, step, delays, confirmed)
         if dies or (self.can_fail and "dies" in self.profile.troubles and self.script.sometimes(9)):
             self.late.append((self.now + self.script.choose((3.0, 25.0)), host, step, delays))
         return step
 
-    def effect(self, host: Host, step: Step, delays: bool) -> None:
+    def effect(self, host: Host, step: Step, delays: bool, confirmed: bool = False) -> None:
+        """Carry out ``step``; ``confirmed``: whoever sends an update sees the primary just before and just after."""
         if isinstance(step, Publish):
             zone = next(one for one in self.zones if one.owner == step.owner)
             if zone.primary != (step.expected, step.expected_ttl) or not zone.servers[0].reachable:
                 return
             self.judge_update(zone, step)
+            before = zone.view(0)
             self.judged(step, delays, lambda: zone.write((step.records, step.ttl), self.now, self._delay))
             self.updates += 1
+            if confirmed:
+                host.updates = (*host.updates, OwnUpdate(before, zone.view(0)))
         elif isinstance(step, Deploy):
             names = list(step.endpoints)
             if self.can_fail and "dies" in self.profile.troubles and self.script.sometimes(6):
@@ -544,6 +563,9 @@ class Life:
         self.pass_time(self.script.choose((1, 5)))
         zone.write((records, ttl), self.now, self._delay)
 
+    def trouble_between(self, _host: Host) -> None:
+        """Nothing by itself: with this in the profile a stranger may come between a decision and its update."""
+
     def trouble_revert(self, _host: Host) -> None:
         """A stranger writes an earlier RRset over ours."""
         zone = self.script.choose(self.zones)
@@ -629,6 +651,10 @@ PROFILES: t.Final = (
         wishes=("rotate", "rotate", "back", "back", "ca"), schemes=(KEYS, ALL, ONE),
     ),
     Profile("hosts and owners", ("dies", "lost", "stuck", "cut"), hosts=2, owners=2, servers=2),
+    Profile(
+        "signers", ("unseen", "between", "ttl"), signers=("times", "week", "counts"),
+        wishes=("rotate", "rotate", "rotate", "back", "scheme"), schemes=(ONE, KEYS, ALL),
+    ),
     Profile(
         "two chains", ("dies", "lost", "stuck", "add"), kinds=2, wishes=("rotate", "rotate", "renew", "ca", "back"),
     ),

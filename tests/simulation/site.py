@@ -103,11 +103,16 @@ class Server:
 
 
 class Zone:
-    """One owner name: every value that its primary ever had, the servers, and what caches may hold until when."""
+    """One owner name: every value that its primary ever had, the servers, and what caches may hold until when.
 
-    def __init__(self, owner: str, value: Value, servers: int) -> None:
-        self.owner = owner
+    ``signer``: ``counts`` has serials one after the other; those of ``times`` are times; ``week`` signs the whole week
+    with one inception, as PowerDNS does.
+    """
+
+    def __init__(self, owner: str, value: Value, servers: int, signer: str = "counts") -> None:
+        self.owner, self.signer = owner, signer
         self.history: list[Value] = [value]
+        self.serials = [1]
         self.servers = [Server(f"ns{number}") for number in range(servers)]
         self.copies: dict[Value, float] = {}
         #: Records that neither the planner nor its operator brought here.
@@ -127,6 +132,7 @@ class Zone:
     def write(self, value: Value, now: float, delay: t.Callable[[], float | None]) -> None:
         self.settle_copies(now)
         self.history.append(value)
+        self.serials.append(max(self.serials[-1] + 1, int(now) if self.signer == "times" else 0))
         self.servers[0].position = len(self.history) - 1
         for one in self.servers[1:]:
             if one.due is not None and one.position == len(self.history) - 2:
@@ -153,23 +159,22 @@ class Zone:
         return found
 
     def views(self) -> list[AuthorityView]:
-        found = []
-        for number, one in enumerate(self.servers):
-            if one.left_at is not None:
-                continue
-            records, ttl = self.history[one.position]
-            seen = AuthorityView(
-                self.owner, one.name, records if one.reachable else frozenset(), ttl if one.reachable else 0,
-                "" if one.reachable else "no answer", number == 0, one.position + 1, self._signature(one.position),
-            )
-            found.append(seen)
-        return found
+        return [self.view(number) for number, one in enumerate(self.servers) if one.left_at is None]
+
+    def view(self, number: int) -> AuthorityView:
+        one = self.servers[number]
+        records, ttl = self.history[one.position]
+        return AuthorityView(
+            self.owner, one.name, records if one.reachable else frozenset(), ttl if one.reachable else 0,
+            "" if one.reachable else "no answer", number == 0, self.serials[one.position],
+            self._signature(one.position), zone_signature="" if self.signer == "week" else str(one.position),
+        )
 
     def _signature(self, position: int) -> str:
         """The RRset is signed anew whenever it changes."""
         while position and self.history[position] == self.history[position - 1]:
             position -= 1
-        return str(position)
+        return "" if self.signer == "week" else str(position)
 
 
 @dataclasses.dataclass

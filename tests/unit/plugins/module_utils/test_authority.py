@@ -115,6 +115,20 @@ def look(answer: Answer, timeout: float = 10) -> View:
     return asyncio.run(run())
 
 
+def test_the_signatures_of_the_zone_are_those_over_its_soa_record() -> None:
+    def signed(inception: str, rdtype: str, owner: str) -> str:
+        return f"{owner}. 60 IN RRSIG {rdtype} 13 3 60 20300101000000 {inception} 7 {ZONE}. AAAA"
+
+    def answer(query: dns.message.Message, _transport: str) -> bytes:
+        if "SOA" in query.question[0].to_text():
+            return message(query, [SOA, signed("20260102000000", "SOA", ZONE)]).to_wire()
+        return message(query, [TLSA, signed("20260101000000", "TLSA", OWNER)]).to_wire()
+
+    view = look(answer)
+    assert [one.inception.day for one in view.signatures] == [1]
+    assert [one.inception.day for one in view.zone_signatures] == [2]
+
+
 @pytest.mark.parametrize(
     ("said", "status"),
     [

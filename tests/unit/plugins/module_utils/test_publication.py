@@ -6,16 +6,24 @@
 
 from __future__ import annotations
 
+import asyncio
 import dataclasses
 import datetime
+import typing as t
 
 import pytest
 from support.credentials import ecdsa
 
+from ansible_collections.mailsec.dane.plugins.module_utils import _authority, _publication, _update
+from ansible_collections.mailsec.dane.plugins.module_utils._authority import Status, View
 from ansible_collections.mailsec.dane.plugins.module_utils._coverage import Fit, cover, helpful
+from ansible_collections.mailsec.dane.plugins.module_utils._dns_question import NameServer
 from ansible_collections.mailsec.dane.plugins.module_utils._publication import (
+    Course,
+    Means,
     PublicationError,
     Wish,
+    _change,
     _expect,
     check,
     same,
@@ -132,3 +140,68 @@ def test_certificates_that_cannot_be_seen_are_unknown() -> None:
     assert cover(leaf_only, (A,), HOST, NOW).fit is Fit.MISMATCH
     for chain in ((), (b"rubbish",)):
         assert cover(Probe(SEEN.endpoint, HOST, "tls", chain=chain), (EE,), HOST, NOW).fit is Fit.UNKNOWN
+
+
+# An update between two looks at the primary, by which the planner tells it from somebody else's changes.
+
+PRIMARY = NameServer("192.0.2.53", 53)
+MEANS = Means(PRIMARY, None, 5, None, "localhost")
+
+
+def _view(*records: TlsaRecord, serial: int, ttl: int = 3600) -> View:
+    return View(PRIMARY, OWNER, Status.SERVED, "", records, ttl, serial)
+
+
+def _changed(monkeypatch: pytest.MonkeyPatch, *views: View, seconds: float = 0) -> Course:
+    """Change A to A and B at a primary that shows ``views``, one after the other, and takes ``seconds`` to update."""
+    shown = iter(views)
+
+    async def observe(*_args: t.Any) -> tuple[View, ...]:
+        return (next(shown),)
+
+    async def replace_rrset(*_args: t.Any, **_more: t.Any) -> None:
+        await asyncio.sleep(seconds)
+
+    monkeypatch.setattr(_authority, "observe", observe)
+    monkeypatch.setattr(_update, "replace_rrset", replace_rrset)
+    monkeypatch.setattr(_publication, "_MOMENT", 0.2)
+    monkeypatch.setattr(_publication, "_SIGNING", 0.5)
+    monkeypatch.setattr(_publication, "_FIRST_PAUSE", 0.01)
+    course = Course(zone="example.nl")
+    asyncio.run(_change(Wish(OWNER, HOST, 25, (A, B), 3600), _view(A, serial=7), rrset(A, B), course, MEANS))
+    assert course.changed
+    return course
+
+
+def test_an_update_has_a_look_just_before_and_just_after(monkeypatch: pytest.MonkeyPatch) -> None:
+    before, after = _view(A, serial=7), _view(A, B, serial=1000)
+    assert _changed(monkeypatch, before, after).around == (before, after)
+    assert _changed(monkeypatch, before, before, before, after).around == (before, after), "signed a little later"
+
+
+@pytest.mark.parametrize(
+    "between",
+    [
+        (_view(A, serial=8), _view(A, B, serial=9)),
+        (_view(B, serial=8),),
+        (View(PRIMARY, OWNER, Status.TIMEOUT, "gives no answer"),),
+        (_view(A, serial=7),) * 200,
+    ],
+    ids=["another change", "another RRset", "no answer", "never shown"],
+)
+def test_what_is_not_seen_just_around_an_update_is_not_vouched_for(
+    monkeypatch: pytest.MonkeyPatch, between: tuple[View, ...]
+) -> None:
+    assert _changed(monkeypatch, _view(A, serial=7), *between).around is None
+
+
+def test_an_update_that_took_long_is_not_vouched_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert _changed(monkeypatch, _view(A, serial=7), _view(A, B, serial=8), seconds=0.3).around is None
+
+
+@pytest.mark.parametrize("view", [_view(B, serial=8), _view(A, serial=8, ttl=86400)])
+def test_what_was_changed_while_the_endpoints_were_looked_at_stops_the_update(
+    monkeypatch: pytest.MonkeyPatch, view: View
+) -> None:
+    with pytest.raises(PublicationError, match="somebody else changed"):
+        _changed(monkeypatch, view)

@@ -252,9 +252,15 @@ def test_an_edit_that_may_have_hidden_restarts_the_clock() -> None:
     resigned = _plan(journal, seen, _target(K2), 86_400)
     assert isinstance(resigned.step, Deploy), "the zone did not change"
     other = dataclasses.replace(
-        seen, authorities=tuple(dataclasses.replace(view, serial=9, signature="1") for view in seen.authorities)
+        seen,
+        authorities=tuple(
+            dataclasses.replace(view, serial=9, signature="1", zone_signature="2") for view in seen.authorities
+        ),
     )
     assert isinstance(_plan(journal, other, _target(K2), 86_400).step, Deploy), "another name of the zone changed"
+    weekly = tuple(dataclasses.replace(view, zone_signature=None) for view in other.authorities)
+    plan = _plan(journal, dataclasses.replace(other, authorities=weekly), _target(K2), 86_400)
+    assert "changed unseen between two looks" in _reasons(plan), "a signature that changes proves nothing unchanged"
     alone = dataclasses.replace(POLICY, exclusive_owner=True)
     assert isinstance(_plan(journal, changed, _target(K2, policy=alone), 86_400).step, Deploy)
     stolen = _target(K2, revoked=(K1,))

@@ -19,6 +19,7 @@ from ansible_collections.mailsec.dane.plugins.module_utils._rollover_state impor
     Exposure,
     Journal,
     Observation,
+    OwnUpdate,
     Policy,
     Scheme,
     Target,
@@ -81,21 +82,24 @@ class World:
         self.failures: dict[str, str] = {}
         self.now = 0.0
         self.journal: Journal = first_journal()
+        #: By how much each change raises the serial, whether the signatures tell of it, and what we know of updates.
+        self.raises = 1
+        self.signs = True
+        self.updates: tuple[OwnUpdate, ...] | None = None
 
     def look(self) -> Observation:
-        views = tuple(
-            AuthorityView(
-                owner, one.address, frozenset() if one.failure else one.records[owner], one.ttl, one.failure,
-                one is self.ns0, one.serial, one.signature, decides=one.decides, wildcard=one.wildcard,
-                proof_ttl=one.proof_ttl,
-            )
-            for one in self.servers
-            for owner in self.owners
-        )
+        views = tuple(self.view(one, owner) for one in self.servers for owner in self.owners)
         endpoints = tuple(
             EndpointView(name, chains, 1, self.failures.get(name, "")) for name, chains in self.served.items()
         )
-        return Observation(views, endpoints)
+        return Observation(views, endpoints, updates=self.updates or ())
+
+    def view(self, one: Server, owner: str = SMTP) -> AuthorityView:
+        return AuthorityView(
+            owner, one.address, frozenset() if one.failure else one.records[owner], one.ttl, one.failure,
+            one is self.ns0, one.serial, one.signature, decides=one.decides, wildcard=one.wildcard,
+            proof_ttl=one.proof_ttl, zone_signature=str(one.serial) if self.signs else one.signature,
+        )
 
     def plan(self, target: Target, seconds: float = 1) -> Plan:
         self.now += seconds
@@ -112,8 +116,9 @@ class World:
     def write(self, records: Records, owner: str = SMTP, ttl: int = TTL) -> None:
         """Change the RRset at the primary, by whoever it is."""
         self.ns0.records[owner], self.ns0.ttl = records, ttl
-        self.ns0.serial = (self.ns0.serial or 0) + 1
-        self.ns0.signature = f"{self.ns0.serial}"
+        self.ns0.serial = (self.ns0.serial or 0) + self.raises
+        if self.signs:
+            self.ns0.signature = f"{self.ns0.serial}"
         if self.follows:
             self.follow()
 
@@ -124,7 +129,10 @@ class World:
     def act(self, found: Plan) -> None:
         if isinstance(found.step, Publish):
             assert (found.step.records, found.step.ttl) != (found.step.expected, found.step.expected_ttl)
+            before = self.view(self.ns0, found.step.owner)
             self.write(found.step.records, found.step.owner, found.step.ttl)
+            if self.updates is not None:
+                self.updates = (OwnUpdate(before, self.view(self.ns0, found.step.owner)),)
         elif isinstance(found.step, Deploy):
             self.served.update(dict.fromkeys(found.step.endpoints, frozenset(found.step.chains)))
 
@@ -195,6 +203,8 @@ def test_l02_an_rrset_counts_until_the_lagging_server_has_shown_a_later_serial(s
             assert not isinstance(found.step, Deploy)
     if serials:
         assert "ns1" in why(found) and "serial" in why(found)
+    if not serials:
+        world.ns0.serial = 12
     world.follow()
     found = world.run(back)
     assert isinstance(found.step, Done) and world.served == {"mx": frozenset({K0})}
@@ -277,6 +287,51 @@ def test_l04_an_update_of_our_own_is_no_edit_unseen() -> None:
     while not isinstance(found.step, Deploy):
         found = world.plan(wanted, 15)
     assert world.now - begun < 600
+
+
+def _weak_signs(signs: bool, confirmed: bool) -> World:
+    world = World(K0.key).steady(target(K0))
+    world.raises, world.signs, world.updates = 1000, signs, () if confirmed else None
+    return world
+
+
+def _seconds_to_deploy(world: World, wanted: Target) -> float:
+    begun = world.now
+    found = world.plan(wanted)
+    while not isinstance(found.step, Deploy):
+        world.act(found)
+        found = world.plan(wanted, 100)
+    return world.now - begun
+
+
+@pytest.mark.parametrize("signs", [True, False])
+def test_l04_a_confirmed_update_is_no_edit_unseen_however_the_serial_moves(signs: bool) -> None:
+    assert _seconds_to_deploy(_weak_signs(signs, True), target(K1)) < 1000
+    assert _seconds_to_deploy(_weak_signs(signs, False), target(K1)) > POLICY.unknown_ttl
+
+
+@pytest.mark.parametrize("signs", [True, False])
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_l04_a_confirmed_update_vouches_for_nothing_but_itself(signs: bool, when: str) -> None:
+    world, wanted = _weak_signs(signs, True), target(K1)
+    found = world.plan(wanted)
+    if when == "before":
+        world.write(frozenset({K0.key}), ttl=86_400)
+        world.write(frozenset({K0.key}))
+    world.act(found)
+    if when == "after":
+        world.write(world.ns0.records[SMTP], ttl=86_400)
+        world.write(world.ns0.records[SMTP])
+    assert _seconds_to_deploy(world, wanted) > POLICY.unknown_ttl
+
+
+def test_l04_an_update_that_nobody_began_vouches_for_nothing() -> None:
+    world, wanted = _weak_signs(True, True), target(K1)
+    world.plan(wanted)
+    before = world.view(world.ns0)
+    world.write(frozenset({K0.key, K2.key}))
+    world.updates = (OwnUpdate(before, world.view(world.ns0)),)
+    assert _seconds_to_deploy(world, wanted) > POLICY.unknown_ttl
 
 
 # L05 and L06: a theft in compatibility mode.

@@ -40,6 +40,8 @@ def test_a_served_rrset_with_its_signature() -> None:
         View(SERVER, OWNER, Status.SERVED, "", (record("K1"),), 3600, 12, (Signature(ends[0], ends[1], 7),)), ""
     )
     assert again.signature != found.signature and not again.primary
+    zone = View(SERVER, OWNER, Status.ABSENT, serial=3, zone_signatures=(Signature(ends[0], ends[1], 7),))
+    assert authority_view(zone, "").zone_signature == again.signature and found.zone_signature is None
 
 
 def test_absence_is_an_answer() -> None:
