@@ -41,7 +41,7 @@ bare: ## Carry out README's two commands on bare Debian 12 and 13 (root; ARGS='t
 	@tests/run/bare.sh "$(ARGS)"
 
 .PHONY: model
-model: deps ## Search a million states of the rotation planner for one that breaks mail (ARGS=KB-03 shows a counterexample)
+model: deps ## Search ten million states of the rotation planner for one that breaks mail (ARGS=KB-03 shows a counterexample)
 	@$(BIN)/python -m tests.model $(ARGS)
 
 .PHONY: simulation

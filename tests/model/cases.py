@@ -682,12 +682,38 @@ def unguarded() -> tuple[Case, ...]:
     )
 
 
-def large() -> Case:
-    """Return the scope of the long run: over a million states."""
-    return Case(
-        "LARGE", "key rotation, two faults of four kinds",
-        rotation(
-            "", n=2, delay=3, secondaries=2, budget=2,
-            faults=("crash", "stale", "down", "ttl"),
+def large() -> tuple[Case, ...]:
+    """Return the cases of the long run, the longest first: ten million states, of sites that differ."""
+    faults = ("crash", "stale", "down", "ttl")
+    wide: dict[str, t.Any] = {"n": 2, "secondaries": 2, "faults": faults, "budget": 2}
+    slow = dataclasses.replace(EXACT, effect=2)
+    k1 = chain("K1", "CA1")
+    ca = {"scheme": ALL, "fallback": (k1,), "n": 2}
+    return (
+        Case(
+            "LARGE-1", "back and forth at any time, effects of dead controllers come late, two faults of six kinds",
+            rotation(
+                "", **{**wide, "faults": ("flip", "orphan", *faults)}, delay=2, flips={0: 2, 1: 2, 2: 0},
+                targets=(
+                    target(n=2, policy=slow), target(next_key="K3", n=2, policy=slow),
+                    target("K1", next_key="K2", n=2, policy=slow),
+                ),
+            ),
+        ),
+        Case("LARGE-2", "secondaries up to 4 ticks late, two faults of four kinds", rotation("", **wide, delay=4)),
+        Case(
+            "LARGE-3", "CA change with four records, two faults of four kinds",
+            rotation(
+                "", {K1, CA1}, {K2}, **wide, chain=k1, delay=2,
+                targets=(target("K2", "CA2", **ca), target("K2", "CA2", next_key="K3", **ca)),
+            ),
+        ),
+        Case(
+            "LARGE-4", "three secondaries, one fault of four kinds",
+            rotation("", **{**wide, "secondaries": 3, "budget": 1}, delay=2),
+        ),
+        Case(
+            "LARGE-5", "strangers remove records or write earlier ones back, one fault of six kinds",
+            rotation("", **{**wide, "faults": ("revert", "remove", *faults), "budget": 1}, delay=2),
         ),
     )

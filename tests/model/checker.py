@@ -6,9 +6,12 @@ from __future__ import annotations
 
 import array
 import dataclasses
+import struct
 import typing as t
 
 from .world import State, World
+
+_Label = tuple[t.Any, ...]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -23,35 +26,68 @@ class Result:
     states: int
     edges: int
     violations: dict[str, int]
-    traces: dict[str, list[tuple[tuple[t.Any, ...], State]]]
+    traces: dict[str, list[tuple[_Label, State]]]
     stuck: int | None
     goals: int
     complete: bool
 
 
-def explore(
-    world: World,
-    stop_at: t.Collection[str] = (),
-    liveness: bool = False,
-    limit: int = 5_000_000,
-) -> Result:
+class _States:
+    """States by number, each held as a few bytes: its parts repeat, and are held once."""
+
+    _SHAPE: t.Final = struct.Struct("<IIIHHHHBB")
+
+    def __init__(self) -> None:
+        self._parts: list[list[t.Any]] = [[] for _part in range(7)]
+        self._numbers: list[dict[t.Any, int]] = [{} for _part in range(7)]
+        self._packed: list[bytes] = []
+        self._index: dict[bytes, int] = {}
+
+    def __len__(self) -> int:
+        return len(self._packed)
+
+    def number(self, state: State) -> int:
+        """Return the number of ``state``, that of :func:`len` when it is new."""
+        ns, lags, cache, srv, ctls, limbo, trouble, budget, queues = state
+        packed = self._SHAPE.pack(
+            self._part(0, ctls), self._part(1, cache), self._part(2, ns), self._part(3, lags), self._part(4, srv),
+            self._part(5, limbo), self._part(6, queues), trouble, budget,
+        )  # fmt: skip
+        found = self._index.setdefault(packed, len(self._packed))
+        if found == len(self._packed):
+            self._packed.append(packed)
+        return found
+
+    def _part(self, place: int, thing: t.Any) -> int:
+        numbers = self._numbers[place]
+        found = numbers.get(thing)
+        if found is None:
+            found = numbers[thing] = len(numbers)
+            self._parts[place].append(thing)
+        return found
+
+    def __getitem__(self, number: int) -> State:
+        *places, trouble, budget = self._SHAPE.unpack(self._packed[number])
+        ctls, cache, ns, lags, srv, limbo, queues = (
+            part[place] for part, place in zip(self._parts, places, strict=True)
+        )
+        return State(ns, lags, cache, srv, ctls, limbo, trouble, budget, queues)
+
+
+def explore(world: World, stop_at: t.Collection[str] = (), liveness: bool = False, limit: int = 20_000_000) -> Result:
     """Visit every reachable state.
 
     ``stop_at``: properties at whose first violation the search ends. ``liveness``: also check P4, AG EF goal, over
     transitions that are no faults. P5 (fail-static) needs no check of its own: in every state the controllers may
     rest for ever while ticks and transfers go on, so what P1 says of all states, it says of those.
     """
-    start = world.initial()
-    index: dict[State, int] = {start: 0}
-    states = [start]
-    parents = array.array("l", [-1])
-    labels: list[tuple[t.Any, ...]] = [("start",)]
-    known_labels: dict[tuple[t.Any, ...], tuple[t.Any, ...]] = {}
-    sources, goals_to = array.array("l"), array.array("l")
+    states = _States()
+    states.number(world.initial())
+    parents = array.array("I", [0])
+    sources, ends, goals = array.array("I"), array.array("I"), array.array("I")
     violations: dict[str, int] = {}
     first: dict[str, int] = {}
-    edges = 0
-    place = 0
+    edges = place = 0
     while place < len(states) and len(states) < limit:
         state = states[place]
         broken = world.violated(state)
@@ -60,41 +96,38 @@ def explore(
             first.setdefault(broken, place)
             if broken in stop_at:
                 break
-        for label, after, faulty in world.successors(state):
+        if liveness and world.is_goal(state):
+            goals.append(place)
+        for _label, after, faulty in world.successors(state):
             edges += 1
-            number = index.get(after)
-            if number is None:
-                number = index[after] = len(states)
-                states.append(after)
+            known = len(states)
+            number = states.number(after)
+            if number == known:
                 parents.append(place)
-                labels.append(known_labels.setdefault(label, label))
             if liveness and not faulty:
                 sources.append(place)
-                goals_to.append(number)
+                ends.append(number)
         place += 1
     complete = place == len(states)
-    goals = [number for number, state in enumerate(states) if world.is_goal(state)] if liveness and complete else []
-    stuck = len(states) - _can_reach(len(states), sources, goals_to, goals) if liveness and complete else None
-    traces = {broken: _trace(number, states, parents, labels) for broken, number in first.items()}
-    if stuck:
-        reach = _reaching(len(states), sources, goals_to, goals)
-        traces["P4"] = _trace(next(n for n in range(len(states)) if not reach[n]), states, parents, labels)
-    return Result(len(states), edges, violations, traces, stuck, len(goals), complete)
-
-
-def _can_reach(count: int, sources: t.Sequence[int], ends: t.Sequence[int], goals: t.Iterable[int]) -> int:
-    return sum(_reaching(count, sources, ends, goals))
+    traces = {broken: _trace(world, number, states, parents) for broken, number in first.items()}
+    stuck = None
+    if liveness and complete:
+        reach = _reaching(len(states), sources, ends, goals)
+        stuck = len(states) - sum(reach)
+        if stuck:
+            traces["P4"] = _trace(world, reach.index(0), states, parents)
+    return Result(len(states), edges, violations, traces, stuck, len(goals) if complete else 0, complete)
 
 
 def _reaching(count: int, sources: t.Sequence[int], ends: t.Sequence[int], goals: t.Iterable[int]) -> bytearray:
     """Mark every state from which a goal can be reached: the edges backwards, sorted by where they end."""
-    offsets = array.array("l", bytes(8 * (count + 1)))
+    offsets = array.array("I", bytes(4 * (count + 1)))
     for end in ends:
         offsets[end + 1] += 1
     for number in range(count):
         offsets[number + 1] += offsets[number]
-    fill = array.array("l", offsets)
-    before = array.array("l", bytes(8 * len(ends)))
+    fill = array.array("I", offsets)
+    before = array.array("I", bytes(4 * len(ends)))
     for source, end in zip(sources, ends, strict=True):
         before[fill[end]] = source
         fill[end] += 1
@@ -111,11 +144,12 @@ def _reaching(count: int, sources: t.Sequence[int], ends: t.Sequence[int], goals
     return marked
 
 
-def _trace(
-    number: int, states: list[State], parents: t.Sequence[int], labels: list[tuple[t.Any, ...]]
-) -> list[tuple[tuple[t.Any, ...], State]]:
+def _trace(world: World, number: int, states: _States, parents: t.Sequence[int]) -> list[tuple[_Label, State]]:
+    """Return the way to a state; what happened on it is found again by going it once more."""
     found = []
-    while number >= 0:
-        found.append((labels[number], states[number]))
+    while number:
+        before, after = states[parents[number]], states[number]
+        label = next(label for label, one, _faulty in world.successors(before) if one == after)
+        found.append((label, after))
         number = parents[number]
-    return found[::-1]
+    return [(("start",), states[0]), *found[::-1]]

@@ -11,7 +11,7 @@ import pytest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[3]))
 
-from model import cases, world
+from model import cases, checker, world
 from model.checker import Result, explore
 from model.timeline import readable
 
@@ -38,6 +38,19 @@ def test_a_safe_rotation_never_breaks_and_can_always_finish(case: cases.Case) ->
     result = _search(case)
     assert result.complete and result.goals > 0
     assert _broken(result) == ({case.broken} if case.broken else set())
+
+
+def test_what_is_held_as_bytes_is_the_same_state() -> None:
+    case = next(case for case in cases.controls() if case.code == "C-44")
+    model, states = world.World(case.scope), checker._States()
+    todo, seen = [model.initial()], set()
+    while todo and len(seen) < 500:
+        state = todo.pop()
+        number = states.number(state)
+        assert states[number] == state and (number == len(states) - 1) == (state not in seen)
+        seen.add(state)
+        todo += [after for _label, after, _faulty in model.successors(state) if after not in seen]
+    assert len(states) == len(seen)
 
 
 def test_every_known_bad_policy_of_the_reference_is_there() -> None:
