@@ -23,14 +23,15 @@ WRONG_SECRET = base64.b64encode(bytes(range(100, 132))).decode()
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Fault:
-    """``begin`` and ``end`` are scripts for ``host``. ``says``: what a run must name; ``fails``: whether it fails.
+    """``begin`` and ``end`` are scripts for ``host``. ``says``: what a run must name; ``status``: how it ends, 0 when it may
+    just wait, 4 when something is in the way that may pass, 2 when a person must act.
 
     ``clock``: what the Python of the host that looks is called by.
     """
 
     name: str
     says: str
-    fails: bool = False
+    status: int = 0
     host: str = "mx1"
     begin: str = ":"
     end: str = ":"
@@ -96,23 +97,24 @@ FAULTS = (
         clock="unshare --time --fork --kill-child --boottime=3600 --monotonic=3600",
     ),
     Fault(
-        name="a clock an hour ahead", says="BADTIME", fails=True, clock=f"{FAKE}+3600s", while_spreading=False,
+        name="a clock an hour ahead", says="BADTIME", status=2, clock=f"{FAKE}+3600s", while_spreading=False,
     ),
-    Fault(name="a wrong key for updates", says="BADSIG", fails=True, while_spreading=False),
+    Fault(name="a wrong key for updates", says="BADSIG", status=2, while_spreading=False),
     Fault(
-        name="no room for anything", says="No space left on device", fails=True,
+        name="no room for anything", says="No space left on device", status=2,
         begin=full_disk(0), end=f"umount {JOURNALS}",
     ),
     Fault(
-        name="room for the lease only", says="No space left on device", fails=True,
+        name="room for the lease only", says="No space left on device", status=2,
         begin=full_disk(2), end=f"umount {JOURNALS}",
     ),
     Fault(
         name="an address of the mail server is unreachable", says="it is not known what [2001:db8:51::11]:25 serves",
+        status=4,
         begin="ip -6 addr del 2001:db8:51::11/64 dev eth0", end="ip -6 addr add 2001:db8:51::11/64 dev eth0 nodad",
     ),
     Fault(
-        name="a name server is down", says="(198.51.100.3) gives no secure answer", host="ns2",
+        name="a name server is down", says="(198.51.100.3) gives no secure answer", host="ns2", status=4,
         begin="systemctl stop knot", end="systemctl start knot",
     ),
 )  # fmt: skip
