@@ -54,6 +54,7 @@ def parse_fault(certificate: Certificate) -> str | None:
     """Say why OpenSSL does not read the certificate at all, None when it does."""
     try:
         certificate.version, certificate.extensions, certificate.algorithms_alike  # noqa: B018 - reading is the check
+        certificate.key_type  # noqa: B018 - an algorithm that is not an OBJECT IDENTIFIER spoils all
         if not certificate.has_times or not certificate.serial:
             return "its validity or its serial number is not one"
     except CertificateError as error:

@@ -11,7 +11,7 @@ import random
 import typing as t
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from oracle import pki
 from oracle import raw_pki as raw
@@ -101,6 +101,7 @@ def _examined(chain: tuple[bytes, ...]) -> None:
 
 @settings(max_examples=250, deadline=None)
 @given(st.integers(0, 2**32))
+@example(331)
 def test_v01_mutated_certificates_raise_nothing(seed: int) -> None:
     """Bytes changed, put in, taken out or doubled, in each certificate of a chain."""
     rng = random.Random(seed)
