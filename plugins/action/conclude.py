@@ -11,7 +11,7 @@ import typing as t
 from ansible.errors import AnsibleActionFail, AnsibleConnectionFailure
 from ansible.plugins.action import ActionBase
 
-from ansible_collections.mailsec.dane.plugins.module_utils import _rotation_outcome
+from ansible_collections.mailsec.dane.plugins.module_utils._rotation import outcome
 
 
 class ActionModule(ActionBase):
@@ -25,7 +25,7 @@ class ActionModule(ActionBase):
         specification = {"outcomes": {"type": "dict", "required": True}, "notes": {"type": "dict", "default": {}}}
         _validated, options = self.validate_argument_spec(specification)
         try:
-            told = _rotation_outcome.conclude(options["outcomes"], options["notes"])
+            told = outcome.conclude(options["outcomes"], options["notes"])
         except (AttributeError, KeyError, TypeError, ValueError) as error:
             raise AnsibleActionFail(f"outcomes is not a dictionary of outcomes by host: {error!r}") from error
         text = "\n".join([*told["lines"], told["line"]])

@@ -11,8 +11,10 @@ import typing as t
 
 from ansible.errors import AnsibleFilterError
 
-from ansible_collections.mailsec.dane.plugins.module_utils import _adoption, _rollover_data, _timeline, _timeline_svg
-from ansible_collections.mailsec.dane.plugins.module_utils._rollover_data import Node
+from ansible_collections.mailsec.dane.plugins.module_utils._mailhost import adoption as mailhost_adoption
+from ansible_collections.mailsec.dane.plugins.module_utils._rotation import record as _record
+from ansible_collections.mailsec.dane.plugins.module_utils._rotation import record_svg, serial
+from ansible_collections.mailsec.dane.plugins.module_utils._rotation.serial import Node
 
 
 def rotation_record(events: t.Any, title: str = "Rotation", since: float = 0, policy: t.Any = None) -> dict[str, t.Any]:
@@ -20,13 +22,13 @@ def rotation_record(events: t.Any, title: str = "Rotation", since: float = 0, po
     try:
         if not isinstance(events, (list, tuple)):
             raise ValueError(f"a list of events is needed, not {type(events).__name__}")
-        wanted = _rollover_data.read_policy(Node(policy or None, "policy"))
-        record = _timeline.since(_timeline.timeline(events, wanted), float(since))
+        wanted = serial.read_policy(Node(policy or None, "policy"))
+        record = _record.since(_record.timeline(events, wanted), float(since))
     except (TypeError, ValueError) as error:
         raise AnsibleFilterError(f"mailsec.dane.rotation_record: {error}") from error
     return {
-        "timeline": _timeline.timeline_data(record, wanted.strict),
-        "svg": _timeline_svg.draw(record, title, strict=wanted.strict),
+        "timeline": _record.timeline_data(record, wanted.strict),
+        "svg": record_svg.draw(record, title, strict=wanted.strict),
     }
 
 
@@ -35,7 +37,7 @@ def first_look(
 ) -> dict[str, str]:
     """Return what the first run has to do with a mail server, see the documentation of the filter."""
     try:
-        found = _adoption.first_look(services, sockets, owner, [int(port) for port in ports], adoption)
+        found = mailhost_adoption.first_look(services, sockets, owner, [int(port) for port in ports], adoption)
         return dataclasses.asdict(found)
     except (KeyError, TypeError, ValueError) as error:
         raise AnsibleFilterError(f"mailsec.dane.first_look: {error!r}") from error

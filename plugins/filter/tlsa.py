@@ -11,9 +11,10 @@ import typing as t
 
 from ansible.errors import AnsibleFilterError
 
-from ansible_collections.mailsec.dane.plugins.module_utils import _tlsa, _x509
-from ansible_collections.mailsec.dane.plugins.module_utils._deps import missing
-from ansible_collections.mailsec.dane.plugins.module_utils._source import source_position
+from ansible_collections.mailsec.dane.plugins.module_utils._dane import tlsa
+from ansible_collections.mailsec.dane.plugins.module_utils._dane.tlsa_source import source_position
+from ansible_collections.mailsec.dane.plugins.module_utils._pki import certificate as pki_certificate
+from ansible_collections.mailsec.dane.plugins.module_utils._requirements import missing
 
 
 def _number(value: t.Any, what: str) -> int:
@@ -40,11 +41,11 @@ def tlsa_from_certificate(
     """Return the record text of a PEM certificate or chain."""
     _require_cryptography()
     try:
-        chain = _x509.load_pem(_text(certificate, "the certificate"))
-        number = _tlsa.parse_usage(usage)
+        chain = pki_certificate.load_pem(_text(certificate, "the certificate"))
+        number = tlsa.parse_usage(usage)
         position = source_position(chain, number, None if index is None else _number(index, "index"))
-        record = _tlsa.compute(
-            chain[position], number, _tlsa.parse_selector(selector), _tlsa.parse_matching_type(matching_type)
+        record = tlsa.compute(
+            chain[position], number, tlsa.parse_selector(selector), tlsa.parse_matching_type(matching_type)
         )
     except ValueError as error:
         raise AnsibleFilterError(f"mailsec.dane.tlsa_from_certificate: {error}") from error
@@ -54,22 +55,22 @@ def tlsa_from_certificate(
 def tlsa_from_public_key(public_key: t.Any, usage: t.Any = 3, matching_type: t.Any = 1) -> str:
     """Return the record text, with selector 1, of a PEM public key."""
     try:
-        spki = _x509.load_spki(_text(public_key, "the public key"))
-        record = _tlsa.compute_from_spki(spki, _tlsa.parse_usage(usage), _tlsa.parse_matching_type(matching_type))
+        spki = pki_certificate.load_spki(_text(public_key, "the public key"))
+        record = tlsa.compute_from_spki(spki, tlsa.parse_usage(usage), tlsa.parse_matching_type(matching_type))
     except ValueError as error:
         raise AnsibleFilterError(f"mailsec.dane.tlsa_from_public_key: {error}") from error
     return record.to_text()
 
 
-def _record(value: t.Any) -> _tlsa.TlsaRecord:
+def _record(value: t.Any) -> tlsa.TlsaRecord:
     if isinstance(value, collections.abc.Mapping):
         if "text" in value and "data" not in value:
             return _record(value["text"])
         lacking = [name for name in ("usage", "selector", "matching_type", "data") if name not in value]
         if lacking:
-            raise _tlsa.TlsaError(f"the record lacks {', '.join(lacking)}")
+            raise tlsa.TlsaError(f"the record lacks {', '.join(lacking)}")
         value = " ".join(str(value[name]) for name in ("usage", "selector", "matching_type", "data"))
-    return _tlsa.TlsaRecord.from_text(_text(value, "a record"))
+    return tlsa.TlsaRecord.from_text(_text(value, "a record"))
 
 
 def tlsa_records(records: t.Any) -> list[dict[str, int | str]]:
@@ -87,7 +88,7 @@ def tlsa_records(records: t.Any) -> list[dict[str, int | str]]:
 def tlsa_owner(host: t.Any, port: t.Any = 25, protocol: t.Any = "tcp") -> str:
     """Return the owner name of the TLSA RRset of a host."""
     try:
-        return _tlsa.owner_name(_text(host, "the host name"), _number(port, "port"), _text(protocol, "protocol"))
+        return tlsa.owner_name(_text(host, "the host name"), _number(port, "port"), _text(protocol, "protocol"))
     except ValueError as error:
         raise AnsibleFilterError(f"mailsec.dane.tlsa_owner: {error}") from error
 

@@ -11,7 +11,7 @@ import typing as t
 
 from ansible.errors import AnsibleFilterError
 
-from ansible_collections.mailsec.dane.plugins.module_utils import _vantage
+from ansible_collections.mailsec.dane.plugins.module_utils._audit import vantage as audit_vantage
 
 
 def compare_vantages(results: t.Any) -> list[dict[str, str]]:
@@ -24,12 +24,12 @@ def compare_vantages(results: t.Any) -> list[dict[str, str]]:
         if not isinstance(result, collections.abc.Mapping):
             raise AnsibleFilterError(f"mailsec.dane.compare_vantages: the result of {vantage} is no dictionary")
         try:
-            endpoints[str(vantage)] = _vantage.endpoints_of(result)
+            endpoints[str(vantage)] = audit_vantage.endpoints_of(result)
         except (KeyError, TypeError, ValueError) as error:
             raise AnsibleFilterError(f"mailsec.dane.compare_vantages: the result of {vantage}: {error}") from error
     if len(endpoints) < 2:
         raise AnsibleFilterError("mailsec.dane.compare_vantages: at least two vantages are needed")
-    return [found.as_dict() for found in _vantage.compare(endpoints)]
+    return [found.as_dict() for found in audit_vantage.compare(endpoints)]
 
 
 class FilterModule:

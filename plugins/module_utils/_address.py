@@ -13,7 +13,7 @@ import ipaddress
 import re
 import typing as t
 
-from ansible_collections.mailsec.dane.plugins.module_utils._printable import printable
+from ansible_collections.mailsec.dane.plugins.module_utils._text import printable
 
 try:
     import netaddr

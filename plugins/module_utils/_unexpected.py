@@ -10,7 +10,7 @@ import os
 import traceback
 import typing as t
 
-from ansible_collections.mailsec.dane.plugins.module_utils._printable import printable
+from ansible_collections.mailsec.dane.plugins.module_utils._text import printable
 
 #: Reason and finding where an exception kept a host or domain from being examined.
 AUDIT_ERROR: t.Final = "audit-error"

@@ -235,10 +235,11 @@ import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.mailsec.dane.plugins.module_utils import _certificate_files as core
-from ansible_collections.mailsec.dane.plugins.module_utils import _journal_file, _openssl
-from ansible_collections.mailsec.dane.plugins.module_utils._journal import JournalError
-from ansible_collections.mailsec.dane.plugins.module_utils._moment import read_clocks
+from ansible_collections.mailsec.dane.plugins.module_utils._clock import read_clocks
+from ansible_collections.mailsec.dane.plugins.module_utils._mailhost import certificate_files as core
+from ansible_collections.mailsec.dane.plugins.module_utils._mailhost import openssl as mailhost_openssl
+from ansible_collections.mailsec.dane.plugins.module_utils._rotation import journal_file
+from ansible_collections.mailsec.dane.plugins.module_utils._rotation.journal import JournalError
 
 
 def _given(files: core.Files, params: dict[str, t.Any]) -> tuple[tuple[str, ...], t.Any]:
@@ -299,7 +300,7 @@ def work(files: core.Files, params: dict[str, t.Any]) -> tuple[dict[str, t.Any],
         result["csr"] = request if signer else ""
         key = files.key(slot)
         if key is not None:
-            kind = _openssl.key_type_of(files.public_key(key, slot))
+            kind = mailhost_openssl.key_type_of(files.public_key(key, slot))
             if kind != params["key_type"]:
                 warnings.append(f"the key in {files.directory}/{slot} stays {kind}; only a rotation makes another one")
         return result, warnings
@@ -312,7 +313,7 @@ def work(files: core.Files, params: dict[str, t.Any]) -> tuple[dict[str, t.Any],
         chain, key = _given(files, params)
         files.stage(slot, chain, names, key)
     if params["journal"] and files.change:
-        _journal_file.require(params["journal"], params["token"], read_clocks())
+        journal_file.require(params["journal"], params["token"], read_clocks())
     if params["state"] == "returned":
         result["deployed"] = files.go_back(names)
         return result, warnings
@@ -340,7 +341,7 @@ def main() -> None:
             "directory": {"type": "path", "default": "/etc/mailsec-dane"},
             "slot": {"type": "str", "choices": list(core.SLOTS), "default": core.STAGED},
             "names": {"type": "list", "elements": "str", "required": True},
-            "key_type": {"type": "str", "choices": sorted(_openssl.KEY_TYPES), "default": "ecdsa-p256"},
+            "key_type": {"type": "str", "choices": sorted(mailhost_openssl.KEY_TYPES), "default": "ecdsa-p256"},
             "issuers": {"type": "str"},
             "renew_days": {"type": "int", "default": 30},
             "certificate": {"type": "str"},
@@ -372,7 +373,7 @@ def main() -> None:
     def run(argv: list[str], data: str) -> tuple[int, str, str]:
         return module.run_command(argv, data=data, binary_data=True, handle_exceptions=True)
 
-    openssl = _openssl.Openssl(run, module.get_bin_path("openssl", required=True))
+    openssl = mailhost_openssl.Openssl(run, module.get_bin_path("openssl", required=True))
     files = core.Files(module.params["directory"], openssl, change=not module.check_mode)
     try:
         with files.locked():

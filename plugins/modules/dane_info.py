@@ -781,31 +781,34 @@ import typing as t
 
 from ansible.module_utils.basic import AnsibleModule, missing_required_lib
 
-from ansible_collections.mailsec.dane.plugins.module_utils import _contained, _ehlo, _report
 from ansible_collections.mailsec.dane.plugins.module_utils._address import is_address, is_special_use
-from ansible_collections.mailsec.dane.plugins.module_utils._audit import Audit, Settings, why_not
-from ansible_collections.mailsec.dane.plugins.module_utils._both_ways import BothWays
-from ansible_collections.mailsec.dane.plugins.module_utils._deps import missing
-from ansible_collections.mailsec.dane.plugins.module_utils._dns_client import Server
-from ansible_collections.mailsec.dane.plugins.module_utils._dns_question import NameServer
-from ansible_collections.mailsec.dane.plugins.module_utils._idna import ascii_name
-from ansible_collections.mailsec.dane.plugins.module_utils._mta_sts_look import StsLook
-from ansible_collections.mailsec.dane.plugins.module_utils._resolv_conf import system_servers
-from ansible_collections.mailsec.dane.plugins.module_utils._resolver import Limits as DnsLimits
-from ansible_collections.mailsec.dane.plugins.module_utils._resolver import TrustedResolver
-from ansible_collections.mailsec.dane.plugins.module_utils._smtp import Limits
-from ansible_collections.mailsec.dane.plugins.module_utils._zone_look import ZoneLook
-from ansible_collections.mailsec.dane.plugins.module_utils.dnssec import _anchors, _limits, _network
-from ansible_collections.mailsec.dane.plugins.module_utils.dnssec._iterative import straight
-from ansible_collections.mailsec.dane.plugins.module_utils.dnssec._own import OwnResolver
-from ansible_collections.mailsec.dane.plugins.module_utils.dnssec._validator import Validator
+from ansible_collections.mailsec.dane.plugins.module_utils._audit import contained, report
+from ansible_collections.mailsec.dane.plugins.module_utils._audit.audit import Audit, Settings, why_not
+from ansible_collections.mailsec.dane.plugins.module_utils._audit.mta_sts_look import StsLook
+from ansible_collections.mailsec.dane.plugins.module_utils._dane.mail_names import ascii_name
+from ansible_collections.mailsec.dane.plugins.module_utils._dns.query import NameServer
+from ansible_collections.mailsec.dane.plugins.module_utils._dns.resolv_conf import system_servers
+from ansible_collections.mailsec.dane.plugins.module_utils._dns.resolver_both import BothWays
+from ansible_collections.mailsec.dane.plugins.module_utils._dns.resolver_trusted import Limits as DnsLimits
+from ansible_collections.mailsec.dane.plugins.module_utils._dns.resolver_trusted import TrustedResolver
+from ansible_collections.mailsec.dane.plugins.module_utils._dns.transport import Server
+from ansible_collections.mailsec.dane.plugins.module_utils._dns.zone_view import ZoneLook
+from ansible_collections.mailsec.dane.plugins.module_utils._dnssec import anchors as dnssec_anchors
+from ansible_collections.mailsec.dane.plugins.module_utils._dnssec import limits as dnssec_limits
+from ansible_collections.mailsec.dane.plugins.module_utils._dnssec import network
+from ansible_collections.mailsec.dane.plugins.module_utils._dnssec.iterative import straight
+from ansible_collections.mailsec.dane.plugins.module_utils._dnssec.resolver_own import OwnResolver
+from ansible_collections.mailsec.dane.plugins.module_utils._dnssec.validator import Validator
+from ansible_collections.mailsec.dane.plugins.module_utils._requirements import missing
+from ansible_collections.mailsec.dane.plugins.module_utils._smtp import ehlo
+from ansible_collections.mailsec.dane.plugins.module_utils._smtp.dialogue import Limits
 
 if t.TYPE_CHECKING:
     import collections.abc as c
 
-    from ansible_collections.mailsec.dane.plugins.module_utils._answer import Resolver
-    from ansible_collections.mailsec.dane.plugins.module_utils.dnssec._iterative import Iterative
-    from ansible_collections.mailsec.dane.plugins.module_utils.dnssec._questions import Ask
+    from ansible_collections.mailsec.dane.plugins.module_utils._dns.answer import Resolver
+    from ansible_collections.mailsec.dane.plugins.module_utils._dnssec.iterative import Iterative
+    from ansible_collections.mailsec.dane.plugins.module_utils._dnssec.questions import Ask
 
 
 def _check(params: dict[str, t.Any]) -> None:
@@ -886,7 +889,7 @@ def _servers(params: dict[str, t.Any]) -> tuple[Server, ...]:
 def _settings(params: dict[str, t.Any], names: _Names) -> Settings:
     return Settings(
         port=params["port"],
-        ehlo_name=_ehlo.option(params["ehlo_name"]),
+        ehlo_name=ehlo.option(params["ehlo_name"]),
         concurrency=params["concurrency"],
         limits=Limits(total=params["timeout"]),
         special_use=params["special_use"],
@@ -925,21 +928,21 @@ def _iterative(params: dict[str, t.Any]) -> Iterative:
         _check_servers("root_servers", roots)
         if not roots:
             raise ValueError("root_servers is empty: leave it out to start at those of the Internet")
-        roots = [_network.Server(one["address"], one["port"]) for one in roots]
+        roots = [network.Server(one["address"], one["port"]) for one in roots]
     # Of several servers the next one is to have its turn within the time for one look-up.
-    patience = _network.Patience(udp=min(1.5, params["dns_timeout"]), tcp=params["dns_timeout"], tries=1)
+    patience = network.Patience(udp=min(1.5, params["dns_timeout"]), tcp=params["dns_timeout"], tries=1)
     return straight(roots, patience, _may_ask(params))
 
 
 def _own(params: dict[str, t.Any], servers: tuple[Server, ...]) -> OwnResolver:
-    anchors = _anchors.from_options(params["trust_anchors"], params["trust_anchor_file"])
-    limits = _limits.Limits(seconds=6 * params["dns_timeout"])
+    anchors = dnssec_anchors.from_options(params["trust_anchors"], params["trust_anchor_file"])
+    limits = dnssec_limits.Limits(seconds=6 * params["dns_timeout"])
     if _is_iterative(params):
         ask: Ask = _iterative(params)
         count = limits.attempts
     else:
-        patience = _network.Patience(udp=params["dns_timeout"], tcp=params["dns_timeout"])
-        ask = _network.Recursive([_network.Server(one.address, one.port) for one in servers], patience)
+        patience = network.Patience(udp=params["dns_timeout"], tcp=params["dns_timeout"])
+        ask = network.Recursive([network.Server(one.address, one.port) for one in servers], patience)
         count = len(servers)
     return OwnResolver(Validator(ask, lambda: int(time.time()), anchors, limits, strict=True, servers=count))
 
@@ -965,8 +968,8 @@ async def _audit(params: dict[str, t.Any], names: _Names) -> dict[str, t.Any]:
         left_aside = trusted.left_aside
         resolver = BothWays(_own(params, servers), trusted) if params["validation"] == "both" else trusted
     audit = Audit(resolver, settings, _zone_look(params, servers), _sts_look(params, settings, resolver))
-    by_domain = {one.domain: _contained.domain_result(one, audit.now) async for one in audit.domains(names.domains)}
-    by_host = {one.host: _contained.host_result(one, audit.now) async for one in audit.hosts(names.hosts)}
+    by_domain = {one.domain: contained.domain_result(one, audit.now) async for one in audit.domains(names.domains)}
+    by_host = {one.host: contained.host_result(one, audit.now) async for one in audit.hosts(names.hosts)}
     judged_domains = [{**by_domain[name], "given": given} for name, given in names.domains.items()]
     judged_hosts = [{**by_host[name], "given": given} for name, given in names.hosts.items()]
     everything = [*judged_domains, *judged_hosts]
@@ -974,13 +977,13 @@ async def _audit(params: dict[str, t.Any], names: _Names) -> dict[str, t.Any]:
         f"The name server {server} was left aside: it is not on loopback, so that its AD bit can be forged on the way."
         for server in left_aside
     ]
-    notes += _report.notes([host for domain in judged_domains for host in domain["hosts"]] + judged_hosts)
+    notes += report.notes([host for domain in judged_domains for host in domain["hosts"]] + judged_hosts)
     return {
-        "status": _report.worst_status([*everything, *({"status": 3} for _entry in names.invalid)]),
-        "summary": {**_report.summary(everything), "invalid": len(names.invalid)},
+        "status": report.worst_status([*everything, *({"status": 3} for _entry in names.invalid)]),
+        "summary": {**report.summary(everything), "invalid": len(names.invalid)},
         "report": [
-            *_report.text(judged_domains, judged_hosts),
-            *_report.invalid_lines(names.invalid),
+            *report.text(judged_domains, judged_hosts),
+            *report.invalid_lines(names.invalid),
             *(f"Note: {note}" for note in notes),
         ],
         "notes": notes,

@@ -358,19 +358,19 @@ import typing as t
 
 from ansible.module_utils.basic import AnsibleModule, missing_required_lib
 
-from ansible_collections.mailsec.dane.plugins.module_utils import _dns_client
 from ansible_collections.mailsec.dane.plugins.module_utils._address import is_special_use
-from ansible_collections.mailsec.dane.plugins.module_utils._answer import Security
-from ansible_collections.mailsec.dane.plugins.module_utils._deps import missing
-from ansible_collections.mailsec.dane.plugins.module_utils._resolv_conf import system_servers
-from ansible_collections.mailsec.dane.plugins.module_utils._resolver import TrustedResolver
-from ansible_collections.mailsec.dane.plugins.module_utils.dnssec import _anchors
-from ansible_collections.mailsec.dane.plugins.module_utils.dnssec._iterative import straight
-from ansible_collections.mailsec.dane.plugins.module_utils.dnssec._limits import Limits
-from ansible_collections.mailsec.dane.plugins.module_utils.dnssec._lookups import Lookups
-from ansible_collections.mailsec.dane.plugins.module_utils.dnssec._network import Recursive, Server
-from ansible_collections.mailsec.dane.plugins.module_utils.dnssec._validator import Validator, question
-from ansible_collections.mailsec.dane.plugins.module_utils.dnssec._wire import time_text
+from ansible_collections.mailsec.dane.plugins.module_utils._dns import transport
+from ansible_collections.mailsec.dane.plugins.module_utils._dns.answer import Security
+from ansible_collections.mailsec.dane.plugins.module_utils._dns.resolv_conf import system_servers
+from ansible_collections.mailsec.dane.plugins.module_utils._dns.resolver_trusted import TrustedResolver
+from ansible_collections.mailsec.dane.plugins.module_utils._dnssec import anchors as dnssec_anchors
+from ansible_collections.mailsec.dane.plugins.module_utils._dnssec.iterative import straight
+from ansible_collections.mailsec.dane.plugins.module_utils._dnssec.limits import Limits
+from ansible_collections.mailsec.dane.plugins.module_utils._dnssec.lookups import Lookups
+from ansible_collections.mailsec.dane.plugins.module_utils._dnssec.network import Recursive, Server
+from ansible_collections.mailsec.dane.plugins.module_utils._dnssec.validator import Validator, question
+from ansible_collections.mailsec.dane.plugins.module_utils._dnssec.wire import time_text
+from ansible_collections.mailsec.dane.plugins.module_utils._requirements import missing
 
 
 def _questions(params: dict[str, t.Any]) -> list[tuple[str, str]]:
@@ -412,13 +412,13 @@ def _moment(text: str | None) -> int:
     return seconds
 
 
-def _servers(given: list[dict[str, t.Any]] | None, option: str) -> tuple[_dns_client.Server, ...]:
+def _servers(given: list[dict[str, t.Any]] | None, option: str) -> tuple[transport.Server, ...]:
     if given is None:
         return system_servers()
     if not given:
         raise ValueError(f"{option} is empty: leave it out or give at least one")
     try:
-        return tuple(_dns_client.Server(str(_server(one)), one["port"], one.get("trusted", False)) for one in given)
+        return tuple(transport.Server(str(_server(one)), one["port"], one.get("trusted", False)) for one in given)
     except ValueError as error:
         raise ValueError(f"{option}: {error}") from error
 
@@ -428,7 +428,7 @@ def _server(one: dict[str, t.Any]) -> str:
 
 
 def _validator(params: dict[str, t.Any], now: int) -> Validator:
-    anchors = _anchors.from_options(params["trust_anchors"], params["trust_anchor_file"])
+    anchors = dnssec_anchors.from_options(params["trust_anchors"], params["trust_anchor_file"])
     limits = Limits(seconds=params["timeout"])
     if params["root_servers"] is not None:
         hints = [Server(one.address, one.port) for one in _servers(params["root_servers"], "root_servers")]

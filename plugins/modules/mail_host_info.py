@@ -166,8 +166,8 @@ import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.mailsec.dane.plugins.module_utils._mail_host import check_names, look
-from ansible_collections.mailsec.dane.plugins.module_utils._mail_host_compare import Expected, worse
+from ansible_collections.mailsec.dane.plugins.module_utils._mailhost.ports import check_names, look
+from ansible_collections.mailsec.dane.plugins.module_utils._mailhost.ports_compare import Expected, worse
 
 #: Seconds between looks that find something worse.
 _PAUSES: t.Final = (2, 4)

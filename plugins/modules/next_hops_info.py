@@ -200,10 +200,15 @@ import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.mailsec.dane.plugins.module_utils._name_check import bogus, look, remedy, worse
-from ansible_collections.mailsec.dane.plugins.module_utils._next_hops import Instance, Inventory, Target, directories
-from ansible_collections.mailsec.dane.plugins.module_utils._postconf import value_text
-from ansible_collections.mailsec.dane.plugins.module_utils._stub_resolver import (
+from ansible_collections.mailsec.dane.plugins.module_utils._mailhost.name_check import bogus, look, remedy, worse
+from ansible_collections.mailsec.dane.plugins.module_utils._mailhost.next_hops import (
+    Instance,
+    Inventory,
+    Target,
+    directories,
+)
+from ansible_collections.mailsec.dane.plugins.module_utils._mailhost.postconf import value_text
+from ansible_collections.mailsec.dane.plugins.module_utils._mailhost.stub_resolver import (
     Names,
     names_below,
     read_resolv_conf,

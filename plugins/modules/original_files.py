@@ -116,7 +116,7 @@ import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.mailsec.dane.plugins.module_utils._originals import Originals
+from ansible_collections.mailsec.dane.plugins.module_utils._mailhost.originals import Originals
 
 
 def run(params: dict[str, t.Any], change: bool) -> dict[str, t.Any]:

@@ -228,24 +228,30 @@ import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.mailsec.dane.plugins.module_utils._outbound import Instance, in_effect, policies, route, ways
-from ansible_collections.mailsec.dane.plugins.module_utils._outbound_findings import judge, without_support
-from ansible_collections.mailsec.dane.plugins.module_utils._outbound_look import Look
-from ansible_collections.mailsec.dane.plugins.module_utils._outbound_plan import (
+from ansible_collections.mailsec.dane.plugins.module_utils._mailhost.outbound import (
+    Instance,
+    in_effect,
+    policies,
+    route,
+    ways,
+)
+from ansible_collections.mailsec.dane.plugins.module_utils._mailhost.outbound_findings import judge, without_support
+from ansible_collections.mailsec.dane.plugins.module_utils._mailhost.outbound_look import Look
+from ansible_collections.mailsec.dane.plugins.module_utils._mailhost.outbound_plan import (
     BARE,
     BARE_WITHOUT_DANE,
     Plan,
     plan,
     worse,
 )
-from ansible_collections.mailsec.dane.plugins.module_utils._postconf import (
+from ansible_collections.mailsec.dane.plugins.module_utils._mailhost.postconf import (
     ServiceWish,
     set_parameters,
     set_services,
     value_text,
 )
-from ansible_collections.mailsec.dane.plugins.module_utils._postfix import Postfix, PostfixError
-from ansible_collections.mailsec.dane.plugins.module_utils._way_back import Texts, load, path_of, texts_in
+from ansible_collections.mailsec.dane.plugins.module_utils._mailhost.postfix import Postfix, PostfixError
+from ansible_collections.mailsec.dane.plugins.module_utils._mailhost.way_back import Texts, load, path_of, texts_in
 
 
 def _shown(instance: Instance) -> dict[str, t.Any]:

@@ -98,8 +98,8 @@ import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.mailsec.dane.plugins.module_utils._outbound_probe import Outcome, Probe, check_domain
-from ansible_collections.mailsec.dane.plugins.module_utils._postfix import PostfixError
+from ansible_collections.mailsec.dane.plugins.module_utils._mailhost.outbound_probe import Outcome, Probe, check_domain
+from ansible_collections.mailsec.dane.plugins.module_utils._mailhost.postfix import PostfixError
 
 
 def _message(outcome: Outcome, domain: str, directory: str) -> str:

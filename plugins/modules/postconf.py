@@ -351,17 +351,17 @@ import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.mailsec.dane.plugins.module_utils._inbound import (
+from ansible_collections.mailsec.dane.plugins.module_utils._mailhost.inbound import (
     CHAIN_FILES,
     PORT,
     Choice,
     choices,
     fingerprints,
 )
-from ansible_collections.mailsec.dane.plugins.module_utils._inbound import wishes as inbound_wishes
-from ansible_collections.mailsec.dane.plugins.module_utils._originals import Originals
-from ansible_collections.mailsec.dane.plugins.module_utils._owner import mount_points
-from ansible_collections.mailsec.dane.plugins.module_utils._postconf import (
+from ansible_collections.mailsec.dane.plugins.module_utils._mailhost.inbound import wishes as inbound_wishes
+from ansible_collections.mailsec.dane.plugins.module_utils._mailhost.originals import Originals
+from ansible_collections.mailsec.dane.plugins.module_utils._mailhost.owner import mount_points
+from ansible_collections.mailsec.dane.plugins.module_utils._mailhost.postconf import (
     COLUMNS,
     NEED_RESTART,
     SERVICE_TYPES,
@@ -372,14 +372,14 @@ from ansible_collections.mailsec.dane.plugins.module_utils._postconf import (
     set_services,
     value_text,
 )
-from ansible_collections.mailsec.dane.plugins.module_utils._postfix import (
+from ansible_collections.mailsec.dane.plugins.module_utils._mailhost.postfix import (
     Postfix,
     PostfixError,
     Software,
     unknown_parameter,
 )
-from ansible_collections.mailsec.dane.plugins.module_utils._services import Configuration, inbound_services
-from ansible_collections.mailsec.dane.plugins.module_utils._way_back import (
+from ansible_collections.mailsec.dane.plugins.module_utils._mailhost.services import Configuration, inbound_services
+from ansible_collections.mailsec.dane.plugins.module_utils._mailhost.way_back import (
     Settings,
     Texts,
     load,

@@ -264,17 +264,17 @@ import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.mailsec.dane.plugins.module_utils._keychain import (
+from ansible_collections.mailsec.dane.plugins.module_utils._mailhost.keychain_file import (
     leaf_fingerprints,
     problem,
     public_key_fingerprints,
 )
-from ansible_collections.mailsec.dane.plugins.module_utils._listening import listeners, reachable
-from ansible_collections.mailsec.dane.plugins.module_utils._mail_host import PROXY
-from ansible_collections.mailsec.dane.plugins.module_utils._originals import labels
-from ansible_collections.mailsec.dane.plugins.module_utils._owner import owner_of
-from ansible_collections.mailsec.dane.plugins.module_utils._postfix import Postfix, PostfixError
-from ansible_collections.mailsec.dane.plugins.module_utils._services import Configuration, inbound_services
+from ansible_collections.mailsec.dane.plugins.module_utils._mailhost.listening import listeners, reachable
+from ansible_collections.mailsec.dane.plugins.module_utils._mailhost.originals import labels
+from ansible_collections.mailsec.dane.plugins.module_utils._mailhost.owner import owner_of
+from ansible_collections.mailsec.dane.plugins.module_utils._mailhost.ports import PROXY
+from ansible_collections.mailsec.dane.plugins.module_utils._mailhost.postfix import Postfix, PostfixError
+from ansible_collections.mailsec.dane.plugins.module_utils._mailhost.services import Configuration, inbound_services
 
 _DIRECTORY: t.Final = "/etc/postfix"
 #: Seconds for which another certificate than the wanted one may still be served.

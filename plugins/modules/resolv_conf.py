@@ -177,7 +177,7 @@ import typing as t
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.mailsec.dane.plugins.module_utils._findings import Finding, sort
-from ansible_collections.mailsec.dane.plugins.module_utils._resolver_path import (
+from ansible_collections.mailsec.dane.plugins.module_utils._mailhost.resolver_path import (
     Names,
     Proof,
     check_zone,

@@ -151,11 +151,11 @@ import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.mailsec.dane.plugins.module_utils._next_hops import directories
-from ansible_collections.mailsec.dane.plugins.module_utils._originals import DIRECTORY, Originals
-from ansible_collections.mailsec.dane.plugins.module_utils._port53 import choose, found_here
-from ansible_collections.mailsec.dane.plugins.module_utils._postfix import workers
-from ansible_collections.mailsec.dane.plugins.module_utils._resolver_path import (
+from ansible_collections.mailsec.dane.plugins.module_utils._mailhost.next_hops import directories
+from ansible_collections.mailsec.dane.plugins.module_utils._mailhost.originals import DIRECTORY, Originals
+from ansible_collections.mailsec.dane.plugins.module_utils._mailhost.port53 import choose, found_here
+from ansible_collections.mailsec.dane.plugins.module_utils._mailhost.postfix import workers
+from ansible_collections.mailsec.dane.plugins.module_utils._mailhost.resolver_path import (
     HEADER,
     Names,
     Proof,
@@ -163,7 +163,7 @@ from ansible_collections.mailsec.dane.plugins.module_utils._resolver_path import
     prove_resolver,
     read,
 )
-from ansible_collections.mailsec.dane.plugins.module_utils._stub_resolver import read_resolv_conf
+from ansible_collections.mailsec.dane.plugins.module_utils._mailhost.stub_resolver import read_resolv_conf
 
 PATH: t.Final = "/etc/resolv.conf"
 

@@ -445,17 +445,13 @@ import typing as t
 
 from ansible.module_utils.basic import AnsibleModule, missing_required_lib
 
-from ansible_collections.mailsec.dane.plugins.module_utils import (
-    _rollover,
-    _rollover_chain,
-    _rollover_data,
-    _rollover_state,
-    _timeline,
-    _x509,
-)
-from ansible_collections.mailsec.dane.plugins.module_utils._deps import missing
-from ansible_collections.mailsec.dane.plugins.module_utils._moment import Moment, read_clocks
-from ansible_collections.mailsec.dane.plugins.module_utils._rollover_data import DataError, Node
+from ansible_collections.mailsec.dane.plugins.module_utils._clock import Moment, read_clocks
+from ansible_collections.mailsec.dane.plugins.module_utils._pki import certificate
+from ansible_collections.mailsec.dane.plugins.module_utils._requirements import missing
+from ansible_collections.mailsec.dane.plugins.module_utils._rotation import chain as rotation_chain
+from ansible_collections.mailsec.dane.plugins.module_utils._rotation import planner, serial, state
+from ansible_collections.mailsec.dane.plugins.module_utils._rotation import record as rotation_record
+from ansible_collections.mailsec.dane.plugins.module_utils._rotation.serial import DataError, Node
 
 
 class _Chains:
@@ -467,11 +463,11 @@ class _Chains:
         self._now = datetime.datetime.fromtimestamp(now.wall, datetime.UTC)
         views = Node(params["observation"], "observation").field("authorities").items()
         self._published = sorted({record for view in views for record in view.field("records").seen_records()})
-        self._known: dict[tuple[str, ...], _rollover_state.Chain] = {}
+        self._known: dict[tuple[str, ...], state.Chain] = {}
 
-    def __call__(self, node: Node) -> _rollover_state.Chain:
+    def __call__(self, node: Node) -> state.Chain:
         if not node.field("certificates").given:
-            return _rollover_data.read_chain(node)
+            return serial.read_chain(node)
         node.only("certificates")
         if not self._names:
             raise DataError(f"{node.where} has certificates, but names is empty: give the TLSA base domain")
@@ -479,7 +475,7 @@ class _Chains:
         if texts not in self._known:
             try:
                 chain = tuple(one for text in texts for one in _load(text))
-                self._known[texts] = _rollover_chain.describe(
+                self._known[texts] = rotation_chain.describe(
                     chain, self._names, self._now, self._published, self._depths
                 )
             except ValueError as error:
@@ -487,10 +483,10 @@ class _Chains:
         return self._known[texts]
 
 
-def _load(text: str) -> tuple[_x509.Certificate, ...]:
+def _load(text: str) -> tuple[certificate.Certificate, ...]:
     if "-----BEGIN " in text:
-        return _x509.load_pem(text)
-    return _x509.load(base64.b64decode("".join(text.split()), validate=True))
+        return certificate.load_pem(text)
+    return certificate.load(base64.b64decode("".join(text.split()), validate=True))
 
 
 def _text(node: Node) -> str:
@@ -503,19 +499,19 @@ def _text(node: Node) -> str:
 
 def decide(params: dict[str, t.Any]) -> dict[str, t.Any]:
     """Return the result for the module parameters; ValueError with a message for people."""
-    now = _rollover_data.read_moment(Node(params["now"], "now")) if params["now"] else read_clocks()
+    now = serial.read_moment(Node(params["now"], "now")) if params["now"] else read_clocks()
     chains = _Chains(params, now)
-    target = _rollover_data.read_target(_given(params["target"]), chains)
-    observation = _rollover_data.read_observation(_given(params["observation"]), chains)
+    target = serial.read_target(_given(params["target"]), chains)
+    observation = serial.read_observation(_given(params["observation"]), chains)
     if params["journal"]:
-        journal = _rollover_data.read_journal(params["journal"])
+        journal = serial.read_journal(params["journal"])
     elif params["first_rollout"]:
-        journal = _rollover_state.first_journal()
+        journal = state.first_journal()
     else:
-        journal = _rollover_state.lost_journal(target.owners, target.policy)
-    plan = _rollover.plan(journal, observation, target, now)
-    events = _timeline.events_between(journal, plan.journal, plan.step, now.wall)
-    return {**_rollover_data.plan_data(plan), "events": events}
+        journal = state.lost_journal(target.owners, target.policy)
+    plan = planner.plan(journal, observation, target, now)
+    events = rotation_record.events_between(journal, plan.journal, plan.step, now.wall)
+    return {**serial.plan_data(plan), "events": events}
 
 
 def _given(data: t.Any) -> t.Any:
@@ -592,7 +588,7 @@ def main() -> None:
         },
         supports_check_mode=True,
     )
-    if not _x509.HAS_CRYPTOGRAPHY and "certificates" in str(module.params):
+    if not certificate.HAS_CRYPTOGRAPHY and "certificates" in str(module.params):
         for gap in missing("cryptography"):
             module.fail_json(msg=f"{missing_required_lib('cryptography')} ({gap.why})", exception=gap.trace or None)
     try:

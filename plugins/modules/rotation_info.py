@@ -358,39 +358,33 @@ import typing as t
 
 from ansible.module_utils.basic import AnsibleModule, missing_required_lib
 
-from ansible_collections.mailsec.dane.plugins.module_utils import (
-    _authority,
-    _ehlo,
-    _rollover_data,
-    _rotation,
-    _rotation_alias,
-    _rotation_goal,
-    _rotation_look,
-    _rotation_members,
-    _tlsa,
-    _tsig_key,
-)
-from ansible_collections.mailsec.dane.plugins.module_utils._deps import missing
-from ansible_collections.mailsec.dane.plugins.module_utils._dns_client import Server
-from ansible_collections.mailsec.dane.plugins.module_utils._moment import read_clocks
-from ansible_collections.mailsec.dane.plugins.module_utils._resolv_conf import system_servers
-from ansible_collections.mailsec.dane.plugins.module_utils._rollover_data import Node
-from ansible_collections.mailsec.dane.plugins.module_utils._rollover_state import Exposure, Scheme
-from ansible_collections.mailsec.dane.plugins.module_utils._rotation_members import Members
-from ansible_collections.mailsec.dane.plugins.module_utils._smtp import Endpoint
+from ansible_collections.mailsec.dane.plugins.module_utils._clock import read_clocks
+from ansible_collections.mailsec.dane.plugins.module_utils._dane import tlsa
+from ansible_collections.mailsec.dane.plugins.module_utils._dns import authority, tsig_key
+from ansible_collections.mailsec.dane.plugins.module_utils._dns.resolv_conf import system_servers
+from ansible_collections.mailsec.dane.plugins.module_utils._dns.transport import Server
+from ansible_collections.mailsec.dane.plugins.module_utils._requirements import missing
+from ansible_collections.mailsec.dane.plugins.module_utils._rotation import aliases as rotation_aliases
+from ansible_collections.mailsec.dane.plugins.module_utils._rotation import decide, goal, look, serial
+from ansible_collections.mailsec.dane.plugins.module_utils._rotation import members as rotation_members
+from ansible_collections.mailsec.dane.plugins.module_utils._rotation.members import Members
+from ansible_collections.mailsec.dane.plugins.module_utils._rotation.serial import Node
+from ansible_collections.mailsec.dane.plugins.module_utils._rotation.state import Exposure, Scheme
+from ansible_collections.mailsec.dane.plugins.module_utils._smtp import ehlo
+from ansible_collections.mailsec.dane.plugins.module_utils._smtp.dialogue import Endpoint
 
 
-def _wanted(params: dict[str, t.Any], members: Members) -> _rotation.Wanted:
-    base_domain = _tlsa.host_name(params["base_domain"])
+def _wanted(params: dict[str, t.Any], members: Members) -> decide.Wanted:
+    base_domain = tlsa.host_name(params["base_domain"])
     if not params["ports"]:
         raise ValueError("ports is empty: give at least one")
-    usual = [_tlsa.owner_name(base_domain, port) for port in params["ports"]]
-    owners = [_tlsa.host_name(name) for name in params["owners"]] if params["owners"] else usual
+    usual = [tlsa.owner_name(base_domain, port) for port in params["ports"]]
+    owners = [tlsa.host_name(name) for name in params["owners"]] if params["owners"] else usual
     scheme = frozenset(Scheme(name) for name in params["scheme"])
     if not scheme:
         raise ValueError("scheme is empty: name at least one of current, next and issuer, or ask for withdraw")
-    policy = _rollover_data.read_policy(Node(params["policy"], "policy"))
-    return _rotation.Wanted(
+    policy = serial.read_policy(Node(params["policy"], "policy"))
+    return decide.Wanted(
         base_domain=base_domain,
         owners=tuple(dict.fromkeys(owners)),
         request=params["request"],
@@ -420,27 +414,27 @@ def _adopted(digest: str) -> str:
     return Node(f"3 1 1 {digest}", "adopted").record().to_text() if digest else ""
 
 
-def _means(params: dict[str, t.Any], repeats: int) -> _rotation_look.Means:
+def _means(params: dict[str, t.Any], repeats: int) -> look.Means:
     if not 0 < params["timeout"] <= 60:
         raise ValueError(f"timeout is {params['timeout']:g}: it is more than 0 and up to 60 seconds")
     servers, endpoints = params["name_servers"], params["endpoints"]
     resolvers = system_servers() if params["nameservers"] is None else tuple(
         Server(one["address"], one["port"], one["trusted"]) for one in params["nameservers"]
     )
-    return _rotation_look.Means(
+    return look.Means(
         primary=dataclasses.replace(
-            _authority.named(params["server"], "server", params["server_port"])[0], key=_tsig_key.given(params)
+            authority.named(params["server"], "server", params["server_port"])[0], key=tsig_key.given(params)
         ),
         resolvers=resolvers,
         authorities=(
-            tuple(one for text in servers for one in _authority.named(text, "name_servers")) if servers else None
+            tuple(one for text in servers for one in authority.named(text, "name_servers")) if servers else None
         ),
         endpoints=tuple(Endpoint.from_text(one, "endpoints") for one in endpoints) if endpoints else None,
         ports=tuple(params["ports"]),
-        zone=_tlsa.host_name(params["zone"]) if params["zone"] else None,
+        zone=tlsa.host_name(params["zone"]) if params["zone"] else None,
         timeout=params["timeout"],
         repeats=max(repeats, 1),
-        ehlo_name=_ehlo.option(params["ehlo_name"]),
+        ehlo_name=ehlo.option(params["ehlo_name"]),
     )
 
 
@@ -449,30 +443,30 @@ def gather(params: dict[str, t.Any]) -> dict[str, t.Any]:
     if "PRIVATE KEY-----" in str(params["certificates"]):
         raise ValueError("certificates holds a private key; pass certificates only")
     content = dict(params["content"] or {})
-    paths = _rotation_alias.read(Node(content.pop("paths", None), "content.paths"))
-    members = _rotation_members.enter(content, params["node"], params["members"])
+    paths = rotation_aliases.read(Node(content.pop("paths", None), "content.paths"))
+    members = rotation_members.enter(content, params["node"], params["members"])
     wanted = _wanted(params, members)
     means = _means(params, wanted.policy.repeats)
-    usual = [_tlsa.owner_name(wanted.base_domain, port) for port in params["ports"]]
+    usual = [tlsa.owner_name(wanted.base_domain, port) for port in params["ports"]]
     aliases = [name for name in usual if name not in wanted.owners]
     # The end of an alias that a cache may still follow counts as if it were listed.
     owners = tuple(dict.fromkeys([*wanted.owners, *paths.ends]))
-    seen = asyncio.run(_rotation_look.look(wanted.base_domain, owners, means, aliases))
-    slots = {slot: params["certificates"][slot] or "" for slot in _rotation.SLOTS}
+    seen = asyncio.run(look.look(wanted.base_domain, owners, means, aliases))
+    slots = {slot: params["certificates"][slot] or "" for slot in decide.SLOTS}
     # Read after the look: whatever was seen to be gone was gone by now.
     now = read_clocks()
-    paths = _rotation_alias.learn(paths, seen.aliases, wanted.policy, now)
-    in_the_way = _rotation_alias.failures(paths, seen.aliases, wanted.owners)
+    paths = rotation_aliases.learn(paths, seen.aliases, wanted.policy, now)
+    in_the_way = rotation_aliases.failures(paths, seen.aliases, wanted.owners)
     owners = tuple(owner for owner in owners if owner in (*wanted.owners, *paths.ends))
     views = tuple(view for view in (*seen.authorities, *in_the_way) if view.owner in owners)
     confirmed = [Node(params["confirmed_update"], "confirmed_update")] if params["confirmed_update"] else []
-    updates = tuple(_rollover_data.read_update(node) for node in confirmed)
+    updates = tuple(serial.read_update(node) for node in confirmed)
     seen = dataclasses.replace(seen, authorities=views, updates=updates)
     wanted = dataclasses.replace(wanted, owners=owners)
-    result = _rotation.decide(wanted, members.own, slots, seen, params["lock"], now)
+    result = decide.decide(wanted, members.own, slots, seen, params["lock"], now)
     chains, wants = result.pop("chains"), result.pop("wants")
     content = members.content(result["content"], chains, wants)
-    return {**result, "content": {**content, "paths": _rotation_alias.data(paths)} if aliases else content}
+    return {**result, "content": {**content, "paths": rotation_aliases.data(paths)} if aliases else content}
 
 
 def main() -> None:
@@ -484,13 +478,13 @@ def main() -> None:
             "certificates": {
                 "type": "dict",
                 "required": True,
-                "options": {slot: {"type": "str"} for slot in _rotation.SLOTS},
+                "options": {slot: {"type": "str"} for slot in decide.SLOTS},
             },
             "content": {"type": "dict"},
             "lock": {"type": "str", "default": ""},
             "confirmed_update": {"type": "dict"},
-            "request": {"type": "str", "choices": list(_rotation_goal.REQUESTS), "default": _rotation_goal.KEEP},
-            "stolen": {"type": "list", "elements": "str", "choices": list(_rotation.STOLEN), "default": ["current"]},
+            "request": {"type": "str", "choices": list(goal.REQUESTS), "default": goal.KEEP},
+            "stolen": {"type": "list", "elements": "str", "choices": list(decide.STOLEN), "default": ["current"]},
             "minimum_age": {"type": "float", "default": 86400},
             "scheme": {
                 "type": "list",
@@ -507,16 +501,16 @@ def main() -> None:
             "bare": {"type": "bool", "default": False},
             "generates": {"type": "bool", "default": True},
             "adopted": {"type": "str", "default": ""},
-            "adoption": {"type": "str", "choices": list(_rotation.ADOPTIONS), "default": _rotation.AUTO},
+            "adoption": {"type": "str", "choices": list(decide.ADOPTIONS), "default": decide.AUTO},
             "restart": {"type": "bool", "default": False},
-            "watch": {"type": "str", "choices": [*_rotation.DEPLOYABLE, "previous"]},
+            "watch": {"type": "str", "choices": [*decide.DEPLOYABLE, "previous"]},
             "server": {"type": "str", "required": True},
             "server_port": {"type": "int", "default": 53},
             "key_name": {"type": "str"},
             "key_secret": {"type": "str", "no_log": True},
             "key_algorithm": {
                 "type": "str",
-                "choices": list(_tsig_key.ALGORITHMS),
+                "choices": list(tsig_key.ALGORITHMS),
                 "default": "hmac-sha256",
             },
             "key_file": {"type": "path", "no_log": False},
@@ -546,11 +540,11 @@ def main() -> None:
         module.fail_json(msg=f"{missing_required_lib(gap.library)} ({gap.why})", exception=gap.trace or None)
     try:
         result = gather(module.params)
-    except _rotation_goal.GoalError as error:
+    except goal.GoalError as error:
         module.fail_json(msg=str(error), findings=list(error.findings))
-    except (ValueError, _rotation_look.LookError) as error:
+    except (ValueError, look.LookError) as error:
         module.fail_json(msg=str(error))
-    module.exit_json(changed=False, base_domain=_tlsa.host_name(module.params["base_domain"]), **result)
+    module.exit_json(changed=False, base_domain=tlsa.host_name(module.params["base_domain"]), **result)
 
 
 if __name__ == "__main__":

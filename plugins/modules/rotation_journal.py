@@ -159,18 +159,18 @@ import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.mailsec.dane.plugins.module_utils import _journal, _journal_file
-from ansible_collections.mailsec.dane.plugins.module_utils._journal import Document, JournalError
-from ansible_collections.mailsec.dane.plugins.module_utils._moment import read_clocks
+from ansible_collections.mailsec.dane.plugins.module_utils._clock import read_clocks
+from ansible_collections.mailsec.dane.plugins.module_utils._rotation import journal, journal_file
+from ansible_collections.mailsec.dane.plugins.module_utils._rotation.journal import Document, JournalError
 
 
 def _known(path: str, subject: str) -> tuple[Document, str, str]:
     """Return the journal, or an empty one with the problem and a sentence."""
-    host = _journal_file.machine_identity()
+    host = journal_file.machine_identity()
     try:
-        return _journal_file.read(path, subject, host), "", ""
+        return journal_file.read(path, subject, host), "", ""
     except JournalError as error:
-        if error.problem not in _journal.LOST:
+        if error.problem not in journal.LOST:
             raise
         return Document(subject, host, 0, {}), error.problem, str(error)
 
@@ -184,7 +184,7 @@ def _shown(document: Document, problem: str = "", detail: str = "") -> dict[str,
 def _again(params: dict[str, t.Any]) -> str:
     """Renew the lease of the token; '' when there is none to renew."""
     try:
-        return _journal_file.renew(params["path"], params["token"] or "", params["seconds"], read_clocks()).token
+        return journal_file.renew(params["path"], params["token"] or "", params["seconds"], read_clocks()).token
     except JournalError as error:
         if error.problem == "lost":
             return ""
@@ -192,18 +192,18 @@ def _again(params: dict[str, t.Any]) -> str:
 
 
 def _take(params: dict[str, t.Any]) -> str:
-    return _journal_file.acquire(params["path"], params["holder"], params["seconds"], read_clocks()).token
+    return journal_file.acquire(params["path"], params["holder"], params["seconds"], read_clocks()).token
 
 
 def _acquire(params: dict[str, t.Any], check_mode: bool) -> dict[str, t.Any]:
     path, token, lock = params["path"], "", ""
     if check_mode:
-        lock = _journal_file.holder(path, read_clocks())
+        lock = journal_file.holder(path, read_clocks())
     else:
         os.makedirs(os.path.dirname(path) or ".", mode=0o700, exist_ok=True)
         try:
             token = _again(params) or _take(params)
-        except _journal_file.LeaseHeld as held:
+        except journal_file.LeaseHeld as held:
             if params["required"]:
                 raise JournalError("held", str(held)) from held
             lock = held.holder
@@ -214,18 +214,18 @@ def _acquire(params: dict[str, t.Any], check_mode: bool) -> dict[str, t.Any]:
 def _write(params: dict[str, t.Any], check_mode: bool) -> dict[str, t.Any]:
     path, token, changed = params["path"], params["token"], bool(params["events"])
     before, _problem, _detail = _known(path, params["subject"])
-    events = (*before.events, *params["events"])[-_journal.MAX_EVENTS :]
+    events = (*before.events, *params["events"])[-journal.MAX_EVENTS :]
     # What is not to be trusted may still have a sequence that the new one must follow.
     after = Document(
-        before.subject, before.host, (_journal_file.sequence(path) or 0) + 1, params["content"] or {}, events
+        before.subject, before.host, (journal_file.sequence(path) or 0) + 1, params["content"] or {}, events
     )
-    _journal.encode(after)
+    journal.encode(after)
     if not check_mode:
-        _journal_file.write(path, after, token, read_clocks())
+        journal_file.write(path, after, token, read_clocks())
         if params["release"]:
-            _journal_file.release(path, token)
+            journal_file.release(path, token)
         else:
-            _journal_file.renew(path, token, params["seconds"], read_clocks())
+            journal_file.renew(path, token, params["seconds"], read_clocks())
     return {**_shown(after), "token": "" if params["release"] else token, "changed": changed}
 
 
@@ -238,11 +238,11 @@ def work(params: dict[str, t.Any], check_mode: bool) -> dict[str, t.Any]:
         return _write(params, check_mode)
     more: dict[str, t.Any] = {}
     if state == "released" and not check_mode:
-        _journal_file.release(path, params["token"])
+        journal_file.release(path, params["token"])
     if state == "held" and not check_mode:
-        more["token"] = _journal_file.renew(path, params["token"], params["seconds"], read_clocks()).token
+        more["token"] = journal_file.renew(path, params["token"], params["seconds"], read_clocks()).token
     document, problem, detail = _known(path, params["subject"])
-    lock = _journal_file.holder(path, read_clocks())
+    lock = journal_file.holder(path, read_clocks())
     return {**_shown(document, problem, detail), "events": list(document.events), "lock": lock, **more}
 
 

@@ -318,14 +318,14 @@ import typing as t
 
 from ansible.module_utils.basic import AnsibleModule, missing_required_lib
 
-from ansible_collections.mailsec.dane.plugins.module_utils import _ehlo
 from ansible_collections.mailsec.dane.plugins.module_utils._address import is_address
-from ansible_collections.mailsec.dane.plugins.module_utils._deps import missing
-from ansible_collections.mailsec.dane.plugins.module_utils._injection import Injection, try_all
-from ansible_collections.mailsec.dane.plugins.module_utils._smtp import Endpoint, Limits
-from ansible_collections.mailsec.dane.plugins.module_utils._starttls_report import report
-from ansible_collections.mailsec.dane.plugins.module_utils._survey import Seen, Wish, survey
-from ansible_collections.mailsec.dane.plugins.module_utils._tlsa import TlsaRecord, host_name
+from ansible_collections.mailsec.dane.plugins.module_utils._audit.starttls_report import report
+from ansible_collections.mailsec.dane.plugins.module_utils._dane.tlsa import TlsaRecord, host_name
+from ansible_collections.mailsec.dane.plugins.module_utils._requirements import missing
+from ansible_collections.mailsec.dane.plugins.module_utils._smtp import ehlo
+from ansible_collections.mailsec.dane.plugins.module_utils._smtp.dialogue import Endpoint, Limits
+from ansible_collections.mailsec.dane.plugins.module_utils._smtp.injection import Injection, try_all
+from ansible_collections.mailsec.dane.plugins.module_utils._smtp.survey import Seen, Wish, survey
 
 
 def _wish(params: dict[str, t.Any], host: str) -> Wish:
@@ -365,7 +365,7 @@ def gather(params: dict[str, t.Any]) -> dict[str, t.Any]:
     wishes = _wishes(params)
     records = tuple(TlsaRecord.from_text(text) for text in params["tlsa"] or ())
     limits = Limits(total=params["timeout"])
-    ehlo_name = _ehlo.option(params["ehlo_name"])
+    ehlo_name = ehlo.option(params["ehlo_name"])
     seen = asyncio.run(survey(wishes, params["port"], ehlo_name, limits, params["concurrency"]))
     injections: dict[Endpoint, tuple[Injection, str]] = {}
     if params["injection"]:

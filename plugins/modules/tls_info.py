@@ -311,15 +311,15 @@ import typing as t
 
 from ansible.module_utils.basic import AnsibleModule, missing_required_lib
 
-from ansible_collections.mailsec.dane.plugins.module_utils import _ehlo
 from ansible_collections.mailsec.dane.plugins.module_utils._address import is_address
-from ansible_collections.mailsec.dane.plugins.module_utils._deps import missing
-from ansible_collections.mailsec.dane.plugins.module_utils._guideline import EDITIONS, NEWEST, suite_level
-from ansible_collections.mailsec.dane.plugins.module_utils._smtp import Endpoint
-from ansible_collections.mailsec.dane.plugins.module_utils._survey import NotProbed, addresses_of
-from ansible_collections.mailsec.dane.plugins.module_utils._tls_report import Scanned, report
-from ansible_collections.mailsec.dane.plugins.module_utils._tls_scan import Bounds, scan
-from ansible_collections.mailsec.dane.plugins.module_utils._tlsa import host_name
+from ansible_collections.mailsec.dane.plugins.module_utils._dane.tlsa import host_name
+from ansible_collections.mailsec.dane.plugins.module_utils._requirements import missing
+from ansible_collections.mailsec.dane.plugins.module_utils._smtp import ehlo
+from ansible_collections.mailsec.dane.plugins.module_utils._smtp.dialogue import Endpoint
+from ansible_collections.mailsec.dane.plugins.module_utils._smtp.survey import NotProbed, addresses_of
+from ansible_collections.mailsec.dane.plugins.module_utils._tls_scan.guideline import EDITIONS, NEWEST, suite_level
+from ansible_collections.mailsec.dane.plugins.module_utils._tls_scan.report import Scanned, report
+from ansible_collections.mailsec.dane.plugins.module_utils._tls_scan.scan import Bounds, scan
 
 _MAX_ADDRESSES: t.Final = 64
 _EHLO_NAME: t.Final = re.compile(r"[A-Za-z0-9\[][!-~]{0,254}")
@@ -355,7 +355,7 @@ def _worst_first(code: int) -> int:
 async def _scan_all(params: dict[str, t.Any]) -> list[Scanned | NotProbed]:
     room = asyncio.Semaphore(params["concurrency"])
     bounds = Bounds(params["timeout"], params["max_connections"], params["connections_at_a_time"])
-    ehlo_name = _ehlo.option(params["ehlo_name"])
+    ehlo_name = ehlo.option(params["ehlo_name"])
     asked = host_name(params["server_name"]) if params["server_name"] else None
 
     async def one(host: str) -> list[Scanned | NotProbed]:

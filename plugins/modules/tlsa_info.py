@@ -252,11 +252,12 @@ import typing as t
 
 from ansible.module_utils.basic import AnsibleModule, missing_required_lib
 
-from ansible_collections.mailsec.dane.plugins.module_utils import _tlsa, _x509
-from ansible_collections.mailsec.dane.plugins.module_utils._ca_findings import ca_findings
-from ansible_collections.mailsec.dane.plugins.module_utils._deps import missing
+from ansible_collections.mailsec.dane.plugins.module_utils._audit.ca_findings import ca_findings
+from ansible_collections.mailsec.dane.plugins.module_utils._dane import tlsa
+from ansible_collections.mailsec.dane.plugins.module_utils._dane.tlsa_source import key_belongs_to, source_position
 from ansible_collections.mailsec.dane.plugins.module_utils._findings import Finding, sort
-from ansible_collections.mailsec.dane.plugins.module_utils._source import key_belongs_to, source_position
+from ansible_collections.mailsec.dane.plugins.module_utils._pki import certificate as pki_certificate
+from ansible_collections.mailsec.dane.plugins.module_utils._requirements import missing
 
 _MAX_FILE_BYTES = 16 * 1024 * 1024
 
@@ -272,29 +273,29 @@ def _read(path: str, what: str) -> bytes:
     return data
 
 
-def _load(params: dict[str, t.Any]) -> tuple[_x509.Certificate, ...]:
+def _load(params: dict[str, t.Any]) -> tuple[pki_certificate.Certificate, ...]:
     if params["path"]:
         try:
-            return _x509.load(_read(params["path"], "certificate file"))
-        except _x509.CertificateError as error:
+            return pki_certificate.load(_read(params["path"], "certificate file"))
+        except pki_certificate.CertificateError as error:
             raise ValueError(f"{params['path']}: {error}") from error
     content = params["content"]
     if "-----BEGIN " in content:
-        return _x509.load_pem(content)
+        return pki_certificate.load_pem(content)
     try:
-        return _x509.load(base64.b64decode("".join(content.split()), validate=True))
+        return pki_certificate.load(base64.b64decode("".join(content.split()), validate=True))
     except (binascii.Error, ValueError) as error:
         raise ValueError(f"content is neither PEM text nor Base64 of a DER certificate: {error}") from error
 
 
-def _combinations(params: dict[str, t.Any], chain: tuple[_x509.Certificate, ...]) -> list[tuple[int, int, int, int]]:
+def _combinations(params: dict[str, t.Any], chain: tuple[pki_certificate.Certificate, ...]) -> list[tuple[int, int, int, int]]:
     """Return usage, selector, matching type and position of the source for each record asked for."""
     if params["all"]:
         usages = []
         for usage in range(4):
             try:
                 source_position(chain, usage, params["position"])
-            except _x509.CertificateError:
+            except pki_certificate.CertificateError:
                 if usage in (1, 3):
                     raise
                 # No issuer in the input: documented to leave the CA usages out.
@@ -303,14 +304,14 @@ def _combinations(params: dict[str, t.Any], chain: tuple[_x509.Certificate, ...]
         fields = itertools.product(usages, (0, 1), (0, 1, 2))
     else:
         fields = itertools.product(
-            [_tlsa.parse_usage(value) for value in params["usage"]],
-            [_tlsa.parse_selector(value) for value in params["selector"]],
-            [_tlsa.parse_matching_type(value) for value in params["matching_type"]],
+            [tlsa.parse_usage(value) for value in params["usage"]],
+            [tlsa.parse_selector(value) for value in params["selector"]],
+            [tlsa.parse_matching_type(value) for value in params["matching_type"]],
         )
     return [(*field, source_position(chain, field[0], params["position"])) for field in fields]
 
 
-def _describe(position: int, certificate: _x509.Certificate) -> dict[str, t.Any]:
+def _describe(position: int, certificate: pki_certificate.Certificate) -> dict[str, t.Any]:
     return {
         "position": position,
         "subject": certificate.subject_text,
@@ -326,21 +327,21 @@ def _describe(position: int, certificate: _x509.Certificate) -> dict[str, t.Any]
     }
 
 
-def _findings(rrset: _tlsa.TlsaRrset) -> tuple[Finding, ...]:
+def _findings(rrset: tlsa.TlsaRrset) -> tuple[Finding, ...]:
     now = datetime.datetime.now(datetime.UTC)
-    return sort([*_tlsa.lint(rrset), *ca_findings(rrset.owner, rrset.records, (), now)])
+    return sort([*tlsa.lint(rrset), *ca_findings(rrset.owner, rrset.records, (), now)])
 
 
 def compute(params: dict[str, t.Any]) -> dict[str, t.Any]:
     """Return the result for the module parameters; ValueError with a message for people."""
     chain = _load(params)
-    owner = _tlsa.owner_name(params["host"], params["port"], params["protocol"]) if params["host"] else ""
+    owner = tlsa.owner_name(params["host"], params["port"], params["protocol"]) if params["host"] else ""
     if params["ttl"] is not None and not 0 <= params["ttl"] < 2**31:
         raise ValueError(f"{params['ttl']} is no TTL: it is 0 to 2147483647 seconds (RFC 2181 section 8)")
-    sources: dict[_tlsa.TlsaRecord, int] = {}
+    sources: dict[tlsa.TlsaRecord, int] = {}
     for usage, selector, matching_type, position in _combinations(params, chain):
-        sources[_tlsa.compute(chain[position], usage, selector, matching_type)] = position
-    rrset = _tlsa.TlsaRrset(owner or "TLSA RRset", tuple(sources), params["ttl"])
+        sources[tlsa.compute(chain[position], usage, selector, matching_type)] = position
+    rrset = tlsa.TlsaRrset(owner or "TLSA RRset", tuple(sources), params["ttl"])
     result: dict[str, t.Any] = {
         "certificates": [_describe(position, certificate) for position, certificate in enumerate(chain)],
         "records": [{**record.as_dict(), "position": sources[record]} for record in rrset.records],

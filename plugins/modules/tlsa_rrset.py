@@ -390,27 +390,23 @@ import typing as t
 
 from ansible.module_utils.basic import AnsibleModule, missing_required_lib
 
-from ansible_collections.mailsec.dane.plugins.module_utils import (
-    _authority,
-    _ehlo,
-    _publication,
-    _rollover_data,
-    _rollover_observe,
-    _tlsa,
-    _tsig_key,
-)
-from ansible_collections.mailsec.dane.plugins.module_utils._deps import missing
-from ansible_collections.mailsec.dane.plugins.module_utils._publication import Course, Means, PublicationError, Wish
-from ansible_collections.mailsec.dane.plugins.module_utils._rollover_state import OwnUpdate
-from ansible_collections.mailsec.dane.plugins.module_utils._smtp import Endpoint
-from ansible_collections.mailsec.dane.plugins.module_utils._tlsa import TlsaRecord, TlsaRrset
+from ansible_collections.mailsec.dane.plugins.module_utils._dane import tlsa
+from ansible_collections.mailsec.dane.plugins.module_utils._dane.tlsa import TlsaRecord, TlsaRrset
+from ansible_collections.mailsec.dane.plugins.module_utils._dns import authority, tsig_key
+from ansible_collections.mailsec.dane.plugins.module_utils._publish import publish
+from ansible_collections.mailsec.dane.plugins.module_utils._publish.publish import Course, Means, PublicationError, Wish
+from ansible_collections.mailsec.dane.plugins.module_utils._requirements import missing
+from ansible_collections.mailsec.dane.plugins.module_utils._rotation import observe, serial
+from ansible_collections.mailsec.dane.plugins.module_utils._rotation.state import OwnUpdate
+from ansible_collections.mailsec.dane.plugins.module_utils._smtp import ehlo
+from ansible_collections.mailsec.dane.plugins.module_utils._smtp.dialogue import Endpoint
 
 _OWNER = re.compile(r"_(\d{1,5})\._(?:tcp|udp|sctp)\.(.+)")
 _LARGEST_TTL = 2**31 - 1
 
 
 def _wish(params: dict[str, t.Any]) -> Wish:
-    owner = _tlsa.host_name(params["owner"]) if params["owner"] else None
+    owner = tlsa.host_name(params["owner"]) if params["owner"] else None
     form = _OWNER.fullmatch(owner) if owner else None
     port = params["port"]
     if port is None:
@@ -418,7 +414,7 @@ def _wish(params: dict[str, t.Any]) -> Wish:
     base_domain = params["base_domain"] or (form[2] if form else None)
     if base_domain is None:
         raise ValueError(f"owner {owner!r} has not the form _25._tcp.HOST: give base_domain, the host it is for")
-    usual = _tlsa.owner_name(base_domain, port, params["protocol"])
+    usual = tlsa.owner_name(base_domain, port, params["protocol"])
     if params["state"] == "present" and not params["records"]:
         raise ValueError("records is empty: give at least one, or state=absent to remove the RRset")
     if not 0 < params["ttl"] <= _LARGEST_TTL:
@@ -426,7 +422,7 @@ def _wish(params: dict[str, t.Any]) -> Wish:
     endpoints = params["endpoints"]
     return Wish(
         owner or usual,
-        _tlsa.host_name(base_domain),
+        tlsa.host_name(base_domain),
         port,
         _records(params["records"]) if params["state"] == "present" else (),
         params["ttl"],
@@ -451,20 +447,20 @@ def _means(params: dict[str, t.Any]) -> Means:
     if servers is not None and not servers:
         raise ValueError("name_servers is empty: leave it out, or give at least one")
     return Means(
-        _authority.named(params["server"], "server", params["server_port"])[0],
-        _tsig_key.given(params),
+        authority.named(params["server"], "server", params["server_port"])[0],
+        tsig_key.given(params),
         params["timeout"],
         params["wait_timeout"] if params["wait"] else None,
-        _ehlo.option(params["ehlo_name"]),
+        ehlo.option(params["ehlo_name"]),
         None if params["zone"] is None else _zone(params["zone"]),
-        None if servers is None else tuple(each for text in servers for each in _authority.named(text, "name_servers")),
-        _authority.system_resolvers(),
+        None if servers is None else tuple(each for text in servers for each in authority.named(text, "name_servers")),
+        authority.system_resolvers(),
         not_after=params["not_after"],
     )
 
 
 def _zone(text: str) -> str:
-    return "" if text == "." else _tlsa.host_name(text)
+    return "" if text == "." else tlsa.host_name(text)
 
 
 def _shown(rrset: TlsaRrset | None) -> dict[str, t.Any] | None:
@@ -493,8 +489,8 @@ def _result(wish: Wish, course: Course) -> dict[str, t.Any]:
 def _confirmed_update(course: Course) -> dict[str, t.Any] | None:
     if course.around is None:
         return None
-    before, after = (_rollover_observe.authority_view(view, str(view.server)) for view in course.around)
-    return _rollover_data.update_data(OwnUpdate(before, after))
+    before, after = (observe.authority_view(view, str(view.server)) for view in course.around)
+    return serial.update_data(OwnUpdate(before, after))
 
 
 def main() -> None:
@@ -545,8 +541,8 @@ def main() -> None:
         module.fail_json(msg=str(error))
     course, failure = Course(), None
     try:
-        asyncio.run(_publication.publish(wish, means, course, module.check_mode))
-    except (PublicationError, _authority.AuthorityError) as error:
+        asyncio.run(publish.publish(wish, means, course, module.check_mode))
+    except (PublicationError, authority.AuthorityError) as error:
         failure = str(error)
     for warning in course.warnings:
         module.warn(warning)

@@ -10,8 +10,8 @@ import typing as t
 
 from ansible.errors import AnsibleFilterError
 
-from ansible_collections.mailsec.dane.plugins.module_utils import _tlsa
-from ansible_collections.mailsec.dane.plugins.module_utils._deps import missing
+from ansible_collections.mailsec.dane.plugins.module_utils._dane import tlsa
+from ansible_collections.mailsec.dane.plugins.module_utils._requirements import missing
 
 
 def tlsa_usable(record: t.Any) -> bool:
@@ -21,8 +21,8 @@ def tlsa_usable(record: t.Any) -> bool:
     for gap in missing("cryptography"):
         raise AnsibleFilterError(f"the Python library {gap.library} is needed on the controller: {gap.why}")
     try:
-        return _tlsa.TlsaRecord.from_text(record).unusable_reason() is None
-    except _tlsa.TlsaError as error:
+        return tlsa.TlsaRecord.from_text(record).unusable_reason() is None
+    except tlsa.TlsaError as error:
         raise AnsibleFilterError(f"mailsec.dane.tlsa_usable: {error}") from error
 
 

@@ -17,9 +17,12 @@ import sys
 import time
 import typing as t
 
-from ansible_collections.mailsec.dane.plugins.module_utils import _authority, _rollover_chain, _smtp, _x509
-from ansible_collections.mailsec.dane.plugins.module_utils._dns_question import NameServer
-from ansible_collections.mailsec.dane.plugins.module_utils._smtp import Endpoint
+from ansible_collections.mailsec.dane.plugins.module_utils._dns import authority
+from ansible_collections.mailsec.dane.plugins.module_utils._dns.query import NameServer
+from ansible_collections.mailsec.dane.plugins.module_utils._pki import certificate
+from ansible_collections.mailsec.dane.plugins.module_utils._rotation import chain as rotation_chain
+from ansible_collections.mailsec.dane.plugins.module_utils._smtp import dialogue
+from ansible_collections.mailsec.dane.plugins.module_utils._smtp.dialogue import Endpoint
 
 WHAT = json.loads(sys.argv[1])
 SERVERS = (NameServer("198.51.100.2"), NameServer("198.51.100.3"))
@@ -35,7 +38,7 @@ async def watch_owner(owner: str, zone: str) -> None:
     before: dict[t.Any, list[str]] = {}
     last: dict[str, t.Any] = {}
     while True:
-        for view in await _authority.observe(owner, zone, SERVERS, 1):
+        for view in await authority.observe(owner, zone, SERVERS, 1):
             # A server that gives no answer at this moment still has what it had.
             if view.is_known:
                 last[view.server.address] = (tuple(record.to_text() for record in view.records), view.ttl or 0)
@@ -56,11 +59,11 @@ async def watch_mail() -> None:
     while True:
         date = datetime.datetime.now(datetime.UTC)
         for endpoint in ENDPOINTS:
-            probe = await _smtp.probe(endpoint, WHAT["name"], "recorder.outside.nl")
-            if probe.outcome != _smtp.TLS:
+            probe = await dialogue.probe(endpoint, WHAT["name"], "recorder.outside.nl")
+            if probe.outcome != dialogue.TLS:
                 continue
-            chain = _rollover_chain.describe(
-                tuple(_x509.load_der(one) for one in probe.chain), (WHAT["name"],), date, sorted(RECORDS)
+            chain = rotation_chain.describe(
+                tuple(certificate.load_der(one) for one in probe.chain), (WHAT["name"],), date, sorted(RECORDS)
             )
             facts[chain.identity] = {
                 "identity": chain.identity, "key": chain.key.to_text(),

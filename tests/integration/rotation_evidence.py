@@ -19,8 +19,8 @@ import yaml
 from lab_driver import CHECKOUT, Lab
 from lab_driver import run as run_command
 
-from ansible_collections.mailsec.dane.plugins.module_utils import _timeline
-from ansible_collections.mailsec.dane.plugins.module_utils._rollover_state import Policy
+from ansible_collections.mailsec.dane.plugins.module_utils._rotation import record as rotation_record
+from ansible_collections.mailsec.dane.plugins.module_utils._rotation.state import Policy
 
 
 class Run(t.NamedTuple):
@@ -118,9 +118,9 @@ class Recorder:
         Once as seen from outside, several times a second, and once with what the name servers wrote into their logs.
         """
         for events in (self.events, self.logged()):
-            record = _timeline.timeline(events, Policy(application_cache=1), self.ended)
+            record = rotation_record.timeline(events, Policy(application_cache=1), self.ended)
             assert len(record.chains) >= chains, events
-            assert _timeline.gaps(record, strict) == ()
+            assert rotation_record.gaps(record, strict) == ()
 
     def logged(self) -> list[dict[str, t.Any]]:
         """The events with those of the name servers' logs in the place of what was seen of them."""

@@ -13,9 +13,10 @@ import dataclasses
 import typing as t
 from unittest import mock
 
-from ansible_collections.mailsec.dane.plugins.module_utils import _rollover, _rollover_guards, _rollover_learn
-from ansible_collections.mailsec.dane.plugins.module_utils._moment import Moment
-from ansible_collections.mailsec.dane.plugins.module_utils._rollover_state import (
+from ansible_collections.mailsec.dane.plugins.module_utils._clock import Moment
+from ansible_collections.mailsec.dane.plugins.module_utils._rotation import guards, learn
+from ansible_collections.mailsec.dane.plugins.module_utils._rotation import planner as rotation_planner
+from ansible_collections.mailsec.dane.plugins.module_utils._rotation.state import (
     Exposure,
     Journal,
     Observation,
@@ -23,7 +24,7 @@ from ansible_collections.mailsec.dane.plugins.module_utils._rollover_state impor
     Target,
     first_journal,
 )
-from ansible_collections.mailsec.dane.plugins.module_utils._rollover_steps import (
+from ansible_collections.mailsec.dane.plugins.module_utils._rotation.steps import (
     Deploy,
     Done,
     HandOver,
@@ -108,11 +109,11 @@ def script(decide: t.Callable[[Records, frozenset[str], int, Target], Step]) -> 
     """Make a planner of ``decide``, which sees records at the primary, names of served chains, the TTL, the target."""
 
     def planner(journal: Journal, observation: Observation, wanted: Target, now: Moment) -> Plan:
-        learnt = _rollover_learn.learn(journal, observation, wanted, now)
+        learnt = learn.learn(journal, observation, wanted, now)
         base = next(view for view in observation.authorities if view.primary)
         served = frozenset(one.identity for view in observation.endpoints for one in view.chains)
         step = decide(base.records, served, base.ttl, wanted)
-        return Plan(step, _rollover.remember(learnt, step))
+        return Plan(step, rotation_planner.remember(learnt, step))
 
     return planner
 
@@ -166,7 +167,7 @@ def blind(keep: t.Callable[[str], bool]) -> t.Any:
             endpoints=tuple(view for view in observation.endpoints if keep(view.endpoint)),
         )
         known = tuple(name for name in wanted.endpoints if keep(name))
-        return _rollover.plan(journal, seen, dataclasses.replace(wanted, endpoints=known), now)
+        return rotation_planner.plan(journal, seen, dataclasses.replace(wanted, endpoints=known), now)
 
     return planner
 
@@ -185,30 +186,30 @@ def trusting_its_memory(journal: Journal, observation: Observation, wanted: Targ
         if view.failure and entry is not None:
             view = dataclasses.replace(view, records=entry.records or frozenset(), ttl=entry.ttl, failure="")
         views.append(view)
-    return _rollover.plan(journal, dataclasses.replace(observation, authorities=tuple(views)), wanted, now)
+    return rotation_planner.plan(journal, dataclasses.replace(observation, authorities=tuple(views)), wanted, now)
 
 
 def no_recheck(journal: Journal, observation: Observation, wanted: Target, now: Moment) -> Plan:
     """Once ready, always ready: a mark in the journal stands for the check (KB-06)."""
-    plan = _rollover.plan(journal, observation, wanted, now)
+    plan = rotation_planner.plan(journal, observation, wanted, now)
     if journal.handed_over:
         step: Step = plan.step
         if any(view.chains != frozenset(wanted.chains) for view in observation.endpoints):
             step = _serve(wanted)
         return Plan(step, dataclasses.replace(plan.journal, handed_over=True))
     if isinstance(plan.step, Deploy):
-        journal = _rollover_learn.learn(journal, observation, wanted, now)
+        journal = learn.learn(journal, observation, wanted, now)
         return Plan(Wait(None, 0, (), ""), dataclasses.replace(journal, handed_over=True))
     return plan
 
 
 def no_way_back(journal: Journal, observation: Observation, wanted: Target, now: Moment) -> Plan:
     """Return to the former chain whenever asked to (KB-13)."""
-    plan = _rollover.plan(journal, observation, wanted, now)
+    plan = rotation_planner.plan(journal, observation, wanted, now)
     if wanted.chains[0].key == K1 and any(view.chains != frozenset(wanted.chains) for view in observation.endpoints):
         step = _serve(wanted)
-        journal = _rollover_learn.learn(journal, observation, wanted, now)
-        return Plan(step, _rollover.remember(journal, step))
+        journal = learn.learn(journal, observation, wanted, now)
+        return Plan(step, rotation_planner.remember(journal, step))
     return plan
 
 
@@ -216,7 +217,7 @@ def gives_up(journal: Journal, observation: Observation, wanted: Target, now: Mo
     """A clean-up whose compare-and-swap failed is taken for done (KB-24)."""
     if journal.handed_over:
         return Plan(Wait(None, 0, (), ""), journal)
-    plan = _rollover.plan(journal, observation, wanted, now)
+    plan = rotation_planner.plan(journal, observation, wanted, now)
     tried = any(entry.intended and entry.records and K1 not in entry.records for entry in journal.rrsets)
     base = next(view for view in observation.authorities if view.primary)
     if tried and K1 in base.records:
@@ -232,20 +233,20 @@ EACH_ITS_OWN: t.Final = (
     Controller(1, blind(lambda name: name != "mx0")),
 )
 PRIMARY_ONLY: t.Final = blind(lambda name: name in ("ns0", "mx0", "mx1"))
-NO_LEAD: t.Final = (_rollover_guards, "_lead_obstacles", lambda _journal, _chains: [])
-NO_DEPLOY_GUARD: t.Final = (_rollover_guards, "deploy_obstacles", lambda *_args: [])
+NO_LEAD: t.Final = (guards, "_lead_obstacles", lambda _journal, _chains: [])
+NO_DEPLOY_GUARD: t.Final = (guards, "deploy_obstacles", lambda *_args: [])
 
 
 def _ttls(count: int) -> tuple[t.Any, str, t.Any]:
-    return (_rollover_guards, "cache_seconds", lambda entry, _policy, _outage: count * entry.ttl)
+    return (guards, "cache_seconds", lambda entry, _policy, _outage: count * entry.ttl)
 
 
-_REAL_DEPLOY_OBSTACLES = _rollover_guards.deploy_obstacles
-_REAL_FINAL = _rollover._Planner._final_records
+_REAL_DEPLOY_OBSTACLES = guards.deploy_obstacles
+_REAL_FINAL = rotation_planner._Planner._final_records
 
 
 def _final_without_others(self: t.Any, base: Records) -> Records:
-    return _REAL_FINAL(self, base) & _rollover._rollover_state.desired_records(self.target, self.now.wall)
+    return _REAL_FINAL(self, base) & rotation_planner._rollover_state.desired_records(self.target, self.now.wall)
 
 
 def _keep_issuer(self: t.Any, base: Records) -> Records:
@@ -369,13 +370,13 @@ def known_bad() -> tuple[Case, ...]:
         Case("KB-07", "no margin, clock one ahead", rotation("", delay=3, faults=("clock",), budget=1), "P1"),
         Case(
             "KB-08", "TTL lowered, wait the new one", rotation("", here, ttl=4, ttl_wanted=2), "P1",
-            patches=((_rollover_guards, "cache_seconds", lambda _entry, _policy, _outage: 2), NO_LEAD),
+            patches=((guards, "cache_seconds", lambda _entry, _policy, _outage: 2), NO_LEAD),
         ),
         Case("KB-09", "two controllers, blind writes", _two_nodes(cas=False), "P1", patches=(NO_LEAD,)),
         Case(
             "KB-10", "two controllers, compare-and-swap, clean-up removes records of others",
             _two_nodes(controllers=EACH_ITS_OWN), "P1",
-            patches=((_rollover._Planner, "_final_records", _final_without_others), NO_LEAD),
+            patches=((rotation_planner._Planner, "_final_records", _final_without_others), NO_LEAD),
         ),
         Case("KB-11", "delete all, add next, add current", rotation("", **scripted(delete_all_first)), "P3"),
         Case("KB-11", "the same, second step", rotation("", secure=False, **scripted(delete_all_first)), "P1"),
@@ -420,8 +421,8 @@ def known_bad() -> tuple[Case, ...]:
                 (target("K2", "CA2", policy=LOOSE, scheme=frozenset({Scheme.CURRENT})),),
             ), "P2", holds=("P1",),
             patches=(
-                (_rollover._Planner, "_interim_records", _keep_issuer),
-                (_rollover._Planner, "_policy", lambda self: self.target.policy),
+                (rotation_planner._Planner, "_interim_records", _keep_issuer),
+                (rotation_planner._Planner, "_policy", lambda self: self.target.policy),
             ),
         ),
         Case(
@@ -610,7 +611,7 @@ def unguarded() -> tuple[Case, ...]:
         ),
         Case(
             "X-06", "intents not written down",
-            rotation("", **undone), "P1", patches=((_rollover, "remember", unremembered),),
+            rotation("", **undone), "P1", patches=((rotation_planner, "remember", unremembered),),
         ),
         Case(
             "X-07", "the same, written down",
@@ -620,8 +621,8 @@ def unguarded() -> tuple[Case, ...]:
             "X-08", "new combinations not held back",
             Scope("", frozenset({K1}), chain("K1"), (target("K2", "CA1", scheme=ALL, next_key="K3"),)), "P2",
             patches=(
-                (_rollover_guards, "change_obstacles", lambda *_args: []),
-                (_rollover._Planner, "_all_served_match", lambda *_args: True),
+                (guards, "change_obstacles", lambda *_args: []),
+                (rotation_planner._Planner, "_all_served_match", lambda *_args: True),
             ),
         ),
         Case(
@@ -632,8 +633,8 @@ def unguarded() -> tuple[Case, ...]:
             "X-10", "a combination that fits only the past not dropped: no end",
             rotation("", four, chain=k1, targets=(target("K2", "CA2"), target("K2", "CA2", next_key="K3"))), "P4",
             patches=(
-                (_rollover._Planner, "_may_drop", lambda *_args: False),
-                (_rollover._Planner, "_extension", lambda *_args: frozenset()),
+                (rotation_planner._Planner, "_may_drop", lambda *_args: False),
+                (rotation_planner._Planner, "_extension", lambda *_args: frozenset()),
             ),
         ),
         Case(
@@ -673,11 +674,11 @@ def unguarded() -> tuple[Case, ...]:
         ),
         Case(
             "X-16", "what a lagging server may still pass through not counted", _replay(), "P1",
-            patches=((_rollover_learn, "_followed", lambda entry, _lead, _marks: entry),),
+            patches=((learn, "_followed", lambda entry, _lead, _marks: entry),),
         ),
         Case(
             "X-15", "the first of two names taken for both", _two_names(), "P1",
-            patches=((_rollover_guards, "deploy_obstacles", _first_name_only), NO_LEAD),
+            patches=((guards, "deploy_obstacles", _first_name_only), NO_LEAD),
         ),
     )
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible_collections.mailsec.dane.plugins.module_utils._rollover_steps import Deploy, Publish
+from ansible_collections.mailsec.dane.plugins.module_utils._rotation.steps import Deploy, Publish
 
 from .world import FAULTS, Records, State, World, record
 

@@ -13,14 +13,12 @@ import dataclasses
 import hashlib
 import typing as t
 
-from ansible_collections.mailsec.dane.plugins.module_utils import (
-    _rollover,
-    _rollover_guards,
-    _rollover_learn,
-    _rollover_state,
-)
-from ansible_collections.mailsec.dane.plugins.module_utils._moment import Moment
-from ansible_collections.mailsec.dane.plugins.module_utils._rollover_state import (
+from ansible_collections.mailsec.dane.plugins.module_utils._clock import Moment
+from ansible_collections.mailsec.dane.plugins.module_utils._dane.tlsa import TlsaRecord
+from ansible_collections.mailsec.dane.plugins.module_utils._rotation import guards, learn
+from ansible_collections.mailsec.dane.plugins.module_utils._rotation import planner as rotation_planner
+from ansible_collections.mailsec.dane.plugins.module_utils._rotation import state as rotation_state
+from ansible_collections.mailsec.dane.plugins.module_utils._rotation.state import (
     AuthorityView,
     Chain,
     EndpointView,
@@ -31,7 +29,7 @@ from ansible_collections.mailsec.dane.plugins.module_utils._rollover_state impor
     first_journal,
     lost_journal,
 )
-from ansible_collections.mailsec.dane.plugins.module_utils._rollover_steps import (
+from ansible_collections.mailsec.dane.plugins.module_utils._rotation.steps import (
     Choose,
     Deploy,
     Done,
@@ -42,7 +40,6 @@ from ansible_collections.mailsec.dane.plugins.module_utils._rollover_steps impor
     Step,
     Wait,
 )
-from ansible_collections.mailsec.dane.plugins.module_utils._tlsa import TlsaRecord
 
 Planner = t.Callable[[Journal, Observation, Target, Moment], Plan]
 Records = frozenset[TlsaRecord]
@@ -77,7 +74,7 @@ def chain(key: str, *issuers: str, also: t.Iterable[TlsaRecord] = ()) -> Chain:
 
 
 #: TLS switched off, as an administrator may do once the planner hands over; or not set up yet.
-NO_TLS: t.Final = _rollover_state.NO_TLS
+NO_TLS: t.Final = rotation_state.NO_TLS
 
 
 @dataclasses.dataclass(frozen=True)
@@ -85,7 +82,7 @@ class Controller:
     """Who acts. ``target`` is an index into the targets of the scope."""
 
     target: int = 0
-    planner: Planner = _rollover.plan
+    planner: Planner = rotation_planner.plan
 
 
 @dataclasses.dataclass(frozen=True)
@@ -235,8 +232,8 @@ class World:
         for controller in scope.controllers:
             target = scope.targets[controller.target]
             seen = self.observe(ns, srv, 0, _SERIAL if scope.in_order else 0)
-            journal = _rollover_learn.learn(first_journal(), seen, target, _NOW)
-            journal = dataclasses.replace(_rollover_learn.elapse(journal, _LONG), clock=_NOW)
+            journal = learn.learn(first_journal(), seen, target, _NOW)
+            journal = dataclasses.replace(learn.elapse(journal, _LONG), clock=_NOW)
             if len(scope.controllers) == 1:
                 journal = dataclasses.replace(journal, owned=scope.records)
             if scope.fresh:
@@ -343,7 +340,7 @@ class World:
         key = (journal, target, ticks)
         known = self._elapsed.get(key)
         if known is None:
-            known = self._journal(_rollover_learn.elapse(self.journals.things[journal], ticks), target)
+            known = self._journal(learn.elapse(self.journals.things[journal], ticks), target)
             self._elapsed[key] = known
         return known
 
@@ -562,16 +559,16 @@ class World:
 
     def _journal(self, journal: Journal, target: int) -> int:
         policy = self.scope.targets[target].policy
-        rrsets = [entry for entry in journal.rrsets if _rollover_guards.may_be_cached(entry, policy, True)]
+        rrsets = [entry for entry in journal.rrsets if guards.may_be_cached(entry, policy, True)]
         cap = 2 * max((entry.ttl for entry in journal.rrsets), default=0)
-        hold = _rollover_guards.removal_hold(policy, False)
+        hold = guards.removal_hold(policy, False)
         canonical = dataclasses.replace(
             journal,
             clock=journal.clock and _NOW,
             rrsets=tuple(sorted(rrsets, key=_rrset_key)),
             chains=tuple(
                 sorted(
-                    (entry for entry in journal.chains if _rollover_guards.may_be_served(entry, hold)),
+                    (entry for entry in journal.chains if guards.may_be_served(entry, hold)),
                     key=lambda entry: entry.chain.identity if entry.chain else "",
                 )
             ),

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Makes plugins/module_utils/_guideline_data.py from docs/data/tls-guidelines.yml.
+"""Makes plugins/module_utils/_tls_scan/guideline_data.py from docs/data/tls-guidelines.yml.
 
 Ansible ships nothing but Python from module_utils, so the table travels as Python. Run without arguments to write the
 file; a unit test compares the two.

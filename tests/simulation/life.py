@@ -14,9 +14,9 @@ import typing as t
 import hypothesis
 from hypothesis import strategies as st
 
-from ansible_collections.mailsec.dane.plugins.module_utils import _rollover
-from ansible_collections.mailsec.dane.plugins.module_utils._moment import Moment
-from ansible_collections.mailsec.dane.plugins.module_utils._rollover_state import (
+from ansible_collections.mailsec.dane.plugins.module_utils._clock import Moment
+from ansible_collections.mailsec.dane.plugins.module_utils._rotation import planner
+from ansible_collections.mailsec.dane.plugins.module_utils._rotation.state import (
     Chain,
     Exposure,
     Journal,
@@ -27,7 +27,7 @@ from ansible_collections.mailsec.dane.plugins.module_utils._rollover_state impor
     Target,
     lost_journal,
 )
-from ansible_collections.mailsec.dane.plugins.module_utils._rollover_steps import (
+from ansible_collections.mailsec.dane.plugins.module_utils._rotation.steps import (
     Choose,
     Deploy,
     Done,
@@ -313,7 +313,7 @@ class Life:
         """Look, plan, remember, act; it may die in between."""
         wanted = self.target(host)
         moment = Moment(BEGIN + self.now + self.skew, self.now, str(self.boot))
-        plan = _rollover.plan(self.journal, self.look(host), wanted, moment)
+        plan = planner.plan(self.journal, self.look(host), wanted, moment)
         step = plan.step
         dies = self.can_fail and "dies" in self.profile.troubles and self.script.sometimes(8)
         if dies and self.script.choose((False, True)):

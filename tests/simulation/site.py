@@ -13,12 +13,12 @@ import functools
 import hashlib
 import typing as t
 
-from ansible_collections.mailsec.dane.plugins.module_utils._rollover_state import (
+from ansible_collections.mailsec.dane.plugins.module_utils._dane.tlsa import TlsaRecord
+from ansible_collections.mailsec.dane.plugins.module_utils._rotation.state import (
     AuthorityView,
     Chain,
     EndpointView,
 )
-from ansible_collections.mailsec.dane.plugins.module_utils._tlsa import TlsaRecord
 
 Records = frozenset[TlsaRecord]
 #: What stands at a name: records and TTL.

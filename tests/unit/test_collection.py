@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from ansible_collections.mailsec.dane.plugins.module_utils import _deps
+from ansible_collections.mailsec.dane.plugins.module_utils import _requirements
 
 ROOT = Path(__file__).parents[2]
 NOT_OURS = {".ansible", ".cache", ".git", ".hypothesis", ".mypy_cache", ".ruff_cache", ".venv", "__pycache__", "output"}
@@ -136,7 +136,7 @@ def test_execution_environments_get_the_python_packages_that_are_required() -> N
     assert all((ROOT / path).is_file() for path in paths.values())
     assert lines("requirements.txt") <= lines("tests/unit/requirements.txt")
     required = {line.partition(">=")[0] for line in lines("requirements.txt")}
-    assert set(_deps.MINIMUM) <= required
+    assert set(_requirements.MINIMUM) <= required
 
 
 def test_r18_nothing_here_turns_the_checking_of_host_keys_off() -> None:

@@ -12,11 +12,11 @@ import dns.name
 import signer
 from responder import World
 
-from ansible_collections.mailsec.dane.plugins.module_utils.dnssec import _anchors
-from ansible_collections.mailsec.dane.plugins.module_utils.dnssec._limits import Limits
-from ansible_collections.mailsec.dane.plugins.module_utils.dnssec._questions import Wire
-from ansible_collections.mailsec.dane.plugins.module_utils.dnssec._result import Result
-from ansible_collections.mailsec.dane.plugins.module_utils.dnssec._validator import Validator
+from ansible_collections.mailsec.dane.plugins.module_utils._dnssec import anchors
+from ansible_collections.mailsec.dane.plugins.module_utils._dnssec.limits import Limits
+from ansible_collections.mailsec.dane.plugins.module_utils._dnssec.questions import Wire
+from ansible_collections.mailsec.dane.plugins.module_utils._dnssec.result import Result
+from ansible_collections.mailsec.dane.plugins.module_utils._dnssec.validator import Validator
 
 Change = c.Callable[[dns.name.Name, int, bytes], bytes]
 
@@ -36,7 +36,7 @@ def ask_of(world: World, change: Change | None = None) -> t.Any:
 def validator(world: World, root: signer.Key, change: Change | None = None, **more: t.Any) -> Validator:
     now = more.pop("now", signer.NOW)
     more.setdefault("limits", Limits(seconds=120))
-    return Validator(ask_of(world, change), lambda: now, _anchors.parse(anchor(root)), **more)
+    return Validator(ask_of(world, change), lambda: now, anchors.parse(anchor(root)), **more)
 
 
 def full_name(question: str, zone: str) -> tuple[str, str]:

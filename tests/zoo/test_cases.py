@@ -17,10 +17,10 @@ import signer
 import world as zoo_world
 from responder import Record
 
-from ansible_collections.mailsec.dane.plugins.module_utils._answer import Outcome, Security
-from ansible_collections.mailsec.dane.plugins.module_utils._audit import Audit, Settings
-from ansible_collections.mailsec.dane.plugins.module_utils._verdict_findings import host_findings
-from ansible_collections.mailsec.dane.plugins.module_utils.dnssec._own import OwnResolver
+from ansible_collections.mailsec.dane.plugins.module_utils._audit.audit import Audit, Settings
+from ansible_collections.mailsec.dane.plugins.module_utils._audit.verdict_findings import host_findings
+from ansible_collections.mailsec.dane.plugins.module_utils._dns.answer import Outcome, Security
+from ansible_collections.mailsec.dane.plugins.module_utils._dnssec.resolver_own import OwnResolver
 
 WORLD, _CASES, ROOT = zoo_world.build()
 FAR = 2**31 - 1

@@ -11,12 +11,12 @@ import pytest
 import signer
 from lame import FIRST, HALF, LAME, PARENT_1, PARENT_2, ROOT, SECOND, SIGNED, STRIPPING, UNSIGNED
 
-from ansible_collections.mailsec.dane.plugins.module_utils._answer import Outcome, Security
-from ansible_collections.mailsec.dane.plugins.module_utils.dnssec import _anchors, _iterative
-from ansible_collections.mailsec.dane.plugins.module_utils.dnssec._iterative import Iterative
-from ansible_collections.mailsec.dane.plugins.module_utils.dnssec._limits import Limits
-from ansible_collections.mailsec.dane.plugins.module_utils.dnssec._network import Patience, Recursive, Server
-from ansible_collections.mailsec.dane.plugins.module_utils.dnssec._validator import Validator
+from ansible_collections.mailsec.dane.plugins.module_utils._dns.answer import Outcome, Security
+from ansible_collections.mailsec.dane.plugins.module_utils._dnssec import anchors, iterative
+from ansible_collections.mailsec.dane.plugins.module_utils._dnssec.iterative import Iterative
+from ansible_collections.mailsec.dane.plugins.module_utils._dnssec.limits import Limits
+from ansible_collections.mailsec.dane.plugins.module_utils._dnssec.network import Patience, Recursive, Server
+from ansible_collections.mailsec.dane.plugins.module_utils._dnssec.validator import Validator
 
 PATIENCE = Patience(udp=0.5, tcp=0.5, tries=1)
 QUESTIONS = ("mx A", "@ MX", "_25._tcp.mx TLSA", "_25._tcp.www TLSA", "nx A", "alias A")
@@ -39,7 +39,7 @@ def look_up(ask, anchor, *questions, strict=True):
     async def run():
         limits = Limits(seconds=60)
         validator = Validator(
-            ask, lambda: signer.NOW, _anchors.parse(anchor), limits, strict=strict, servers=limits.attempts
+            ask, lambda: signer.NOW, anchors.parse(anchor), limits, strict=strict, servers=limits.attempts
         )
         return [await validator.lookup(*question) for question in questions]
 
@@ -190,7 +190,7 @@ def test_a_hostile_delegation_costs_no_more_than_the_limit(net, names):
     (result,) = straight(net, ("mx.trap.alpha", "A"))
     assert (result.outcome, result.security) == (Outcome.ERROR, Security.INDETERMINATE)
     # Of each of the few questions of the look-up; most of the messages are for the one about the trap.
-    assert asked_in_all(net) <= 2 * _iterative._MAX_MESSAGES
+    assert asked_in_all(net) <= 2 * iterative._MAX_MESSAGES
 
 
 def test_servers_that_name_each_other_are_given_up(net):
@@ -205,7 +205,7 @@ def test_servers_that_name_each_other_are_given_up(net):
         net.servers[place].kind = kind
     (result,) = straight(net, ("mx.one.alpha", "A"))
     assert result.outcome is Outcome.ERROR
-    assert asked_in_all(net) <= _iterative._MAX_MESSAGES
+    assert asked_in_all(net) <= iterative._MAX_MESSAGES
 
 
 def test_a_server_that_stays_silent_costs_its_time_once(net):

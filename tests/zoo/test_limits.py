@@ -17,11 +17,11 @@ import world as zoo_world
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from ansible_collections.mailsec.dane.plugins.module_utils._answer import Outcome, Security
-from ansible_collections.mailsec.dane.plugins.module_utils.dnssec import _wire
-from ansible_collections.mailsec.dane.plugins.module_utils.dnssec._limits import Limits, Policy
-from ansible_collections.mailsec.dane.plugins.module_utils.dnssec._own import OwnResolver
-from ansible_collections.mailsec.dane.plugins.module_utils.dnssec._questions import AskFailed, Wire
+from ansible_collections.mailsec.dane.plugins.module_utils._dns.answer import Outcome, Security
+from ansible_collections.mailsec.dane.plugins.module_utils._dnssec import wire as dnssec_wire
+from ansible_collections.mailsec.dane.plugins.module_utils._dnssec.limits import Limits, Policy
+from ansible_collections.mailsec.dane.plugins.module_utils._dnssec.questions import AskFailed, Wire
+from ansible_collections.mailsec.dane.plugins.module_utils._dnssec.resolver_own import OwnResolver
 
 WORLD, CASES, ROOT = zoo_world.build()
 OK = WORLD.zones[dns.name.from_text("ok-nsec.zoo")]
@@ -218,8 +218,8 @@ TRUTH = look_up(*PLAIN)
 @example(b"")
 @example(b"\0\0\x80\0\0\1\0\0\0\0\0\0\xc0\x0c\0\1\0\1")
 def test_any_bytes_parse_or_are_malformed(data):
-    with contextlib.suppress(_wire.Malformed):
-        _wire.parse(data, want_additional=True)
+    with contextlib.suppress(dnssec_wire.Malformed):
+        dnssec_wire.parse(data, want_additional=True)
 
 
 @settings(max_examples=1500, deadline=None, derandomize=True)
@@ -227,8 +227,8 @@ def test_any_bytes_parse_or_are_malformed(data):
 def test_any_records_behind_a_good_header_parse_or_are_malformed(data, answers, authority, additional):
     head = b"\0\0\x84\0\0\1" + answers.to_bytes(2, "big") + authority.to_bytes(2, "big") + additional.to_bytes(2, "big")
     question = dns.name.from_text("mx.zoo").to_wire() + b"\0\1\0\1"
-    with contextlib.suppress(_wire.Malformed):
-        _wire.parse(head + question + data, want_additional=True)
+    with contextlib.suppress(dnssec_wire.Malformed):
+        dnssec_wire.parse(head + question + data, want_additional=True)
 
 
 @st.composite

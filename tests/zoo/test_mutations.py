@@ -14,8 +14,8 @@ import world as zoo_world
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from ansible_collections.mailsec.dane.plugins.module_utils._answer import Security
-from ansible_collections.mailsec.dane.plugins.module_utils.dnssec._reasons import REASONS
+from ansible_collections.mailsec.dane.plugins.module_utils._dns.answer import Security
+from ansible_collections.mailsec.dane.plugins.module_utils._dnssec.reasons import REASONS
 
 WORLD, CASES, ROOT = zoo_world.build()
 TELLING = ("mx A", "_25._tcp.www TLSA", "nx A", "ent A", "x.wild A", "x.wild TXT", "mx.dname A", "_25._tcp.alias TLSA")

@@ -19,11 +19,11 @@ import signer
 import world as zoo_world
 from responder import Responder
 
-from ansible_collections.mailsec.dane.plugins.module_utils.dnssec import _anchors
-from ansible_collections.mailsec.dane.plugins.module_utils.dnssec._iterative import Iterative
-from ansible_collections.mailsec.dane.plugins.module_utils.dnssec._limits import Limits
-from ansible_collections.mailsec.dane.plugins.module_utils.dnssec._network import Patience, Recursive, Server
-from ansible_collections.mailsec.dane.plugins.module_utils.dnssec._validator import Validator
+from ansible_collections.mailsec.dane.plugins.module_utils._dnssec import anchors
+from ansible_collections.mailsec.dane.plugins.module_utils._dnssec.iterative import Iterative
+from ansible_collections.mailsec.dane.plugins.module_utils._dnssec.limits import Limits
+from ansible_collections.mailsec.dane.plugins.module_utils._dnssec.network import Patience, Recursive, Server
+from ansible_collections.mailsec.dane.plugins.module_utils._dnssec.validator import Validator
 
 WORLD, CASES, ROOT = zoo_world.build()
 ASKED = pytest.mark.parametrize("case", [case for case in CASES if case.oracles], ids=str)
@@ -262,7 +262,7 @@ def test_dnsviz(seen_by_dnsviz, case):
 
 def look_up(ask, questions):
     async def run():
-        validator = Validator(ask, lambda: signer.NOW, _anchors.parse(harness.anchor(ROOT)), Limits(seconds=60))
+        validator = Validator(ask, lambda: signer.NOW, anchors.parse(harness.anchor(ROOT)), Limits(seconds=60))
         return [await validator.lookup(*question) for question in questions]
 
     return asyncio.run(run())

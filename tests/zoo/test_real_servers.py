@@ -22,11 +22,11 @@ import harness
 import oracles
 import pytest
 
-from ansible_collections.mailsec.dane.plugins.module_utils.dnssec import _anchors
-from ansible_collections.mailsec.dane.plugins.module_utils.dnssec._iterative import straight
-from ansible_collections.mailsec.dane.plugins.module_utils.dnssec._network import Server
-from ansible_collections.mailsec.dane.plugins.module_utils.dnssec._root_servers import ROOT_SERVERS
-from ansible_collections.mailsec.dane.plugins.module_utils.dnssec._validator import Validator
+from ansible_collections.mailsec.dane.plugins.module_utils._dnssec import anchors as dnssec_anchors
+from ansible_collections.mailsec.dane.plugins.module_utils._dnssec.iterative import straight
+from ansible_collections.mailsec.dane.plugins.module_utils._dnssec.network import Server
+from ansible_collections.mailsec.dane.plugins.module_utils._dnssec.root_servers import ROOT_SERVERS
+from ansible_collections.mailsec.dane.plugins.module_utils._dnssec.validator import Validator
 
 ROOT, LAB, ZONES, NAMED, PDNS = (f"127.53.54.{number}" for number in range(1, 6))
 COLLECTIONS = pathlib.Path(__file__).resolve().parents[2] / ".cache" / "collections"
@@ -272,7 +272,7 @@ def test_a_mail_server_is_found_from_the_root_down(anchor):
 def test_servers_that_may_not_be_asked_are_not(anchor):
     async def look_up():
         ask = straight([Server(ROOT)], None, lambda address: address != NAMED)
-        return await Validator(ask, lambda: int(time.time()), _anchors.parse(anchor)).lookup("mx.bind.lab", "A")
+        return await Validator(ask, lambda: int(time.time()), dnssec_anchors.parse(anchor)).lookup("mx.bind.lab", "A")
 
     result = asyncio.run(look_up())
     assert (result.security.value, result.reason) == ("indeterminate", "dns-unreachable")

@@ -17,9 +17,9 @@ from dns_world import HERE, SECOND, World, Zone
 from support.credentials import ecdsa, server_context
 from support.smtp_responder import Responder, running
 
-from ansible_collections.mailsec.dane.plugins.module_utils._tlsa import compute
-from ansible_collections.mailsec.dane.plugins.module_utils._x509 import load_der
-from ansible_collections.mailsec.dane.plugins.module_utils._zone_look import ZoneLook
+from ansible_collections.mailsec.dane.plugins.module_utils._dane.tlsa import compute
+from ansible_collections.mailsec.dane.plugins.module_utils._dns.zone_view import ZoneLook
+from ansible_collections.mailsec.dane.plugins.module_utils._pki.certificate import load_der
 from ansible_collections.mailsec.dane.plugins.modules import dane_info
 
 OTHER = "3 1 1 " + "ab" * 32

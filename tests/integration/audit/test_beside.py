@@ -21,9 +21,9 @@ from support.credentials import Credentials, _key_pem, server_context
 from support.examples import examples
 from support.smtp_responder import Behaviour, Responder, running
 
-from ansible_collections.mailsec.dane.plugins.module_utils._mta_sts_look import StsLook
-from ansible_collections.mailsec.dane.plugins.module_utils._tlsa import compute
-from ansible_collections.mailsec.dane.plugins.module_utils._x509 import load_der
+from ansible_collections.mailsec.dane.plugins.module_utils._audit.mta_sts_look import StsLook
+from ansible_collections.mailsec.dane.plugins.module_utils._dane.tlsa import compute
+from ansible_collections.mailsec.dane.plugins.module_utils._pki.certificate import load_der
 from ansible_collections.mailsec.dane.plugins.modules import dane_info
 
 TLS, OWN, PLAIN, WEB = "127.0.0.1", "127.0.0.2", "127.0.0.3", "127.0.0.4"

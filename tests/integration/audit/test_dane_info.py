@@ -17,11 +17,11 @@ from dns_world import HERE, World, Zone, free_port
 from support.credentials import ecdsa, server_context
 from support.smtp_responder import Behaviour, Responder, running
 
-from ansible_collections.mailsec.dane.plugins.module_utils import _audit
-from ansible_collections.mailsec.dane.plugins.module_utils._answer import Resolver
-from ansible_collections.mailsec.dane.plugins.module_utils._discovery import HostDns
-from ansible_collections.mailsec.dane.plugins.module_utils._tlsa import compute
-from ansible_collections.mailsec.dane.plugins.module_utils._x509 import load_der
+from ansible_collections.mailsec.dane.plugins.module_utils._audit import audit
+from ansible_collections.mailsec.dane.plugins.module_utils._audit.discovery import HostDns
+from ansible_collections.mailsec.dane.plugins.module_utils._dane.tlsa import compute
+from ansible_collections.mailsec.dane.plugins.module_utils._dns.answer import Resolver
+from ansible_collections.mailsec.dane.plugins.module_utils._pki.certificate import load_der
 from ansible_collections.mailsec.dane.plugins.modules import dane_info
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -133,14 +133,14 @@ def test_an_exception_costs_only_its_domain_the_verdict(
     place: tuple[World, int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Design: one host's data, however hostile, never costs another host its verdict."""
-    really = _audit.locate
+    really = audit.locate
 
     async def locate(resolver: Resolver, host: str, port: int) -> HostDns:
         if host == "mx.half.nl":
             raise LookupError("odd data")
         return await really(resolver, host, port)
 
-    monkeypatch.setattr(_audit, "locate", locate)
+    monkeypatch.setattr(audit, "locate", locate)
     result = dane_info.gather(options(place, domains=["sound.nl", "half.nl", "exam ple.nl", "wrongtlsa.nl"]))
     assert {one["domain"]: (one["verdict"], one["reason"]) for one in result["domains"]} == {
         **{name: EXPECTED[name] for name in ("sound.nl", "wrongtlsa.nl")},

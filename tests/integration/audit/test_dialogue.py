@@ -15,8 +15,8 @@ from dns_world import HERE, World, Zone, free_port
 from support.credentials import ecdsa, server_context
 from support.smtp_responder import Behaviour, Responder, running
 
-from ansible_collections.mailsec.dane.plugins.module_utils._tlsa import compute
-from ansible_collections.mailsec.dane.plugins.module_utils._x509 import load_der
+from ansible_collections.mailsec.dane.plugins.module_utils._dane.tlsa import compute
+from ansible_collections.mailsec.dane.plugins.module_utils._pki.certificate import load_der
 from ansible_collections.mailsec.dane.plugins.modules import dane_info, starttls_info
 
 MASKED = b"250-mx\r\n250-SIZE 10\r\n250 XXXXXXXA\r\n"

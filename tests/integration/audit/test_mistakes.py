@@ -19,9 +19,9 @@ from oracle import pki
 from oracle.pki import Spec, make
 from support.credentials import Credentials, _key_pem, rsa_self_signed
 
-from ansible_collections.mailsec.dane.plugins.module_utils._public_cas import PUBLIC_CAS, Role
-from ansible_collections.mailsec.dane.plugins.module_utils._tlsa import compute
-from ansible_collections.mailsec.dane.plugins.module_utils._x509 import load_der
+from ansible_collections.mailsec.dane.plugins.module_utils._dane.public_cas import PUBLIC_CAS, Role
+from ansible_collections.mailsec.dane.plugins.module_utils._dane.tlsa import compute
+from ansible_collections.mailsec.dane.plugins.module_utils._pki.certificate import load_der
 from ansible_collections.mailsec.dane.plugins.modules import dane_info, starttls_info
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tls"))

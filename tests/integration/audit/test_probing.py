@@ -15,8 +15,8 @@ import pytest
 import yaml
 from dns_world import HERE, World, Zone
 
-from ansible_collections.mailsec.dane.plugins.module_utils._tlsa import compute
-from ansible_collections.mailsec.dane.plugins.module_utils._x509 import load_pem
+from ansible_collections.mailsec.dane.plugins.module_utils._dane.tlsa import compute
+from ansible_collections.mailsec.dane.plugins.module_utils._pki.certificate import load_pem
 from ansible_collections.mailsec.dane.plugins.modules import dane_info
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tls"))

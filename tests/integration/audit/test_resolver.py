@@ -10,11 +10,11 @@ import dns_proxy
 import pytest
 from dns_world import HERE, World, free_port
 
-from ansible_collections.mailsec.dane.plugins.module_utils._answer import Answer, Outcome, Security
-from ansible_collections.mailsec.dane.plugins.module_utils._discovery import HostDns, Policy, locate
-from ansible_collections.mailsec.dane.plugins.module_utils._dns_client import Server
-from ansible_collections.mailsec.dane.plugins.module_utils._resolver import Limits, TrustedResolver
-from ansible_collections.mailsec.dane.plugins.module_utils._resolver_path import Names, prove_resolver
+from ansible_collections.mailsec.dane.plugins.module_utils._audit.discovery import HostDns, Policy, locate
+from ansible_collections.mailsec.dane.plugins.module_utils._dns.answer import Answer, Outcome, Security
+from ansible_collections.mailsec.dane.plugins.module_utils._dns.resolver_trusted import Limits, TrustedResolver
+from ansible_collections.mailsec.dane.plugins.module_utils._dns.transport import Server
+from ansible_collections.mailsec.dane.plugins.module_utils._mailhost.resolver_path import Names, prove_resolver
 
 SECURE, INSECURE = Security.SECURE, Security.INSECURE
 FORGER = "127.0.0.40"

@@ -29,10 +29,10 @@ from ansible.module_utils.testing import patch_module_args
 from support.credentials import Credentials, ecdsa, server_context
 from support.smtp_responder import Responder, running
 
-from ansible_collections.mailsec.dane.plugins.module_utils import _authority
-from ansible_collections.mailsec.dane.plugins.module_utils._dns_question import NameServer
-from ansible_collections.mailsec.dane.plugins.module_utils._tlsa import compute
-from ansible_collections.mailsec.dane.plugins.module_utils._x509 import load_der
+from ansible_collections.mailsec.dane.plugins.module_utils._dane.tlsa import compute
+from ansible_collections.mailsec.dane.plugins.module_utils._dns import authority
+from ansible_collections.mailsec.dane.plugins.module_utils._dns.query import NameServer
+from ansible_collections.mailsec.dane.plugins.module_utils._pki.certificate import load_der
 from ansible_collections.mailsec.dane.plugins.modules import tlsa_rrset
 
 ROOT = pathlib.Path(__file__).resolve().parents[3]
@@ -308,7 +308,7 @@ def call(
     names: Names, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Call]:
     """Run the module in this process: BIND alone, our key and HOST unless told otherwise; without RRset at first."""
-    monkeypatch.setattr(_authority, "system_resolvers", lambda: (NameServer(RESOLVER),))
+    monkeypatch.setattr(authority, "system_resolvers", lambda: (NameServer(RESOLVER),))
     names.meddle()
     capsys.readouterr()
 

@@ -16,18 +16,15 @@ import pytest
 from name_servers import BIND, EE, KNOT, MAIL, SECRET, TA, Call, Names, wait_for
 from support.memory_dns import MemoryDns
 
-from ansible_collections.mailsec.dane.plugins.module_utils import (
-    _rollover,
-    _rollover_state,
-    _rotation_look,
-    _rotation_outcome,
-    _update,
-)
-from ansible_collections.mailsec.dane.plugins.module_utils._answer import Security
-from ansible_collections.mailsec.dane.plugins.module_utils._dns_question import NameServer
-from ansible_collections.mailsec.dane.plugins.module_utils._moment import Moment
-from ansible_collections.mailsec.dane.plugins.module_utils._tlsa import TlsaRecord, TlsaRrset
-from ansible_collections.mailsec.dane.plugins.module_utils._tsig_key import TsigKey
+from ansible_collections.mailsec.dane.plugins.module_utils._clock import Moment
+from ansible_collections.mailsec.dane.plugins.module_utils._dane.tlsa import TlsaRecord, TlsaRrset
+from ansible_collections.mailsec.dane.plugins.module_utils._dns.answer import Security
+from ansible_collections.mailsec.dane.plugins.module_utils._dns.query import NameServer
+from ansible_collections.mailsec.dane.plugins.module_utils._dns.tsig_key import TsigKey
+from ansible_collections.mailsec.dane.plugins.module_utils._publish import update as publish_update
+from ansible_collections.mailsec.dane.plugins.module_utils._rotation import look as rotation_look
+from ansible_collections.mailsec.dane.plugins.module_utils._rotation import outcome as rotation_outcome
+from ansible_collections.mailsec.dane.plugins.module_utils._rotation import planner, state
 
 OTHERS = "3 1 1 " + "cd" * 32
 KEYRING = dns.tsigkeyring.from_text({"tlsa.": ("hmac-sha256", SECRET)})
@@ -108,20 +105,20 @@ def test_a_wildcard_that_was_changed_meanwhile_ends_the_update(
     owner = f"_25._tcp.wild.{zone}"
     wanted = TlsaRrset(owner, (TlsaRecord.from_text(EE),), 60)
     key = TsigKey.from_text("tlsa", SECRET, "hmac-sha256")
-    update = _update.replace_rrset(
+    update = publish_update.replace_rrset(
         NameServer(server), zone, wanted, wanted, key, 10, wildcard=f"*._tcp.wild.{zone}"
     )
-    with pytest.raises(_update.UpdateError) as caught:
+    with pytest.raises(publish_update.UpdateError) as caught:
         asyncio.run(update)
-    assert caught.value.refusal is _update.Refusal.CHANGED_MEANWHILE
+    assert caught.value.refusal is publish_update.Refusal.CHANGED_MEANWHILE
     assert names.served(owner, server)[0] == [OTHERS]
 
 
-def look(owner: str, server: str = BIND) -> tuple[_rollover_state.AuthorityView, ...]:
+def look(owner: str, server: str = BIND) -> tuple[state.AuthorityView, ...]:
     """What the rotation sees of ``owner``; that it validates is taken for granted."""
     dns_path = MemoryDns().add(owner, "TLSA", OTHERS, security=Security.SECURE)
-    means = _rotation_look.Means(NameServer(server), (), authorities=(NameServer(server),))
-    return asyncio.run(_rotation_look._owner(owner, means, dns_path, ()))[0]  # type: ignore[arg-type]
+    means = rotation_look.Means(NameServer(server), (), authorities=(NameServer(server),))
+    return asyncio.run(rotation_look._owner(owner, means, dns_path, ()))[0]  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(("server", "zone"), SIGNED)
@@ -141,13 +138,13 @@ def test_the_look_of_a_rotation_knows_the_wildcard(
 def test_an_alias_at_the_owner_waits_for_a_person(call: Call, names: Names) -> None:
     owner = "_25._tcp.alias.example.nl"
     seen = look(owner)
-    target = _rollover_state.Target((owner,), (), (), scheme=frozenset())
-    observation = _rollover_state.Observation(seen, ())
-    found = _rollover.plan(_rollover_state.first_journal(), observation, target, Moment(0, 0, "boot"))
-    outcome = _rotation_outcome.outcome(found.step, "")
+    target = state.Target((owner,), (), (), scheme=frozenset())
+    observation = state.Observation(seen, ())
+    found = planner.plan(state.first_journal(), observation, target, Moment(0, 0, "boot"))
+    outcome = rotation_outcome.outcome(found.step, "")
     assert outcome["state"] == "choose" and "rotation_owners has to be mx._tlsa.example.nl" in outcome["sentence"]
     alone = look("_25._tcp.mx.example.nl", "127.0.0.6")
-    found = _rollover.plan(
-        _rollover_state.first_journal(), _rollover_state.Observation(alone, ()), target, Moment(0, 0, "boot")
+    found = planner.plan(
+        state.first_journal(), state.Observation(alone, ()), target, Moment(0, 0, "boot")
     )
-    assert _rotation_outcome.outcome(found.step, "")["state"] == "blocked"
+    assert rotation_outcome.outcome(found.step, "")["state"] == "blocked"

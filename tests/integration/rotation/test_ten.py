@@ -23,7 +23,7 @@ from rotation_site import (
 )
 from senders import Traffic
 
-from ansible_collections.mailsec.dane.plugins.module_utils import _journal
+from ansible_collections.mailsec.dane.plugins.module_utils._rotation import journal as rotation_journal
 
 ROTATIONS = 10
 
@@ -49,7 +49,7 @@ def test_f14_ten_rotations_in_a_row_leave_nothing_behind(steady: Lab) -> None:
     assert not set(keys[:-1]) & set(records(steady))
     journal = json.loads(on(steady, "mx1", f"cat {JOURNALS}/*.journal"))
     # Events are bounded by number; of the rest most are RRsets whose signatures are still valid.
-    assert len(journal["events"]) <= _journal.MAX_EVENTS and len(json.dumps(journal["content"])) < 100_000
+    assert len(journal["events"]) <= rotation_journal.MAX_EVENTS and len(json.dumps(journal["content"])) < 100_000
     recorder.is_sound()
     traffic.is_unharmed()
 

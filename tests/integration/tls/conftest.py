@@ -17,10 +17,10 @@ for path in (str(Path(__file__).parent), str(Path(__file__).parents[3] / ".cache
 
 import tls_servers as servers  # noqa: E402
 
-from ansible_collections.mailsec.dane.plugins.module_utils._guideline import EDITIONS, NEWEST, suite_level  # noqa: E402
-from ansible_collections.mailsec.dane.plugins.module_utils._smtp import Endpoint, Limits  # noqa: E402
-from ansible_collections.mailsec.dane.plugins.module_utils._tls_report import Scanned, report  # noqa: E402
-from ansible_collections.mailsec.dane.plugins.module_utils._tls_scan import Bounds, scan  # noqa: E402
+from ansible_collections.mailsec.dane.plugins.module_utils._smtp.dialogue import Endpoint, Limits  # noqa: E402
+from ansible_collections.mailsec.dane.plugins.module_utils._tls_scan.guideline import EDITIONS, NEWEST, suite_level  # noqa: E402
+from ansible_collections.mailsec.dane.plugins.module_utils._tls_scan.report import Scanned, report  # noqa: E402
+from ansible_collections.mailsec.dane.plugins.module_utils._tls_scan.scan import Bounds, scan  # noqa: E402
 
 NAME = "mx.example.nl"
 

@@ -17,7 +17,7 @@ import typing as t
 from collections.abc import Iterator
 from pathlib import Path
 
-from ansible_collections.mailsec.dane.plugins.module_utils._vantage import compare, endpoints_of
+from ansible_collections.mailsec.dane.plugins.module_utils._audit.vantage import compare, endpoints_of
 
 PROGRAM = str(Path(__file__).with_name("in_namespace.py"))
 MAIL, ROUTER_MAIL, ROUTER_OUT, OUT = "192.0.2.25", "192.0.2.1", "203.0.113.1", "203.0.113.7"

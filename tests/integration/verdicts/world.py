@@ -29,9 +29,9 @@ from support.dns_responder import DnsResponder, reply  # noqa: E402
 from support.memory_dns import MemoryDns  # noqa: E402
 from support.smtp_responder import Behaviour, Responder  # noqa: E402
 
-from ansible_collections.mailsec.dane.plugins.module_utils import _contained  # noqa: E402
-from ansible_collections.mailsec.dane.plugins.module_utils._audit import Audit, Settings  # noqa: E402
-from ansible_collections.mailsec.dane.plugins.module_utils._ways import ALL_KEY_TYPES  # noqa: E402
+from ansible_collections.mailsec.dane.plugins.module_utils._audit import contained  # noqa: E402
+from ansible_collections.mailsec.dane.plugins.module_utils._audit.audit import Audit, Settings  # noqa: E402
+from ansible_collections.mailsec.dane.plugins.module_utils._smtp.ways import ALL_KEY_TYPES  # noqa: E402
 
 ADDRESS = "198.51.100.25"
 DOMAIN, HOST = "example.nl", "mx.example.nl"
@@ -161,7 +161,7 @@ class World:
         settings = Settings(special_use=True, sni=(True, False), key_types=ALL_KEY_TYPES)
         audit = Audit(resolver, settings)
         [verdict] = [one async for one in audit.domains([DOMAIN])]
-        shown = _contained.domain_result(verdict, datetime.datetime.now(datetime.UTC))
+        shown = contained.domain_result(verdict, datetime.datetime.now(datetime.UTC))
         [host] = shown["hosts"]
         return {
             "domain": shown["verdict"],

@@ -13,8 +13,8 @@ import random
 from oracle import pki
 from oracle.pki import Spec, make
 
-from ansible_collections.mailsec.dane.plugins.module_utils._tlsa import TlsaRecord
-from ansible_collections.mailsec.dane.plugins.module_utils._x509 import Certificate
+from ansible_collections.mailsec.dane.plugins.module_utils._dane.tlsa import TlsaRecord
+from ansible_collections.mailsec.dane.plugins.module_utils._pki.certificate import Certificate
 
 HOST = "mx.example.nl"
 _OTHERS = ("example.org", "*.example.nl", "m*.example.nl", "*.nl", "other.example.nl", "MX.Example.NL")

@@ -18,11 +18,11 @@ from oracle.sender_cases import HOST, Play, digest, leaf
 from oracle.test_openssl_oracle import libgnutls, libssl
 from oracle.wild import generate
 
-from ansible_collections.mailsec.dane.plugins.module_utils import _gnutls
-from ansible_collections.mailsec.dane.plugins.module_utils._matching import Profile, match
-from ansible_collections.mailsec.dane.plugins.module_utils._openssl_level import is_spoilt
-from ansible_collections.mailsec.dane.plugins.module_utils._tlsa import TlsaRecord
-from ansible_collections.mailsec.dane.plugins.module_utils._x509 import CertificateError, load_der
+from ansible_collections.mailsec.dane.plugins.module_utils._dane.matching import Profile, match
+from ansible_collections.mailsec.dane.plugins.module_utils._dane.tlsa import TlsaRecord
+from ansible_collections.mailsec.dane.plugins.module_utils._pki import gnutls as pki_gnutls
+from ansible_collections.mailsec.dane.plugins.module_utils._pki.certificate import CertificateError, load_der
+from ansible_collections.mailsec.dane.plugins.module_utils._pki.security_level import is_spoilt
 
 COUNT = int(os.environ.get("MAILSEC_DANE_CHAINS", "1500"))
 SEED = int(os.environ.get("MAILSEC_DANE_SEED", "0")) or random.SystemRandom().randrange(1, 10**9)
@@ -57,7 +57,7 @@ def test_gnutls_reads_what_we_say_that_it_reads(capsys: pytest.CaptureFixture[st
     oracle, read = libgnutls(), collections.Counter[bool]()
     found = {one.der: one for play in _plays(capsys) for one in play.chains[0]}
     for der, made in found.items():
-        fault = _gnutls.import_fault(load_der(der))
+        fault = pki_gnutls.import_fault(load_der(der))
         assert (oracle.has_name(der, HOST) is None) is (fault is not None), f"seed {SEED}, we say {fault}:\n{made}"
         read[fault is None] += 1
     assert min(read[True], read[False]) > COUNT // 20, read
@@ -113,7 +113,7 @@ def test_gnutls_finds_the_names_that_we_say_that_it_finds(kind: int) -> None:
             raw.name(*commons), "CA", "p256/leaf", "p256/ca", (*([raw.alternative(*names)] if names else []), *purposes)
         )
         try:
-            ours = _gnutls.has_name(load_der(made.der), HOST)
+            ours = pki_gnutls.has_name(load_der(made.der), HOST)
         except CertificateError:
             ours = False
         assert ours is oracle.has_name(made.der, HOST), made

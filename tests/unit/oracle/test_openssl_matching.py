@@ -15,9 +15,9 @@ from oracle.pki import NOW
 from oracle.scenarios import Scenario, generate
 from oracle.test_openssl_oracle import libdane, libgnutls, libssl
 
-from ansible_collections.mailsec.dane.plugins.module_utils._matching import MatchResult, Profile, match
-from ansible_collections.mailsec.dane.plugins.module_utils._tlsa import TlsaRecord
-from ansible_collections.mailsec.dane.plugins.module_utils._x509 import load_der
+from ansible_collections.mailsec.dane.plugins.module_utils._dane.matching import MatchResult, Profile, match
+from ansible_collections.mailsec.dane.plugins.module_utils._dane.tlsa import TlsaRecord
+from ansible_collections.mailsec.dane.plugins.module_utils._pki.certificate import load_der
 
 COUNT = int(os.environ.get("MAILSEC_DANE_CHAINS", "1500"))
 SEED = int(os.environ.get("MAILSEC_DANE_SEED", "0")) or random.SystemRandom().randrange(1, 10**9)

@@ -14,12 +14,14 @@ import os
 import random
 import typing as t
 
-from ansible_collections.mailsec.dane.plugins.module_utils import _journal_file, _rollover
-from ansible_collections.mailsec.dane.plugins.module_utils._journal import LOST, Document, JournalError
-from ansible_collections.mailsec.dane.plugins.module_utils._journal_file import LeaseHeld
-from ansible_collections.mailsec.dane.plugins.module_utils._moment import Moment
-from ansible_collections.mailsec.dane.plugins.module_utils._rollover_data import journal_data, read_journal
-from ansible_collections.mailsec.dane.plugins.module_utils._rollover_state import (
+from ansible_collections.mailsec.dane.plugins.module_utils._clock import Moment
+from ansible_collections.mailsec.dane.plugins.module_utils._dane.tlsa import TlsaRecord
+from ansible_collections.mailsec.dane.plugins.module_utils._rotation import journal_file, planner
+from ansible_collections.mailsec.dane.plugins.module_utils._rotation.journal import LOST, Document, JournalError
+from ansible_collections.mailsec.dane.plugins.module_utils._rotation.journal_file import LeaseHeld
+from ansible_collections.mailsec.dane.plugins.module_utils._rotation.record import events_between
+from ansible_collections.mailsec.dane.plugins.module_utils._rotation.serial import journal_data, read_journal
+from ansible_collections.mailsec.dane.plugins.module_utils._rotation.state import (
     AuthorityView,
     Chain,
     EndpointView,
@@ -29,7 +31,7 @@ from ansible_collections.mailsec.dane.plugins.module_utils._rollover_state impor
     Target,
     lost_journal,
 )
-from ansible_collections.mailsec.dane.plugins.module_utils._rollover_steps import (
+from ansible_collections.mailsec.dane.plugins.module_utils._rotation.steps import (
     Deploy,
     Done,
     Generate,
@@ -37,8 +39,6 @@ from ansible_collections.mailsec.dane.plugins.module_utils._rollover_steps impor
     Step,
     Wait,
 )
-from ansible_collections.mailsec.dane.plugins.module_utils._timeline import events_between
-from ansible_collections.mailsec.dane.plugins.module_utils._tlsa import TlsaRecord
 
 OWNER: t.Final = "_25._tcp.mx.example.nl"
 LEASE: t.Final = 90
@@ -165,26 +165,26 @@ class Site:
     def run(self, holder: str = "controller") -> Step | None:
         """One run: do the one thing that is safe now, and say what it was; None while the lease is another's."""
         try:
-            lease = _journal_file.acquire(self.path, holder, LEASE, self.moment())
+            lease = journal_file.acquire(self.path, holder, LEASE, self.moment())
         except LeaseHeld:
             return None
         self.effect()
         target = self.target()
         events: tuple[dict[str, t.Any], ...] = ()
         try:
-            document = _journal_file.read(self.path, "mx.example.nl", "host")
+            document = journal_file.read(self.path, "mx.example.nl", "host")
             journal, sequence, events = read_journal(document.content), document.sequence, document.events
         except JournalError as error:
             assert error.problem in LOST
             journal, sequence = lost_journal(target.owners, self.policy), -1
-        plan = _rollover.plan(journal, self.observe(), target, self.moment())
+        plan = planner.plan(journal, self.observe(), target, self.moment())
         events += tuple(events_between(journal, plan.journal, plan.step, self.now))
         document = Document("mx.example.nl", "host", sequence + 1, journal_data(plan.journal), events)
-        _journal_file.write(self.path, document, lease.token, self.moment())
+        journal_file.write(self.path, document, lease.token, self.moment())
         self.effect()
         self.steps.append(plan.step)
         self._act(plan.step)
-        _journal_file.release(self.path, lease.token)
+        journal_file.release(self.path, lease.token)
         self.effect()
         return plan.step
 

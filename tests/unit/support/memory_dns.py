@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-from ansible_collections.mailsec.dane.plugins.module_utils._answer import Alias, Answer, Outcome, Security
+from ansible_collections.mailsec.dane.plugins.module_utils._dns.answer import Alias, Answer, Outcome, Security
 
 SECURE, INSECURE = Security.SECURE, Security.INSECURE
 

@@ -12,12 +12,13 @@ from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 from oracle import pki
 
-from ansible_collections.mailsec.dane.plugins.module_utils import _rotation, _smtp
-from ansible_collections.mailsec.dane.plugins.module_utils._moment import Moment
-from ansible_collections.mailsec.dane.plugins.module_utils._rollover_state import AuthorityView, Policy, Scheme
-from ansible_collections.mailsec.dane.plugins.module_utils._rotation_look import Doubt, Look
-from ansible_collections.mailsec.dane.plugins.module_utils._smtp import Endpoint, Probe
-from ansible_collections.mailsec.dane.plugins.module_utils._tlsa import TlsaRecord
+from ansible_collections.mailsec.dane.plugins.module_utils._clock import Moment
+from ansible_collections.mailsec.dane.plugins.module_utils._dane.tlsa import TlsaRecord
+from ansible_collections.mailsec.dane.plugins.module_utils._rotation import decide as rotation_decide
+from ansible_collections.mailsec.dane.plugins.module_utils._rotation.look import Doubt, Look
+from ansible_collections.mailsec.dane.plugins.module_utils._rotation.state import AuthorityView, Policy, Scheme
+from ansible_collections.mailsec.dane.plugins.module_utils._smtp import dialogue
+from ansible_collections.mailsec.dane.plugins.module_utils._smtp.dialogue import Endpoint, Probe
 
 NAME, OWNER = "mx.example.nl", "_25._tcp.mx.example.nl"
 ROOT = pki.Spec("root", "root", "root", "root")
@@ -53,7 +54,7 @@ def record(key: str) -> str:
 
 
 CA = f"2 1 1 {_digest(pki.make(ROOT))}"
-WANTED = _rotation.Wanted(
+WANTED = rotation_decide.Wanted(
     NAME, (OWNER,), "keep", frozenset({Scheme.CURRENT, Scheme.NEXT, Scheme.ISSUER}), POLICY, ttl=5
 )
 
@@ -84,17 +85,17 @@ class World:
             )
             for address, texts in there.items()
         )
-        seen = Probe(ENDPOINT, NAME, _smtp.TLS, chain=_der(self.served)) if self.served else (
+        seen = Probe(ENDPOINT, NAME, dialogue.TLS, chain=_der(self.served)) if self.served else (
             Probe(ENDPOINT, NAME, "starttls-not-offered", detail="STARTTLS is not offered")
         )
         probes = {ENDPOINT: (seen,)}
         return Look(views, probes, doubts=self.doubts)
 
-    def decide(self, wanted: _rotation.Wanted = WANTED, lock: str = "") -> dict[str, t.Any]:
+    def decide(self, wanted: rotation_decide.Wanted = WANTED, lock: str = "") -> dict[str, t.Any]:
         pems = {slot: pem(key) for slot, key in self.slots.items() if key}
-        return _rotation.decide(wanted, self.content, pems, self.look(), lock, Moment(self.now, self.now, "boot"))
+        return rotation_decide.decide(wanted, self.content, pems, self.look(), lock, Moment(self.now, self.now, "boot"))
 
-    def step(self, wanted: _rotation.Wanted = WANTED) -> dict[str, t.Any]:
+    def step(self, wanted: rotation_decide.Wanted = WANTED) -> dict[str, t.Any]:
         result = self.decide(wanted)
         self.content, step = result["content"], result["step"]
         self.now += 1
@@ -113,12 +114,12 @@ class World:
             self.now = step["until_epoch"]
         return result
 
-    def settle(self, wanted: _rotation.Wanted = WANTED) -> None:
+    def settle(self, wanted: rotation_decide.Wanted = WANTED) -> None:
         """Run until all is as wanted."""
         if self.run(wanted)[-1] != "done":
             raise AssertionError("a choice is needed")
 
-    def run(self, wanted: _rotation.Wanted) -> list[str]:
+    def run(self, wanted: rotation_decide.Wanted) -> list[str]:
         actions: list[str] = []
         for _turn in range(40):
             actions.append(self.step(wanted)["step"]["action"])
@@ -127,7 +128,7 @@ class World:
         raise AssertionError(f"no end: {actions}")
 
 
-def steady(wanted: _rotation.Wanted = WANTED) -> World:
+def steady(wanted: rotation_decide.Wanted = WANTED) -> World:
     """A host in its steady state."""
     slots = {"live": "leaf", "staged": "leaf", "next": "leaf-0", "previous": ""}
     made = World(slots, "leaf", [record("leaf"), record("leaf-0"), CA][: 3 if Scheme.ISSUER in wanted.scheme else 2])
@@ -139,6 +140,6 @@ def steady(wanted: _rotation.Wanted = WANTED) -> World:
     return made
 
 
-def ask(**more: t.Any) -> _rotation.Wanted:
+def ask(**more: t.Any) -> rotation_decide.Wanted:
     """What is wanted, but for what is said otherwise."""
     return dataclasses.replace(WANTED, **more)

@@ -8,7 +8,7 @@ import typing as t
 
 import pytest
 
-from ansible_collections.mailsec.dane.plugins.module_utils._adoption import first_look
+from ansible_collections.mailsec.dane.plugins.module_utils._mailhost.adoption import first_look
 
 PAIR = {"key_file": "/etc/ssl/private/mx.key", "chain_file": "/etc/ssl/certs/mx.pem"}
 SMTP = {

@@ -16,13 +16,15 @@ from support import credentials
 from support.memory_dns import MemoryDns
 from support.smtp_responder import Behaviour, Responder
 
-from ansible_collections.mailsec.dane.plugins.module_utils import _audit, _report, _ways
 from ansible_collections.mailsec.dane.plugins.module_utils._address import is_special_use
-from ansible_collections.mailsec.dane.plugins.module_utils._audit import Audit, Settings
-from ansible_collections.mailsec.dane.plugins.module_utils._smtp import Limits
-from ansible_collections.mailsec.dane.plugins.module_utils._tlsa import compute
-from ansible_collections.mailsec.dane.plugins.module_utils._verdict import DomainVerdict, HostVerdict
-from ansible_collections.mailsec.dane.plugins.module_utils._x509 import load_der
+from ansible_collections.mailsec.dane.plugins.module_utils._audit import audit as audit_audit
+from ansible_collections.mailsec.dane.plugins.module_utils._audit import report
+from ansible_collections.mailsec.dane.plugins.module_utils._audit.audit import Audit, Settings
+from ansible_collections.mailsec.dane.plugins.module_utils._audit.verdict import DomainVerdict, HostVerdict
+from ansible_collections.mailsec.dane.plugins.module_utils._dane.tlsa import compute
+from ansible_collections.mailsec.dane.plugins.module_utils._pki.certificate import load_der
+from ansible_collections.mailsec.dane.plugins.module_utils._smtp import ways
+from ansible_collections.mailsec.dane.plugins.module_utils._smtp.dialogue import Limits
 
 HOST = "mx.example.nl"
 GOOD = credentials.ecdsa(HOST)
@@ -105,7 +107,7 @@ class TestAudit:
             ]
             assert verdict.reason == "algorithm-uncovered"
             assert "algorithm-uncovered" in {
-                entry["code"] for entry in _report.host_result(verdict, pki.NOW)["findings"]
+                entry["code"] for entry in report.host_result(verdict, pki.NOW)["findings"]
             }
 
         served(work, None, GOOD, credentials.rsa_self_signed(HOST))
@@ -117,7 +119,7 @@ class TestAudit:
             if slipped:
                 dns.add(f"_{server.port}._tcp.example.nl", "TLSA", EE)
             [verdict] = await domains(Audit(dns, settings(server)), "example.nl")
-            found = {f["code"]: f for f in _report.domain_result(verdict, pki.NOW)["findings"]}
+            found = {f["code"]: f for f in report.domain_result(verdict, pki.NOW)["findings"]}
             assert ("tlsa-wrong-owner" in found) is slipped
             if slipped:
                 assert found["tlsa-wrong-owner"]["expected"] == f"_{server.port}._tcp.{HOST}"
@@ -156,7 +158,7 @@ class TestAudit:
         served(work)
 
     def test_an_address_without_route_from_here_is_an_open_question(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(_audit, "_has_route", lambda address: ":" not in address)
+        monkeypatch.setattr(audit_audit, "_has_route", lambda address: ":" not in address)
 
         async def work(server: Responder) -> None:
             dns = dns_for(server.port, EE, TA).add(HOST, "AAAA", "2001:db8::1")
@@ -191,14 +193,14 @@ class TestAudit:
             most = max(most, current)
             await asyncio.sleep(0.001)
             current -= 1
-            return _audit.Probe(endpoint, name, "connect-failed")  # type: ignore[arg-type]
+            return audit_audit.Probe(endpoint, name, "connect-failed")  # type: ignore[arg-type]
 
         dns = MemoryDns()
         for number in range(200):
             dns.add(f"d{number}.nl", "MX", f"10 mx{number}.nl.").add(f"mx{number}.nl", "A", "127.0.0.1", "127.0.0.2")
         audit = Audit(dns, Settings(concurrency=5, special_use=True))
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(_ways, "probe", fake)
+            patch.setattr(ways, "probe", fake)
             verdicts = asyncio.run(domains(audit, *(f"d{number}.nl" for number in range(200))))
         assert len(verdicts) == 200
         assert most == 5
@@ -245,7 +247,7 @@ def results(
     async def work(server: Responder) -> object:
         audit = Audit(dns_for(server.port, *records), settings(server, **more))
         [domain], [host] = await domains(audit, "example.nl"), await hosts(audit, HOST)
-        return _report.domain_result(domain, pki.NOW), _report.host_result(host, pki.NOW)
+        return report.domain_result(domain, pki.NOW), report.host_result(host, pki.NOW)
 
     return served(work, behaviour)  # type: ignore[return-value]
 
@@ -253,7 +255,7 @@ def results(
 class TestReport:
     def test_verdict_first_then_reason_then_remedy(self) -> None:
         domain, _host = results("3 1 1 " + "ab" * 32, managed=frozenset())
-        lines = _report.text([domain], [])
+        lines = report.text([domain], [])
         assert [line.split() for line in lines[:3]] == [
             ["MAIL", "DOMAIN,", "MX", "HOST", "VERDICT", "REASON", "TLSA"],
             ["example.nl", "FAILING", "tlsa-no-match"],
@@ -267,15 +269,15 @@ class TestReport:
 
     def test_nothing_to_do(self) -> None:
         domain, host = results(EE, TA)
-        assert _report.text([domain], [host])[-1] == "2 audited: 2 fine."
-        assert not any("do:" in line for line in _report.text([domain], [host]))
+        assert report.text([domain], [host])[-1] == "2 audited: 2 fine."
+        assert not any("do:" in line for line in report.text([domain], [host]))
 
     def test_one_finding_in_many_domains_is_told_once(self) -> None:
         domain, _host = results()
         many = [{**domain, "domain": f"d{number}.nl"} for number in range(600)]
         for number, one in enumerate(many):
             one["findings"] = [{**entry, "subject": f"s{number}"} for entry in domain["findings"]]  # type: ignore[attr-defined]
-        lines = _report.text(many, [])
+        lines = report.text(many, [])
         assert sum("tlsa-absent (" in line for line in lines) == 1
         assert "  seen: 590 more times" in lines
         assert len(lines) < 500
@@ -287,15 +289,15 @@ class TestReport:
             {**domain, "domain": "a.nl", "verdict": "partial"},
             {**domain, "domain": "z.nl", "verdict": "failing"},
         ]
-        rows = [line.split()[0] for line in _report.text([domain, *others], [host]) if line and line[0] != " "]
+        rows = [line.split()[0] for line in report.text([domain, *others], [host]) if line and line[0] != " "]
         assert rows[1:4] == ["z.nl", "a.nl", "example.nl"]
 
     @pytest.mark.parametrize(("statuses", "worst"), [([], 0), ([0], 0), ([0, 1], 1), ([1, 3], 3), ([3, 2, 1, 0], 2)])
     def test_worst_status(self, statuses: list[int], worst: int) -> None:
-        assert _report.worst_status([{"status": status} for status in statuses]) == worst
+        assert report.worst_status([{"status": status} for status in statuses]) == worst
 
     def test_summary(self) -> None:
-        found = _report.summary([{"status": status} for status in (0, 1, 1, 2, 3)])
+        found = report.summary([{"status": status} for status in (0, 1, 1, 2, 3)])
         assert found == {"fine": 1, "unprotected": 2, "refused": 1, "unknown": 1, "total": 5}
 
     def test_results_are_plain_data_and_equal_when_nothing_changed(self) -> None:
@@ -313,17 +315,17 @@ class TestReport:
     def test_text_of_servers_is_made_harmless(self) -> None:
         nasty = Behaviour(greeting=b"220 \x1b[31m{{ lookup('pipe', 'id') }}\r\n", starttls=b"454 {% x %}\x07\r\n")
         domain, _host = results(EE, behaviour=nasty)
-        told = json.dumps(domain) + "\n".join(_report.text([domain], []))
+        told = json.dumps(domain) + "\n".join(report.text([domain], []))
         assert "starttls-refused" in told
         for harm in ("\\u001b", "\x1b", "{{", "{%", "\x07", "\\u0007"):
             assert harm not in told
 
     def test_a_place_from_where_nothing_can_be_reached_is_noted(self) -> None:
         _domain, host = results(EE)
-        assert _report.notes([host]) == []
+        assert report.notes([host]) == []
         endpoint = {**host["endpoints"][0], "outcome": "connect-failed"}  # type: ignore[index]
-        assert len(_report.notes([{**host, "endpoints": [endpoint, endpoint]}])) == 1
-        assert _report.notes([]) == []
+        assert len(report.notes([{**host, "endpoints": [endpoint, endpoint]}])) == 1
+        assert report.notes([]) == []
 
 
 class TestAddress:

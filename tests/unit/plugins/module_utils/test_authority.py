@@ -22,7 +22,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from support import loopback
 
-from ansible_collections.mailsec.dane.plugins.module_utils._authority import (
+from ansible_collections.mailsec.dane.plugins.module_utils._dane.tlsa import TlsaRecord, TlsaRrset
+from ansible_collections.mailsec.dane.plugins.module_utils._dns.authority import (
     AuthorityError,
     Delegation,
     Status,
@@ -32,8 +33,7 @@ from ansible_collections.mailsec.dane.plugins.module_utils._authority import (
     find_zone,
     observe,
 )
-from ansible_collections.mailsec.dane.plugins.module_utils._dns_question import NameServer
-from ansible_collections.mailsec.dane.plugins.module_utils._tlsa import TlsaRecord, TlsaRrset
+from ansible_collections.mailsec.dane.plugins.module_utils._dns.query import NameServer
 
 OWNER, ZONE = "_25._tcp.mx.example.nl", "example.nl"
 RECORD = TlsaRecord(3, 1, 1, bytes(32))

@@ -11,8 +11,8 @@ import itertools
 
 import pytest
 
-from ansible_collections.mailsec.dane.plugins.module_utils._answer import Answer, Outcome, Security
-from ansible_collections.mailsec.dane.plugins.module_utils._both_ways import BothWays, difference
+from ansible_collections.mailsec.dane.plugins.module_utils._dns.answer import Answer, Outcome, Security
+from ansible_collections.mailsec.dane.plugins.module_utils._dns.resolver_both import BothWays, difference
 
 
 class Always:

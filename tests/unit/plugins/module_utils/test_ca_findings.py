@@ -17,14 +17,14 @@ from oracle import pki
 from oracle.pki import Spec, make
 from support.memory_dns import MemoryDns
 
-from ansible_collections.mailsec.dane.plugins.module_utils._discovery import locate
-from ansible_collections.mailsec.dane.plugins.module_utils._observation import HostObservation
-from ansible_collections.mailsec.dane.plugins.module_utils._public_cas import PUBLIC_CAS, CaTable, PublicCa, Role
-from ansible_collections.mailsec.dane.plugins.module_utils._smtp import Endpoint, Probe
-from ansible_collections.mailsec.dane.plugins.module_utils._tlsa import TlsaRecord, compute
-from ansible_collections.mailsec.dane.plugins.module_utils._verdict import judge_host
-from ansible_collections.mailsec.dane.plugins.module_utils._verdict_findings import host_findings
-from ansible_collections.mailsec.dane.plugins.module_utils._x509 import load_der
+from ansible_collections.mailsec.dane.plugins.module_utils._audit.discovery import locate
+from ansible_collections.mailsec.dane.plugins.module_utils._audit.observation import HostObservation
+from ansible_collections.mailsec.dane.plugins.module_utils._audit.verdict import judge_host
+from ansible_collections.mailsec.dane.plugins.module_utils._audit.verdict_findings import host_findings
+from ansible_collections.mailsec.dane.plugins.module_utils._dane.public_cas import PUBLIC_CAS, CaTable, PublicCa, Role
+from ansible_collections.mailsec.dane.plugins.module_utils._dane.tlsa import TlsaRecord, compute
+from ansible_collections.mailsec.dane.plugins.module_utils._pki.certificate import load_der
+from ansible_collections.mailsec.dane.plugins.module_utils._smtp.dialogue import Endpoint, Probe
 
 HOST = "mx.example.nl"
 OWNER = f"_25._tcp.{HOST}"

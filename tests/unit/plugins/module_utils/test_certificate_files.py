@@ -23,9 +23,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.authority import Authority
 
-from ansible_collections.mailsec.dane.plugins.module_utils import _certificate_files as core
-from ansible_collections.mailsec.dane.plugins.module_utils import _openssl
-from ansible_collections.mailsec.dane.plugins.module_utils._certificate_files import Files, FilesError, Wish
+from ansible_collections.mailsec.dane.plugins.module_utils._mailhost import certificate_files as core
+from ansible_collections.mailsec.dane.plugins.module_utils._mailhost import openssl
+from ansible_collections.mailsec.dane.plugins.module_utils._mailhost.certificate_files import Files, FilesError, Wish
 
 HOST = "mx.example.nl"
 OPENSSL = shutil.which("openssl") or "openssl is not installed"
@@ -40,7 +40,7 @@ def run(argv: list[str], data: str) -> tuple[int, str, str]:
     return done.returncode, done.stdout, done.stderr
 
 
-COMMAND = _openssl.Openssl(run, OPENSSL)
+COMMAND = openssl.Openssl(run, OPENSSL)
 
 
 def files(path: pathlib.Path, change: bool = True) -> Files:
@@ -634,12 +634,12 @@ def test_a_name_too_long_for_a_common_name(tmp_path: pathlib.Path) -> None:
     assert leaf.extensions.get_extension_for_class(x509.SubjectAlternativeName).critical
 
 
-@pytest.mark.parametrize("kind", sorted(_openssl.KEY_TYPES))
+@pytest.mark.parametrize("kind", sorted(openssl.KEY_TYPES))
 def test_every_key_type(tmp_path: pathlib.Path, kind: str) -> None:
     roll_out(tmp_path, wish(key_type=kind))
     made = files(tmp_path)
     pair = made.live()
-    assert pair and _openssl.key_type_of(made.public_key(pair.key, "live")) == kind
+    assert pair and openssl.key_type_of(made.public_key(pair.key, "live")) == kind
 
 
 def test_no_key_among_arguments_nor_in_descriptions(place: pathlib.Path) -> None:

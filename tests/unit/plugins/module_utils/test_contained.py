@@ -13,16 +13,11 @@ import pytest
 from oracle import pki
 from support.memory_dns import MemoryDns
 
-from ansible_collections.mailsec.dane.plugins.module_utils import (
-    _audit,
-    _contained,
-    _report,
-    _verdict,
-    _verdict_findings,
-    _ways,
-)
-from ansible_collections.mailsec.dane.plugins.module_utils._audit import Audit, Settings
-from ansible_collections.mailsec.dane.plugins.module_utils._smtp import Endpoint, Probe
+from ansible_collections.mailsec.dane.plugins.module_utils._audit import audit as audit_audit
+from ansible_collections.mailsec.dane.plugins.module_utils._audit import contained, report, verdict, verdict_findings
+from ansible_collections.mailsec.dane.plugins.module_utils._audit.audit import Audit, Settings
+from ansible_collections.mailsec.dane.plugins.module_utils._smtp import ways
+from ansible_collections.mailsec.dane.plugins.module_utils._smtp.dialogue import Endpoint, Probe
 
 BAD = "mx.bad.nl"
 
@@ -46,7 +41,7 @@ async def refuse(endpoint: Endpoint, name: str | None, *_rest: object) -> Probe:
 
 def audit(monkeypatch: pytest.MonkeyPatch) -> tuple[dict[str, t.Any], dict[str, t.Any]]:
     """Results for two sound domains, one with a host that is odd beside a sound one, and for the hosts themselves."""
-    monkeypatch.setattr(_ways, "probe", refuse)
+    monkeypatch.setattr(ways, "probe", refuse)
     dns = MemoryDns()
     for name in ("one", "bad", "two"):
         dns.add(f"{name}.nl", "MX", f"10 mx.{name}.nl.", "20 mx.one.nl.").add(f"mx.{name}.nl", "A", "127.0.0.1")
@@ -56,8 +51,8 @@ def audit(monkeypatch: pytest.MonkeyPatch) -> tuple[dict[str, t.Any], dict[str, 
         domains = [one async for one in running.domains(["one.nl", "bad.nl", "two.nl"])]
         hosts = [one async for one in running.hosts(["mx.one.nl", BAD])]
         return (
-            {one.domain: _contained.domain_result(one, pki.NOW) for one in domains},
-            {one.host: _contained.host_result(one, pki.NOW) for one in hosts},
+            {one.domain: contained.domain_result(one, pki.NOW) for one in domains},
+            {one.host: contained.host_result(one, pki.NOW) for one in hosts},
         )
 
     return asyncio.run(run())
@@ -66,13 +61,13 @@ def audit(monkeypatch: pytest.MonkeyPatch) -> tuple[dict[str, t.Any], dict[str, 
 @pytest.mark.parametrize(
     ("module", "name", "concerns"),
     [
-        (_audit, "locate", lambda _resolver, host, _port: host == BAD),
-        (_verdict, "_judge_host", lambda seen, *_rest: seen.host == BAD and seen.dns.reason != "audit-error"),
+        (audit_audit, "locate", lambda _resolver, host, _port: host == BAD),
+        (verdict, "_judge_host", lambda seen, *_rest: seen.host == BAD and seen.dns.reason != "audit-error"),
         (
-            _verdict_findings, "_rrset_findings",
+            verdict_findings, "_rrset_findings",
             lambda host: host.host == BAD and host.observation.dns.reason != "audit-error",
         ),
-        (_report, "_leaf", lambda *_args: False),
+        (report, "_leaf", lambda *_args: False),
     ],
 )  # fmt: skip
 def test_an_exception_of_one_host(
@@ -98,10 +93,10 @@ def test_an_exception_of_one_host(
 @pytest.mark.parametrize(
     ("module", "name", "concerns"),
     [
-        (_audit, "find_mx", lambda _resolver, domain: domain == "bad.nl"),
-        (_verdict, "_domain_state", lambda mx, _hosts: mx.domain == "bad.nl"),
+        (audit_audit, "find_mx", lambda _resolver, domain: domain == "bad.nl"),
+        (verdict, "_domain_state", lambda mx, _hosts: mx.domain == "bad.nl"),
         (
-            _verdict_findings, "_coverage_findings",
+            verdict_findings, "_coverage_findings",
             lambda domain: domain.domain == "bad.nl" and domain.reason != "audit-error",
         ),
     ],

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ansible_collections.mailsec.dane.plugins.module_utils import _der, _names
+from ansible_collections.mailsec.dane.plugins.module_utils._pki import der, names
 
 
 @pytest.mark.parametrize(
@@ -31,29 +31,29 @@ from ansible_collections.mailsec.dane.plugins.module_utils import _der, _names
 )
 def test_what_der_forbids_is_refused(data: str, rule: str) -> None:
     """X.690 section 10.1: definite, minimal lengths; one object, nothing behind it."""
-    with pytest.raises(_der.DerError, match=rule):
-        _der.read_whole(bytes.fromhex(data), _der.SEQUENCE)
+    with pytest.raises(der.DerError, match=rule):
+        der.read_whole(bytes.fromhex(data), der.SEQUENCE)
 
 
 def test_elements_fill_their_parent() -> None:
     data = bytes.fromhex("3006 0201 05 0201 07")
-    outer = _der.read_whole(data, _der.SEQUENCE)
-    assert [data[e.body : e.end] for e in _der.children(data, outer)] == [b"\5", b"\7"]
-    with pytest.raises(_der.DerError):
-        _der.children(bytes.fromhex("3004 0201 05 02"), _der.Element(0x30, 0, 2, 6))
+    outer = der.read_whole(data, der.SEQUENCE)
+    assert [data[e.body : e.end] for e in der.children(data, outer)] == [b"\5", b"\7"]
+    with pytest.raises(der.DerError):
+        der.children(bytes.fromhex("3004 0201 05 02"), der.Element(0x30, 0, 2, 6))
 
 
 @given(st.binary(max_size=200))
 def test_random_bytes_raise_only_der_error(data: bytes) -> None:
     for call in (
-        lambda: _der.read_whole(data, _der.SEQUENCE),
-        lambda: _der.children(data, _der.Element(0x30, 0, 0, len(data))),
-        lambda: _names.canonical(data),
-        lambda: _names.canonical(b"\x30\x81" + bytes([len(data) & 0xFF]) + data),
+        lambda: der.read_whole(data, der.SEQUENCE),
+        lambda: der.children(data, der.Element(0x30, 0, 0, len(data))),
+        lambda: names.canonical(data),
+        lambda: names.canonical(b"\x30\x81" + bytes([len(data) & 0xFF]) + data),
     ):
         try:
             call()
-        except _der.DerError:
+        except der.DerError:
             continue
 
 
@@ -82,10 +82,10 @@ def test_random_bytes_raise_only_der_error(data: bytes) -> None:
 )
 def test_names_and_wildcards(presented: str, reference: str, covers: bool) -> None:
     """SR-N5, RFC 7672 section 3.2.3."""
-    assert _names.name_matches(presented, reference) is covers
+    assert names.name_matches(presented, reference) is covers
 
 
 def test_partial_wildcards_are_known() -> None:
-    assert _names.is_partial_wildcard("m*.example.nl")
-    assert not _names.is_partial_wildcard("*.example.nl")
-    assert not _names.is_partial_wildcard("mx.example.nl")
+    assert names.is_partial_wildcard("m*.example.nl")
+    assert not names.is_partial_wildcard("*.example.nl")
+    assert not names.is_partial_wildcard("mx.example.nl")

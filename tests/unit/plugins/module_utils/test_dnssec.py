@@ -15,13 +15,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ansible_collections.mailsec.dane.plugins.module_utils._answer import Security
-from ansible_collections.mailsec.dane.plugins.module_utils.dnssec import _anchors, _keys, _nsec3, _signature
-from ansible_collections.mailsec.dane.plugins.module_utils.dnssec._limits import Limits, Work
-from ansible_collections.mailsec.dane.plugins.module_utils.dnssec._network import Server
-from ansible_collections.mailsec.dane.plugins.module_utils.dnssec._nsec import Nsec
-from ansible_collections.mailsec.dane.plugins.module_utils.dnssec._reasons import REASONS
-from ansible_collections.mailsec.dane.plugins.module_utils.dnssec._validator import question
+from ansible_collections.mailsec.dane.plugins.module_utils._dns.answer import Security
+from ansible_collections.mailsec.dane.plugins.module_utils._dnssec import anchors, keys, nsec3
+from ansible_collections.mailsec.dane.plugins.module_utils._dnssec import signature as dnssec_signature
+from ansible_collections.mailsec.dane.plugins.module_utils._dnssec.limits import Limits, Work
+from ansible_collections.mailsec.dane.plugins.module_utils._dnssec.network import Server
+from ansible_collections.mailsec.dane.plugins.module_utils._dnssec.nsec import Nsec
+from ansible_collections.mailsec.dane.plugins.module_utils._dnssec.reasons import REASONS
+from ansible_collections.mailsec.dane.plugins.module_utils._dnssec.validator import question
 
 #: RFC 4034 section 5.4.
 DSKEY = (
@@ -31,9 +32,9 @@ DSKEY = (
 DSKEY_DS = "60485 5 1 2BB183AF5F22588179A53B0A98631FAD1A292118"
 
 
-def key(text: str, owner: str = "dskey.example.com") -> _keys.Key:
+def key(text: str, owner: str = "dskey.example.com") -> keys.Key:
     rdata = dns.rdata.from_text("IN", "DNSKEY", text)
-    return _keys.Key(dns.name.from_text(owner), rdata)
+    return keys.Key(dns.name.from_text(owner), rdata)
 
 
 def test_the_ds_example_of_rfc_4034():
@@ -46,14 +47,14 @@ def test_the_ds_example_of_rfc_4034():
 def test_key_tags_are_those_of_the_library(body, flags, algorithm):
     data = flags.to_bytes(2, "big") + bytes([3, algorithm]) + body
     rdata = dns.rdata.from_wire("IN", "DNSKEY", data, 0, len(data))
-    assert _keys.Key(dns.name.root, rdata).tag == dns.dnssec.key_id(rdata)
+    assert keys.Key(dns.name.root, rdata).tag == dns.dnssec.key_id(rdata)
 
 
 @given(st.binary(max_size=600), st.sampled_from([5, 7, 8, 10, 13, 14, 15, 16, 1, 3, 200]), st.binary(max_size=80))
 def test_no_key_material_crashes(body, algorithm, signature):
     data = b"\1\0\3" + bytes([algorithm]) + body
-    made = _keys.Key(dns.name.root, dns.rdata.from_wire("IN", "DNSKEY", data, 0, len(data)))
-    with contextlib.suppress(_keys.Unusable, _keys.Unsupported):
+    made = keys.Key(dns.name.root, dns.rdata.from_wire("IN", "DNSKEY", data, 0, len(data)))
+    with contextlib.suppress(keys.Unusable, keys.Unsupported):
         assert made.verifies(signature, b"data") is False
 
 
@@ -63,8 +64,8 @@ def test_no_key_material_crashes(body, algorithm, signature):
 def test_huge_rsa_keys_are_not_computed(exponent, bits):
     body = bytes([len(exponent)]) + exponent + b"\xff" * (bits // 8)
     data = b"\1\0\3\x08" + body
-    made = _keys.Key(dns.name.root, dns.rdata.from_wire("IN", "DNSKEY", data, 0, len(data)))
-    with pytest.raises(_keys.Unsupported):
+    made = keys.Key(dns.name.root, dns.rdata.from_wire("IN", "DNSKEY", data, 0, len(data)))
+    with pytest.raises(keys.Unsupported):
         made.verifies(b"\0" * (bits // 8), b"data")
 
 
@@ -79,25 +80,25 @@ def test_huge_rsa_keys_are_not_computed(exponent, bits):
 )
 def test_the_hashes_of_rfc_5155_appendix_a(owner, hashed):
     """Through a proof, since hashing is no interface of its own: the name matches the record with its hash."""
-    digest = _nsec3.decode_hash(hashed.encode())
+    digest = nsec3.decode_hash(hashed.encode())
     assert digest is not None
     zone = dns.name.from_text("example")
-    record = _nsec3.Nsec3(zone, digest, bytes(20), False, 12, bytes.fromhex("aabbccdd"), frozenset({46}))
-    proof = _nsec3.deny(dns.name.from_text(owner), 1, [record], False, Work(Limits()))
+    record = nsec3.Nsec3(zone, digest, bytes(20), False, 12, bytes.fromhex("aabbccdd"), frozenset({46}))
+    proof = nsec3.deny(dns.name.from_text(owner), 1, [record], False, Work(Limits()))
     assert (proof.proven, proof.code) == (True, "")
 
 
 def test_a_hash_that_is_none():
-    assert _nsec3.decode_hash(b"w" * 32) is None
-    assert _nsec3.decode_hash(b"0" * 31) is None
+    assert nsec3.decode_hash(b"w" * 32) is None
+    assert nsec3.decode_hash(b"0" * 31) is None
 
 
 @given(st.integers(0, 2**32 - 1), st.integers(1, 2**31 - 1))
 def test_serial_arithmetic_wraps(start, step):
-    assert _signature.serial_after((start + step) % 2**32, start)
-    assert not _signature.serial_after(start, (start + step) % 2**32)
-    assert _signature.remaining((start + step) % 2**32, start) == step
-    assert _signature.remaining(start, (start + step) % 2**32) == -step
+    assert dnssec_signature.serial_after((start + step) % 2**32, start)
+    assert not dnssec_signature.serial_after(start, (start + step) % 2**32)
+    assert dnssec_signature.remaining((start + step) % 2**32, start) == step
+    assert dnssec_signature.remaining(start, (start + step) % 2**32) == -step
 
 
 NAMES = sorted(dns.name.from_text(text) for text in ("z", "a.z", "b.a.z", "*.a.z", "c.z", "x.c.z", "zz.z"))
@@ -114,7 +115,7 @@ def test_an_nsec_record_covers_what_lies_strictly_between(owner, following, name
 
 
 def test_the_root_anchors_are_those_of_iana():
-    records = _anchors.root_anchors().records[dns.name.root]
+    records = anchors.root_anchors().records[dns.name.root]
     assert sorted((int(record.key_tag), int(record.algorithm)) for record in records) == [(20326, 8), (38696, 8)]
 
 
@@ -124,19 +125,19 @@ def test_anchors_in_xml_and_in_lines_are_the_same():
     <DigestType>2</DigestType><Digest>E06D44B80B8F1D39A95C0B0D7C65D08458E880409BBC683457104237C7F8EC8D</Digest>
     <PublicKey>AwEAAa</PublicKey><Flags>257</Flags></KeyDigest></TrustAnchor>"""
     lines = ". 3600 IN DS 20326 8 2 (E06D44B80B8F1D39A95C0B0D7C65D08458E880409BBC\n  683457104237C7F8EC8D ) ; KSK-2017"
-    assert _anchors.parse(xml) == _anchors.parse(lines)
+    assert anchors.parse(xml) == anchors.parse(lines)
 
 
 @pytest.mark.parametrize("text", ["", "; nothing", ". DS 1 2", ". A 192.0.2.1", ". DS 1 8 2 (ab", "a..b DS 1 8 2 ab"])
 def test_anchors_that_are_none(text):
     with pytest.raises(ValueError, match="trust anchors"):
-        _anchors.parse(text)
+        anchors.parse(text)
 
 
 @given(st.text(max_size=200))
 def test_any_text_is_anchors_or_an_error(text):
     try:
-        assert _anchors.parse(text).records
+        assert anchors.parse(text).records
     except ValueError as error:
         assert "trust anchors" in str(error)
 

@@ -18,16 +18,16 @@ from support import credentials
 from support.memory_dns import MemoryDns
 from support.smtp_responder import Behaviour, Responder
 
-from ansible_collections.mailsec.dane.plugins.module_utils import _report, _zone_findings
-from ansible_collections.mailsec.dane.plugins.module_utils._audit import Audit, Settings
+from ansible_collections.mailsec.dane.plugins.module_utils._audit import report, zone_findings
+from ansible_collections.mailsec.dane.plugins.module_utils._audit.audit import Audit, Settings
+from ansible_collections.mailsec.dane.plugins.module_utils._audit.discovery import find_mx, locate
+from ansible_collections.mailsec.dane.plugins.module_utils._audit.observation import DomainObservation, HostObservation
+from ansible_collections.mailsec.dane.plugins.module_utils._audit.verdict import judge_domain
+from ansible_collections.mailsec.dane.plugins.module_utils._audit.verdict_findings import domain_findings
 from ansible_collections.mailsec.dane.plugins.module_utils._catalogue import CATALOGUE
-from ansible_collections.mailsec.dane.plugins.module_utils._discovery import find_mx, locate
-from ansible_collections.mailsec.dane.plugins.module_utils._observation import DomainObservation, HostObservation
-from ansible_collections.mailsec.dane.plugins.module_utils._smtp import Endpoint, Probe
-from ansible_collections.mailsec.dane.plugins.module_utils._tlsa import TlsaRecord, TlsaRrset, compute, lint
-from ansible_collections.mailsec.dane.plugins.module_utils._verdict import judge_domain
-from ansible_collections.mailsec.dane.plugins.module_utils._verdict_findings import domain_findings
-from ansible_collections.mailsec.dane.plugins.module_utils._x509 import load_der
+from ansible_collections.mailsec.dane.plugins.module_utils._dane.tlsa import TlsaRecord, TlsaRrset, compute, lint
+from ansible_collections.mailsec.dane.plugins.module_utils._pki.certificate import load_der
+from ansible_collections.mailsec.dane.plugins.module_utils._smtp.dialogue import Endpoint, Probe
 
 HOST = "mx.example.nl"
 OWNER = f"_25._tcp.{HOST}"
@@ -176,7 +176,7 @@ def repeated(*behaviours: Behaviour, repeats: int = 4) -> dict[str, str]:
             wanted = Settings(port=server.port, special_use=True, now=pki.NOW, repeats=repeats, pause=0)
             [verdict] = [verdict async for verdict in Audit(dns, wanted).hosts([HOST])]
             assert len(server.sessions) == repeats
-            return {one["code"]: one["severity"] for one in _report.host_result(verdict, pki.NOW)["findings"]}
+            return {one["code"]: one["severity"] for one in report.host_result(verdict, pki.NOW)["findings"]}
 
     return asyncio.run(run())
 
@@ -199,7 +199,7 @@ def siblings(dns: MemoryDns) -> set[str]:
         dns.add(HOST, "A", "192.0.2.1").add(OWNER, "TLSA", EE.to_text(), TA.to_text())
         wanted = Settings(ip_versions=(6,), now=pki.NOW)
         [verdict] = [verdict async for verdict in Audit(dns, wanted).hosts([HOST])]
-        return {one["code"] for one in _report.host_result(verdict, pki.NOW)["findings"]}
+        return {one["code"] for one in report.host_result(verdict, pki.NOW)["findings"]}
 
     return asyncio.run(run())
 
@@ -230,4 +230,4 @@ def test_c20_a_port_whose_absence_cannot_be_proven() -> None:
 
 
 def test_every_code_of_the_name_servers_is_in_the_catalogue() -> None:
-    assert set(_zone_findings._CODES.values()) <= set(CATALOGUE)
+    assert set(zone_findings._CODES.values()) <= set(CATALOGUE)

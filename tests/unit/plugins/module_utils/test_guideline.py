@@ -15,10 +15,11 @@ import yaml
 from hypothesis import given
 from support.script import load
 
-from ansible_collections.mailsec.dane.plugins.module_utils import _guideline_data as data
+from ansible_collections.mailsec.dane.plugins.module_utils._audit.compliance import INTERNET_NL
 from ansible_collections.mailsec.dane.plugins.module_utils._catalogue import CATALOGUE
-from ansible_collections.mailsec.dane.plugins.module_utils._compliance import INTERNET_NL
-from ansible_collections.mailsec.dane.plugins.module_utils._guideline import (
+from ansible_collections.mailsec.dane.plugins.module_utils._smtp.offer import PROTOCOLS, Offer, ServedCertificate
+from ansible_collections.mailsec.dane.plugins.module_utils._tls_scan import guideline_data as data
+from ansible_collections.mailsec.dane.plugins.module_utils._tls_scan.guideline import (
     EDITIONS,
     NEWEST,
     SUBTESTS,
@@ -27,8 +28,7 @@ from ansible_collections.mailsec.dane.plugins.module_utils._guideline import (
     judge,
     suite_level,
 )
-from ansible_collections.mailsec.dane.plugins.module_utils._tls_offer import PROTOCOLS, Offer, ServedCertificate
-from ansible_collections.mailsec.dane.plugins.module_utils._tls_suites import SUITES
+from ansible_collections.mailsec.dane.plugins.module_utils._tls_scan.suites import SUITES
 
 ROOT = Path(__file__).resolve().parents[4]
 CODES = {name: code for code, name in SUITES.items()}

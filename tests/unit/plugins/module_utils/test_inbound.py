@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.mailsec.dane.plugins.module_utils._inbound import InboundError, choices, wishes
-from ansible_collections.mailsec.dane.plugins.module_utils._postconf import services
-from ansible_collections.mailsec.dane.plugins.module_utils._services import Configuration
+from ansible_collections.mailsec.dane.plugins.module_utils._mailhost.inbound import InboundError, choices, wishes
+from ansible_collections.mailsec.dane.plugins.module_utils._mailhost.postconf import services
+from ansible_collections.mailsec.dane.plugins.module_utils._mailhost.services import Configuration
 
 KNOWN = {
     "smtpd_tls_chain_files": "", "smtpd_tls_cert_file": "", "smtpd_tls_key_file": "", "smtpd_tls_security_level": "may",

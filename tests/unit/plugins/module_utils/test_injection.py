@@ -12,9 +12,9 @@ import pytest
 from support import credentials
 from support.smtp_responder import Behaviour, Responder
 
-from ansible_collections.mailsec.dane.plugins.module_utils import _injection
-from ansible_collections.mailsec.dane.plugins.module_utils._injection import Injection, try_all, try_injection
-from ansible_collections.mailsec.dane.plugins.module_utils._smtp import Endpoint, Limits
+from ansible_collections.mailsec.dane.plugins.module_utils._smtp import injection
+from ansible_collections.mailsec.dane.plugins.module_utils._smtp.dialogue import Endpoint, Limits
+from ansible_collections.mailsec.dane.plugins.module_utils._smtp.injection import Injection, try_all, try_injection
 
 HOST = "mx.example.nl"
 LIMITS = Limits(connect=5, greeting=5, reply=5, handshake=2, total=10)
@@ -22,7 +22,7 @@ LIMITS = Limits(connect=5, greeting=5, reply=5, handshake=2, total=10)
 
 @pytest.fixture(autouse=True)
 def soon(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_injection, "_LISTEN_SECONDS", 0.5)
+    monkeypatch.setattr(injection, "_LISTEN_SECONDS", 0.5)
 
 
 def tried(behaviour: Behaviour, context: bool = True) -> tuple[Injection, str, list[list[str]]]:
@@ -50,7 +50,7 @@ def test_what_is_executed_in_the_clear_is_found() -> None:
 
 def test_replies_that_are_shifted_by_one_are_found(monkeypatch: pytest.MonkeyPatch) -> None:
     # A server that executes what it has only when more comes: the answer to QUIT is that to NOOP.
-    monkeypatch.setattr(_injection, "_LISTEN_SECONDS", 0.0)
+    monkeypatch.setattr(injection, "_LISTEN_SECONDS", 0.0)
     found, told, _commands = tried(Behaviour(behind_starttls="inside"))
     assert found is Injection.VULNERABLE
     assert "250 2.0.0 Ok" in told

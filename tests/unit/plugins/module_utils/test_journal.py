@@ -16,15 +16,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ansible_collections.mailsec.dane.plugins.module_utils import _journal, _journal_file
-from ansible_collections.mailsec.dane.plugins.module_utils._journal import Document, JournalError
-from ansible_collections.mailsec.dane.plugins.module_utils._journal_file import LeaseHeld
-from ansible_collections.mailsec.dane.plugins.module_utils._moment import (
+from ansible_collections.mailsec.dane.plugins.module_utils._clock import (
     Moment,
     possibly_elapsed,
     proven_elapsed,
     remembered,
 )
+from ansible_collections.mailsec.dane.plugins.module_utils._rotation import journal, journal_file
+from ansible_collections.mailsec.dane.plugins.module_utils._rotation.journal import Document, JournalError
+from ansible_collections.mailsec.dane.plugins.module_utils._rotation.journal_file import LeaseHeld
 
 SUBJECT, HOST = "mx.example.nl", "0123456789abcdef"
 NOW = Moment(1_000_000.0, 500.0, "boot")
@@ -45,7 +45,7 @@ def path(tmp_path: pathlib.Path) -> str:
 
 @pytest.fixture
 def token(path: str) -> str:
-    return _journal_file.acquire(path, "test", 60, NOW).token
+    return journal_file.acquire(path, "test", 60, NOW).token
 
 
 def _problem(call: t.Callable[[], t.Any]) -> str:
@@ -56,107 +56,107 @@ def _problem(call: t.Callable[[], t.Any]) -> str:
 
 def test_what_was_written_is_read_again() -> None:
     document = Document(SUBJECT, HOST, 7, {"é": [1, None, {"x": 0.25}]}, ({"at": 1.0, "event": "start"},))
-    assert _journal.decode(_journal.encode(document), SUBJECT, HOST) == document
+    assert journal.decode(journal.encode(document), SUBJECT, HOST) == document
 
 
 def test_every_truncation_is_damaged() -> None:
-    text = _journal.encode(_document())
+    text = journal.encode(_document())
     for length in range(len(text) - 1):
-        assert _problem(lambda cut=text[:length]: _journal.decode(cut, SUBJECT, HOST)) == "damaged"
+        assert _problem(lambda cut=text[:length]: journal.decode(cut, SUBJECT, HOST)) == "damaged"
 
 
 def test_every_changed_byte_is_noticed() -> None:
-    text = _journal.encode(_document(5, rrsets=[], owned=["3 1 1 ab"]))
+    text = journal.encode(_document(5, rrsets=[], owned=["3 1 1 ab"]))
     for place in range(len(text) - 1):
         changed = text[:place] + ("0" if text[place] != "0" else "1") + text[place + 1 :]
         with pytest.raises(JournalError):
-            _journal.decode(changed, SUBJECT, HOST)
+            journal.decode(changed, SUBJECT, HOST)
 
 
 @pytest.mark.parametrize("text", ["", "null", "[]", "{}", "1e999", "[" * 100_000, '{"format": "other"}'])
 def test_other_content_is_damaged(text: str) -> None:
-    assert _problem(lambda: _journal.decode(text, SUBJECT, HOST)) == "damaged"
+    assert _problem(lambda: journal.decode(text, SUBJECT, HOST)) == "damaged"
 
 
 def test_a_copy_from_elsewhere_is_foreign() -> None:
-    text = _journal.encode(_document())
-    assert _problem(lambda: _journal.decode(text, "mx2.example.nl", HOST)) == "foreign"
-    assert _problem(lambda: _journal.decode(text, SUBJECT, "fedcba9876543210")) == "foreign"
+    text = journal.encode(_document())
+    assert _problem(lambda: journal.decode(text, "mx2.example.nl", HOST)) == "foreign"
+    assert _problem(lambda: journal.decode(text, SUBJECT, "fedcba9876543210")) == "foreign"
 
 
 def test_a_newer_version_is_not_taken_for_lost() -> None:
-    body = json.loads(_journal.encode(_document()))
+    body = json.loads(journal.encode(_document()))
     body["version"] = 2
-    problem = _problem(lambda: _journal.decode(json.dumps(body), SUBJECT, HOST))
-    assert problem == "newer" and problem not in _journal.LOST
+    problem = _problem(lambda: journal.decode(json.dumps(body), SUBJECT, HOST))
+    assert problem == "newer" and problem not in journal.LOST
 
 
 def test_a_missing_file_is_missing(path: str) -> None:
-    assert _problem(lambda: _journal_file.read(path, SUBJECT, HOST)) == "missing"
+    assert _problem(lambda: journal_file.read(path, SUBJECT, HOST)) == "missing"
 
 
 def test_old_events_make_room() -> None:
-    events = tuple({"at": float(number)} for number in range(_journal.MAX_EVENTS + 10))
-    kept = _journal.decode(_journal.encode(Document(SUBJECT, HOST, 0, {}, events)), SUBJECT, HOST).events
+    events = tuple({"at": float(number)} for number in range(journal.MAX_EVENTS + 10))
+    kept = journal.decode(journal.encode(Document(SUBJECT, HOST, 0, {}, events)), SUBJECT, HOST).events
     assert kept == events[10:]
 
 
 def test_a_sequence_of_writes_leaves_one_file(path: str, token: str) -> None:
     for sequence in range(3):
-        _journal_file.write(path, _document(sequence), token, NOW)
-    assert _journal_file.read(path, SUBJECT, HOST).sequence == 2
-    assert _journal_file.release(path, token)
+        journal_file.write(path, _document(sequence), token, NOW)
+    assert journal_file.read(path, SUBJECT, HOST).sequence == 2
+    assert journal_file.release(path, token)
     assert os.listdir(os.path.dirname(path)) == ["journal"]
     assert os.stat(path).st_mode & 0o777 == 0o600
 
 
 def test_nobody_writes_over_what_they_have_not_read(path: str, token: str) -> None:
-    _journal_file.write(path, _document(0), token, NOW)
-    _journal_file.write(path, _document(1), token, NOW)
-    assert _problem(lambda: _journal_file.write(path, _document(1, other=1), token, NOW)) == "unwritable"
-    assert _journal_file.read(path, SUBJECT, HOST) == _document(1)
+    journal_file.write(path, _document(0), token, NOW)
+    journal_file.write(path, _document(1), token, NOW)
+    assert _problem(lambda: journal_file.write(path, _document(1, other=1), token, NOW)) == "unwritable"
+    assert journal_file.read(path, SUBJECT, HOST) == _document(1)
 
 
 def test_a_worthless_journal_may_be_replaced(path: str, token: str) -> None:
     pathlib.Path(path).write_text("{", encoding="ascii")
-    _journal_file.write(path, _document(0), token, NOW)
-    assert _journal_file.read(path, SUBJECT, HOST) == _document(0)
+    journal_file.write(path, _document(0), token, NOW)
+    assert journal_file.read(path, SUBJECT, HOST) == _document(0)
 
 
 def test_a_newer_journal_may_not_be_replaced(path: str, token: str) -> None:
-    body = json.loads(_journal.encode(_document()))
+    body = json.loads(journal.encode(_document()))
     pathlib.Path(path).write_text(json.dumps({**body, "version": 2}), encoding="ascii")
-    assert _problem(lambda: _journal_file.write(path, _document(0), token, NOW)) == "newer"
+    assert _problem(lambda: journal_file.write(path, _document(0), token, NOW)) == "newer"
 
 
 def test_writing_needs_the_lease(path: str) -> None:
-    assert _problem(lambda: _journal_file.write(path, _document(), "guess", NOW)) == "lost"
-    lease = _journal_file.acquire(path, "one", 60, NOW)
-    assert _problem(lambda: _journal_file.write(path, _document(), lease.token, _later(61))) == "lost"
+    assert _problem(lambda: journal_file.write(path, _document(), "guess", NOW)) == "lost"
+    lease = journal_file.acquire(path, "one", 60, NOW)
+    assert _problem(lambda: journal_file.write(path, _document(), lease.token, _later(61))) == "lost"
     assert not os.path.exists(path)
 
 
 def test_one_holder_at_a_time_until_expiry(path: str) -> None:
-    first = _journal_file.acquire(path, "first", 60, NOW)
+    first = journal_file.acquire(path, "first", 60, NOW)
     with pytest.raises(LeaseHeld, match="first holds the lease"):
-        _journal_file.acquire(path, "second", 60, _later(59))
-    assert _journal_file.holder(path, _later(59)) == "first"
-    second = _journal_file.acquire(path, "second", 60, _later(60))
-    assert _problem(lambda: _journal_file.write(path, _document(), first.token, _later(61))) == "lost"
-    assert _problem(lambda: _journal_file.renew(path, first.token, 60, _later(61))) == "lost"
-    assert not _journal_file.release(path, first.token)
-    _journal_file.write(path, _document(), second.token, _later(61))
+        journal_file.acquire(path, "second", 60, _later(59))
+    assert journal_file.holder(path, _later(59)) == "first"
+    second = journal_file.acquire(path, "second", 60, _later(60))
+    assert _problem(lambda: journal_file.write(path, _document(), first.token, _later(61))) == "lost"
+    assert _problem(lambda: journal_file.renew(path, first.token, 60, _later(61))) == "lost"
+    assert not journal_file.release(path, first.token)
+    journal_file.write(path, _document(), second.token, _later(61))
 
 
 def test_renewing_prolongs(path: str) -> None:
-    lease = _journal_file.acquire(path, "one", 60, NOW)
-    _journal_file.renew(path, lease.token, 60, _later(50))
-    assert _journal_file.holder(path, _later(100)) == "one"
-    assert _journal_file.holder(path, _later(111)) == ""
+    lease = journal_file.acquire(path, "one", 60, NOW)
+    journal_file.renew(path, lease.token, 60, _later(50))
+    assert journal_file.holder(path, _later(100)) == "one"
+    assert journal_file.holder(path, _later(111)) == ""
 
 
 def test_a_clock_that_jumps_neither_ends_a_lease_nor_prolongs_ours(path: str) -> None:
-    lease = _journal_file.acquire(path, "one", 60, NOW)
+    lease = journal_file.acquire(path, "one", 60, NOW)
     jumped = Moment(NOW.wall + 86400, NOW.monotonic + 1, "boot")
     assert lease.left(jumped) == 59
     assert lease.surely_left(jumped) < 0
@@ -164,14 +164,14 @@ def test_a_clock_that_jumps_neither_ends_a_lease_nor_prolongs_ours(path: str) ->
 
 def test_an_unreadable_lease_is_no_invitation(path: str) -> None:
     pathlib.Path(f"{path}.lease").write_text("{}", encoding="ascii")
-    assert _problem(lambda: _journal_file.acquire(path, "one", 60, NOW)) == "damaged"
+    assert _problem(lambda: journal_file.acquire(path, "one", 60, NOW)) == "damaged"
 
 
 @pytest.mark.parametrize("call", ["write", "fsync", "replace", "open"])
 def test_a_full_disk_leaves_the_former_journal(
     path: str, token: str, call: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    _journal_file.write(path, _document(0), token, NOW)
+    journal_file.write(path, _document(0), token, NOW)
 
     def full(*_args: t.Any, **_kwargs: t.Any) -> t.NoReturn:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
@@ -189,9 +189,9 @@ def test_a_full_disk_leaves_the_former_journal(
     else:
         monkeypatch.setattr(os, call, os_open_full if call == "open" else full)
     with pytest.raises(JournalError, match="No space left on device"):
-        _journal_file.write(path, _document(1), token, NOW)
+        journal_file.write(path, _document(1), token, NOW)
     monkeypatch.undo()
-    assert _journal_file.read(path, SUBJECT, HOST) == _document(0)
+    assert journal_file.read(path, SUBJECT, HOST) == _document(0)
     assert sorted(os.listdir(os.path.dirname(path))) == ["journal", "journal.lease"]
 
 
@@ -200,44 +200,44 @@ def test_a_really_full_disk(path: str, token: str) -> None:
     import resource
     import signal
 
-    _journal_file.write(path, _document(0), token, NOW)
+    journal_file.write(path, _document(0), token, NOW)
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     previous = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     resource.setrlimit(resource.RLIMIT_FSIZE, (600, hard))
     try:
-        assert _problem(lambda: _journal_file.write(path, _document(1, long="x" * 5000), token, NOW)) == "unwritable"
+        assert _problem(lambda: journal_file.write(path, _document(1, long="x" * 5000), token, NOW)) == "unwritable"
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
         signal.signal(signal.SIGXFSZ, previous)
-    assert _journal_file.read(path, SUBJECT, HOST) == _document(0)
+    assert journal_file.read(path, SUBJECT, HOST) == _document(0)
 
 
 def test_a_symbolic_link_in_the_way_is_not_followed(path: str, token: str, tmp_path: pathlib.Path) -> None:
     victim = tmp_path / "victim"
     victim.write_text("precious", encoding="ascii")
     os.symlink(victim, f"{path}.new")
-    assert _problem(lambda: _journal_file.write(path, _document(0), token, NOW)) == "unwritable"
+    assert _problem(lambda: journal_file.write(path, _document(0), token, NOW)) == "unwritable"
     assert victim.read_text(encoding="ascii") == "precious"
 
 
 @pytest.mark.parametrize("call", ["os.open", "os.fsync", "os.replace", "os.close"])
 def test_killed_anywhere_it_is_the_old_or_the_new_one(path: str, token: str, call: str) -> None:
     """A process that dies at the n-th system call of a write, for every n, leaves a whole journal."""
-    _journal_file.write(path, _document(0), token, NOW)
+    journal_file.write(path, _document(0), token, NOW)
     seen = set()
     for number in range(1, 8):
-        before = _journal_file.read(path, SUBJECT, HOST).sequence
+        before = journal_file.read(path, SUBJECT, HOST).sequence
         subprocess.run(
             [sys.executable, "-c", _KILLED, path, token, call, str(number), str(before + 1)],
             check=False, env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}, timeout=60,
         )
-        after = _journal_file.read(path, SUBJECT, HOST).sequence
+        after = journal_file.read(path, SUBJECT, HOST).sequence
         assert after in (before, before + 1)
         seen.add(after - before)
     assert seen == {0, 1}
-    last = _journal_file.read(path, SUBJECT, HOST).sequence
-    _journal_file.write(path, _document(last + 1), token, NOW)
-    _journal_file.release(path, token)
+    last = journal_file.read(path, SUBJECT, HOST).sequence
+    journal_file.write(path, _document(last + 1), token, NOW)
+    journal_file.release(path, token)
     assert os.listdir(os.path.dirname(path)) == ["journal"]
 
 
@@ -264,7 +264,7 @@ def test_two_processes_never_hold_the_lease_at_once(path: str) -> None:
     code = (
         "import sys\n"
         "from ansible_collections.mailsec.dane.plugins.module_utils import _journal_file\n"
-        "from ansible_collections.mailsec.dane.plugins.module_utils._moment import Moment\n"
+        "from ansible_collections.mailsec.dane.plugins.module_utils._clock import Moment\n"
         "try:\n"
         "    _journal_file.acquire(sys.argv[1], sys.argv[2], 60, Moment(1.0, 1.0, 'boot'))\n"
         "except _journal_file.LeaseHeld:\n"

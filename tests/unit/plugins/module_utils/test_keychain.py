@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.mailsec.dane.plugins.module_utils._keychain import (
+from ansible_collections.mailsec.dane.plugins.module_utils._mailhost.keychain_file import (
     first_fingerprint,
     leaf_fingerprints,
     problem,

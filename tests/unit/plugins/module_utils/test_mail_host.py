@@ -17,8 +17,9 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.mailsec.dane.plugins.module_utils import _listening, _mail_host, _openssl
-from ansible_collections.mailsec.dane.plugins.module_utils._listening import Listener, listeners, reachable
+from ansible_collections.mailsec.dane.plugins.module_utils._mailhost import listening as mailhost_listening
+from ansible_collections.mailsec.dane.plugins.module_utils._mailhost import openssl, ports
+from ansible_collections.mailsec.dane.plugins.module_utils._mailhost.listening import Listener, listeners, reachable
 
 DIALOGUES = {
     "smtp": [b"220-a\r\n220 b ESMTP\r\n", b"EHLO", b"250-b\r\n250 STARTTLS\r\n", b"STARTTLS", b"220 go\r\n"],
@@ -39,7 +40,7 @@ def keys(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[str, str]]
         subprocess.run([*command, "-keyout", files[0], "-out", files[1]], check=True, capture_output=True, timeout=60)
         both = directory / f"{name}.pem"
         both.write_text(Path(files[0]).read_text() + Path(files[1]).read_text())
-        found[name] = (str(both), hashlib.sha256(_openssl.spki_of(Path(files[1]).read_text())).hexdigest())
+        found[name] = (str(both), hashlib.sha256(openssl.spki_of(Path(files[1]).read_text())).hexdigest())
     return found
 
 
@@ -84,7 +85,7 @@ def server(dialogue: list[bytes], pems: list[str]) -> Iterator[int]:
 @pytest.mark.parametrize("protocol", DIALOGUES)
 def test_starttls_with_one_key(protocol: str, keys: dict[str, tuple[str, str]]) -> None:
     with server(DIALOGUES[protocol], [keys["rsa"][0]]) as port:
-        (found,) = _mail_host.look(["mx.example.nl"], [port], 20)
+        (found,) = ports.look(["mx.example.nl"], [port], 20)
     assert (found.address, found.port, found.tls, found.problem) == ("127.0.0.1", port, "starttls", "")
     seen = {(one.server_name, one.key_type): (one.spki_sha256, one.problem) for one in found.served}
     for name in ("", "mx.example.nl"):
@@ -93,16 +94,16 @@ def test_starttls_with_one_key(protocol: str, keys: dict[str, tuple[str, str]]) 
 
 def test_both_keys_are_told_apart(keys: dict[str, tuple[str, str]]) -> None:
     with server(DIALOGUES["smtp"], [keys["rsa"][0], keys["ecdsa"][0]]) as port:
-        (found,) = _mail_host.look([], [port], 20)
+        (found,) = ports.look([], [port], 20)
     seen = {one.key_type: one.spki_sha256 for one in found.served}
     assert seen["rsa"] == keys["rsa"][1] and seen["ecdsa"] == keys["ecdsa"][1]
     assert all(len(one.chain_sha256) == 1 for one in found.served)
 
 
 def test_implicit_tls_where_the_server_waits(keys: dict[str, tuple[str, str]], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_mail_host, "_BANNER", 0.5)
+    monkeypatch.setattr(ports, "_BANNER", 0.5)
     with server([], [keys["rsa"][0]]) as port:
-        (found,) = _mail_host.look([], [port], 20)
+        (found,) = ports.look([], [port], 20)
     assert found.tls == "implicit" and found.served[0].spki_sha256 == keys["rsa"][1]
 
 
@@ -112,8 +113,8 @@ def test_a_server_behind_a_proxy(
 ) -> None:
     with server([b"PROXY TCP4 127.0.0.1 127.0.0.1 ", *words], [keys["rsa"][0]]) as port:
         if not words:
-            monkeypatch.setattr(_mail_host, "_IMPLICIT_PORTS", (port,))
-        (found,) = _mail_host.look([], [port], 20)
+            monkeypatch.setattr(ports, "_IMPLICIT_PORTS", (port,))
+        (found,) = ports.look([], [port], 20)
     assert found.tls == ("starttls" if words else "implicit")
     assert found.served[0].spki_sha256 == keys["rsa"][1] and not found.problem
 
@@ -130,21 +131,21 @@ def test_a_server_behind_a_proxy(
 )
 def test_other_answers(dialogue: list[bytes], tls: str, problem: str) -> None:
     with server(dialogue, []) as port:
-        (found,) = _mail_host.look([], [port], 20)
+        (found,) = ports.look([], [port], 20)
     assert found.tls == tls and problem in found.problem
 
 
 def test_time_is_bounded() -> None:
     start = time.monotonic()
     with server([b"220-never ending\r\n", b"nothing"], []) as port:
-        (found,) = _mail_host.look([], [port], 1)
+        (found,) = ports.look([], [port], 1)
     assert found.tls == "unknown" and found.problem and time.monotonic() - start < 8
 
 
 def test_names_are_checked() -> None:
-    assert _mail_host.check_names(["MX.example.nl.", "mx.example.nl"]) == ("mx.example.nl",)
+    assert ports.check_names(["MX.example.nl.", "mx.example.nl"]) == ("mx.example.nl",)
     with pytest.raises(ValueError, match="A-labels"):
-        _mail_host.check_names(["mx.exämple.nl"])
+        ports.check_names(["mx.exämple.nl"])
 
 
 def test_a_socket_and_its_process() -> None:
@@ -187,6 +188,6 @@ def test_which_sockets_are_those_of_mail_servers(tmp_path: Path) -> None:
 
 
 def test_ipv6_addresses_of_proc() -> None:
-    assert _listening._address("00000000000000000000000001000000") == "::1"
-    assert _listening._address("B80D0120000000000000000001000000") == "2001:db8::1"
-    assert _listening._address("0000000000000000FFFF00000100007F") == "127.0.0.1"
+    assert mailhost_listening._address("00000000000000000000000001000000") == "::1"
+    assert mailhost_listening._address("B80D0120000000000000000001000000") == "2001:db8::1"
+    assert mailhost_listening._address("0000000000000000FFFF00000100007F") == "127.0.0.1"

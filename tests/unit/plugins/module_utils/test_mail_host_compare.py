@@ -8,7 +8,7 @@ import typing as t
 
 import pytest
 
-from ansible_collections.mailsec.dane.plugins.module_utils._mail_host_compare import Expected, worse
+from ansible_collections.mailsec.dane.plugins.module_utils._mailhost.ports_compare import Expected, worse
 
 OLD, NEW, OTHER = "a" * 64, "b" * 64, "c" * 64
 

@@ -21,16 +21,16 @@ from oracle.pki import Spec, make
 from support import credentials
 from support.memory_dns import MemoryDns
 
-from ansible_collections.mailsec.dane.plugins.module_utils import _https, _txt
-from ansible_collections.mailsec.dane.plugins.module_utils._mta_sts import (
+from ansible_collections.mailsec.dane.plugins.module_utils._audit import https, txt
+from ansible_collections.mailsec.dane.plugins.module_utils._audit.mta_sts import (
     Policy,
     PolicyError,
     certificate_fault,
     parse,
 )
-from ansible_collections.mailsec.dane.plugins.module_utils._mta_sts_look import StsLook, _roots
-from ansible_collections.mailsec.dane.plugins.module_utils._policy_findings import tlsrpt_findings, tlsrpt_result
-from ansible_collections.mailsec.dane.plugins.module_utils._x509 import load_der
+from ansible_collections.mailsec.dane.plugins.module_utils._audit.mta_sts_look import StsLook, _roots
+from ansible_collections.mailsec.dane.plugins.module_utils._audit.policy_findings import tlsrpt_findings, tlsrpt_result
+from ansible_collections.mailsec.dane.plugins.module_utils._pki.certificate import load_der
 
 NAME = "mta-sts.example.nl"
 GOOD = b"version: STSv1\r\nmode: enforce\r\nmx: mx.example.nl\r\nmx: *.Example.org\r\nmax_age: 604800\r\nfuture: x\r\n"
@@ -42,17 +42,17 @@ class TestTxt:
         [('"v=STSv1; id=1"', "v=STSv1; id=1"), ('"v=ST" "Sv1;"', "v=STSv1;"), (r'"a\"b\\c\059"', r'a"b\c;'), ("", "")],
     )
     def test_strings_are_joined(self, rdata: str, content: str) -> None:
-        assert _txt.text(rdata) == content
+        assert txt.text(rdata) == content
 
     def test_other_records_do_not_count(self) -> None:
-        assert _txt.fields(['"v=spf1 -all"', '"v=STSv10; id=1"'], "STSv1") is None
-        assert _txt.fields(['"v=spf1 -all"', '"v=STSv1; id=a1;"'], "STSv1") == {"v": "STSv1", "id": "a1"}
-        assert _txt.fields(['"v=STSv1"'], "STSv1") == {"v": "STSv1"}
+        assert txt.fields(['"v=spf1 -all"', '"v=STSv10; id=1"'], "STSv1") is None
+        assert txt.fields(['"v=spf1 -all"', '"v=STSv1; id=a1;"'], "STSv1") == {"v": "STSv1", "id": "a1"}
+        assert txt.fields(['"v=STSv1"'], "STSv1") == {"v": "STSv1"}
 
     @pytest.mark.parametrize("records", [['"v=STSv1; id=1"', '"v=STSv1; id=2"'], ['"v=STSv1; id"']])
     def test_what_senders_do_not_follow(self, records: list[str]) -> None:
-        with pytest.raises(_txt.TxtError):
-            _txt.fields(records, "STSv1")
+        with pytest.raises(txt.TxtError):
+            txt.fields(records, "STSv1")
 
 
 class TestPolicy:
@@ -177,10 +177,10 @@ def trusting() -> ssl.SSLContext:
     return ssl.create_default_context(cadata=ssl.DER_cert_to_PEM_cert(WEB_ROOT))
 
 
-def fetched(answer: bytes, seconds: float = 10, **more: t.Any) -> _https.Response:
-    async def run() -> _https.Response:
+def fetched(answer: bytes, seconds: float = 10, **more: t.Any) -> https.Response:
+    async def run() -> https.Response:
         async with served(answer, **more) as port:
-            return await _https.get("127.0.0.1", port, NAME, "/x", trusting(), 1000, seconds)
+            return await https.get("127.0.0.1", port, NAME, "/x", trusting(), 1000, seconds)
 
     return asyncio.run(run())
 
@@ -205,17 +205,17 @@ class TestHttps:
         ],
     )
     def test_what_is_none(self, answer: bytes, words: str) -> None:
-        with pytest.raises(_https.HttpsError, match=words):
+        with pytest.raises(https.HttpsError, match=words):
             fetched(answer)
 
     def test_it_ends_in_time_and_in_bytes(self) -> None:
-        with pytest.raises(_https.HttpsError, match="more than 1000 bytes"):
+        with pytest.raises(https.HttpsError, match="more than 1000 bytes"):
             fetched(b"HTTP/1.1 200 OK\r\n\r\n", endless=True)
-        with pytest.raises(_https.HttpsError, match=r"within 0\.5 seconds"):
+        with pytest.raises(https.HttpsError, match=r"within 0\.5 seconds"):
             fetched(b"", seconds=0.5, endless=True)
 
     def test_a_certificate_for_another_name(self) -> None:
-        with pytest.raises(_https.HttpsError) as raised:
+        with pytest.raises(https.HttpsError) as raised:
             fetched(http(b""), name="www.example.nl")
         assert raised.value.untrusted
 
@@ -223,9 +223,9 @@ class TestHttps:
         async def run() -> None:
             async with served(b"") as port:
                 pass
-            await _https.get("127.0.0.1", port, NAME, "/x", trusting(), 1000, 5)
+            await https.get("127.0.0.1", port, NAME, "/x", trusting(), 1000, 5)
 
-        with pytest.raises(_https.HttpsError, match="does not talk HTTPS") as raised:
+        with pytest.raises(https.HttpsError, match="does not talk HTTPS") as raised:
             asyncio.run(run())
         assert not raised.value.untrusted
 

@@ -11,7 +11,7 @@ import typing as t
 
 import pytest
 
-from ansible_collections.mailsec.dane.plugins.module_utils._lookup_tables import (
+from ansible_collections.mailsec.dane.plugins.module_utils._mailhost.lookup_tables import (
     Table,
     constants,
     host_of,
@@ -19,9 +19,9 @@ from ansible_collections.mailsec.dane.plugins.module_utils._lookup_tables import
     servers,
     tables,
 )
-from ansible_collections.mailsec.dane.plugins.module_utils._name_check import bogus, lost, remedy, worse
-from ansible_collections.mailsec.dane.plugins.module_utils._next_hops import Inventory, Target, _reverse_zones
-from ansible_collections.mailsec.dane.plugins.module_utils._port53 import Listener, choose, listeners
+from ansible_collections.mailsec.dane.plugins.module_utils._mailhost.name_check import bogus, lost, remedy, worse
+from ansible_collections.mailsec.dane.plugins.module_utils._mailhost.next_hops import Inventory, Target, _reverse_zones
+from ansible_collections.mailsec.dane.plugins.module_utils._mailhost.port53 import Listener, choose, listeners
 
 
 @pytest.mark.parametrize(

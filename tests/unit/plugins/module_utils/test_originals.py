@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.mailsec.dane.plugins.module_utils import _originals
-from ansible_collections.mailsec.dane.plugins.module_utils._originals import Originals, OriginalsError
+from ansible_collections.mailsec.dane.plugins.module_utils._mailhost import originals as mailhost_originals
+from ansible_collections.mailsec.dane.plugins.module_utils._mailhost.originals import Originals, OriginalsError
 
 
 class Home:
@@ -91,13 +91,13 @@ def test_only_mode_or_owner_changed(home: Home) -> None:
 
 
 def test_the_labels_of_the_records_are_told(home: Home) -> None:
-    assert _originals.labels(str(home.records)) == []
+    assert mailhost_originals.labels(str(home.records)) == []
     for label in ("resolver", "postfix"):
         home.open(label).record([home.path("main.cf")])
     (home.records / "postfix.settings.json").write_text("{}")
-    assert _originals.labels(str(home.records)) == ["postfix", "resolver"]
+    assert mailhost_originals.labels(str(home.records)) == ["postfix", "resolver"]
     home.open("postfix").forget()
-    assert _originals.labels(str(home.records)) == ["resolver"]
+    assert mailhost_originals.labels(str(home.records)) == ["resolver"]
 
 
 def test_follow_records_where_a_link_leads(home: Home) -> None:
@@ -137,14 +137,14 @@ def test_forgotten_is_gone(home: Home) -> None:
 
 def test_killed_before_the_index_counts_as_not_recorded(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
     (home.etc / "main.cf").write_text("a")
-    whole = _originals.replace
+    whole = mailhost_originals.replace
 
     def killed(path: str, *rest: object) -> None:
         if path.endswith("record.json"):
             raise KeyboardInterrupt
         whole(path, *rest)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(_originals, "replace", killed)
+    monkeypatch.setattr(mailhost_originals, "replace", killed)
     with pytest.raises(KeyboardInterrupt):
         home.open().record([home.path("main.cf")])
     monkeypatch.undo()

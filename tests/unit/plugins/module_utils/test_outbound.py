@@ -10,7 +10,7 @@ import typing as t
 
 import pytest
 
-from ansible_collections.mailsec.dane.plugins.module_utils._outbound import (
+from ansible_collections.mailsec.dane.plugins.module_utils._mailhost.outbound import (
     Instance,
     Service,
     Table,
@@ -20,9 +20,9 @@ from ansible_collections.mailsec.dane.plugins.module_utils._outbound import (
     table_names,
     ways,
 )
-from ansible_collections.mailsec.dane.plugins.module_utils._outbound_findings import judge, without_support
-from ansible_collections.mailsec.dane.plugins.module_utils._outbound_plan import lowered, plan, worse
-from ansible_collections.mailsec.dane.plugins.module_utils._postfix import Software
+from ansible_collections.mailsec.dane.plugins.module_utils._mailhost.outbound_findings import judge, without_support
+from ansible_collections.mailsec.dane.plugins.module_utils._mailhost.outbound_plan import lowered, plan, worse
+from ansible_collections.mailsec.dane.plugins.module_utils._mailhost.postfix import Software
 
 ON = {
     "smtp_tls_security_level": "dane",

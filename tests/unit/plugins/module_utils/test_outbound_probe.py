@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import pytest
 
-from ansible_collections.mailsec.dane.plugins.module_utils._outbound_probe import check_domain, read
+from ansible_collections.mailsec.dane.plugins.module_utils._mailhost.outbound_probe import check_domain, read
 
 RELAY = "relay=mx.example.nl[192.0.2.1]:25, delay=0.1, delays=0/0/0.1/0"
 

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.mailsec.dane.plugins.module_utils import _owner
-from ansible_collections.mailsec.dane.plugins.module_utils._owner import header, owner_of
+from ansible_collections.mailsec.dane.plugins.module_utils._mailhost import owner
+from ansible_collections.mailsec.dane.plugins.module_utils._mailhost.owner import header, owner_of
 
 HEADERS = (
     "# Ansible managed",
@@ -62,8 +62,8 @@ def test_only_the_head_of_the_file_counts() -> None:
     assert header("\n\n# Ansible managed: x\x1b[0m\nbiff = no\n") == "Ansible managed: x[0m"
 
 
-@pytest.mark.parametrize("product", _owner._PRODUCTS, ids=lambda product: product.program)
-def test_each_product_is_known_by_its_files(product: _owner._Product, tmp_path: Path) -> None:
+@pytest.mark.parametrize("product", owner._PRODUCTS, ids=lambda product: product.program)
+def test_each_product_is_known_by_its_files(product: owner._Product, tmp_path: Path) -> None:
     directory = tmp_path / "etc" / "postfix"
     directory.mkdir(parents=True)
     assert owner_of(str(directory), str(tmp_path)) is None
@@ -95,11 +95,11 @@ def test_a_link_into_a_store_and_a_generated_file(tmp_path: Path, monkeypatch: p
 def test_mount_points(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "main.cf").touch()
     for point, kind in ((tmp_path / "main.cf", "ext4"), (tmp_path, "overlay")):
-        monkeypatch.setattr(_owner, "mount_points", lambda point=point, kind=kind: {"/": "overlay", str(point): kind})
+        monkeypatch.setattr(owner, "mount_points", lambda point=point, kind=kind: {"/": "overlay", str(point): kind})
         found = owner_of(str(tmp_path), str(tmp_path / "empty"))
         assert found and str(point) in found.evidence and "mount point" in found.evidence
-    monkeypatch.setattr(_owner, "mount_points", lambda: {"/": "overlay", str(tmp_path): "ext4"})
+    monkeypatch.setattr(owner, "mount_points", lambda: {"/": "overlay", str(tmp_path): "ext4"})
     assert owner_of(str(tmp_path), str(tmp_path / "empty")) is None
-    assert _owner.mount_points is not None
+    assert owner.mount_points is not None
     monkeypatch.undo()
-    assert "/" in _owner.mount_points()
+    assert "/" in owner.mount_points()

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ansible_collections.mailsec.dane.plugins.module_utils._postconf import (
+from ansible_collections.mailsec.dane.plugins.module_utils._mailhost.postconf import (
     ServiceWish,
     parameters,
     services,

@@ -7,7 +7,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from ansible_collections.mailsec.dane.plugins.module_utils._postfix import running_directories, workers
+from ansible_collections.mailsec.dane.plugins.module_utils._mailhost.postfix import running_directories, workers
 
 
 def process(root: Path, number: int, name: str, parent: int, start: int, environment: str = "") -> None:

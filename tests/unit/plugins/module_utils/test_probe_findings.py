@@ -8,8 +8,8 @@ import itertools
 
 import pytest
 
-from ansible_collections.mailsec.dane.plugins.module_utils._probe_findings import mismatch_code
-from ansible_collections.mailsec.dane.plugins.module_utils._smtp import Endpoint, Probe
+from ansible_collections.mailsec.dane.plugins.module_utils._smtp.dialogue import Endpoint, Probe
+from ansible_collections.mailsec.dane.plugins.module_utils._smtp.findings import mismatch_code
 
 NAME = "mx.example.nl"
 GOOD, BAD = (b"good",), (b"bad",)

@@ -15,12 +15,14 @@ from support import credentials
 from support.memory_dns import MemoryDns
 from support.smtp_responder import Behaviour, Responder
 
-from ansible_collections.mailsec.dane.plugins.module_utils import _diagnosis, _ehlo, _report, _smtp
-from ansible_collections.mailsec.dane.plugins.module_utils._audit import Audit, Settings
+from ansible_collections.mailsec.dane.plugins.module_utils._audit import report
+from ansible_collections.mailsec.dane.plugins.module_utils._audit.audit import Audit, Settings
+from ansible_collections.mailsec.dane.plugins.module_utils._dane import near_miss
+from ansible_collections.mailsec.dane.plugins.module_utils._dane.tlsa import TlsaRecord, compute
+from ansible_collections.mailsec.dane.plugins.module_utils._pki.certificate import Certificate, load_der
 from ansible_collections.mailsec.dane.plugins.module_utils._room import Room
-from ansible_collections.mailsec.dane.plugins.module_utils._smtp import Endpoint, Limits, Probe, probe
-from ansible_collections.mailsec.dane.plugins.module_utils._tlsa import TlsaRecord, compute
-from ansible_collections.mailsec.dane.plugins.module_utils._x509 import Certificate, load_der
+from ansible_collections.mailsec.dane.plugins.module_utils._smtp import dialogue, ehlo
+from ansible_collections.mailsec.dane.plugins.module_utils._smtp.dialogue import Endpoint, Limits, Probe, probe
 
 HOST = "mx.example.nl"
 EC, RSA = credentials.ecdsa(HOST), credentials.rsa_self_signed(HOST)
@@ -40,7 +42,7 @@ def served(
                 **settings,
             )  # fmt: skip
             (verdict,) = [one async for one in Audit(dns, wanted).hosts([HOST])]
-            return _report.host_result(verdict, pki.NOW), server
+            return report.host_result(verdict, pki.NOW), server
 
     return asyncio.run(run())
 
@@ -54,7 +56,7 @@ def codes(result: dict[str, t.Any]) -> set[str]:
 
 @pytest.mark.parametrize("stage", ["greeting", "ehlo", "starttls", "handshake", "ehlo-tls"])
 def test_p01_a_slow_server_delivers_and_is_called_slow(stage: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_smtp, "_SLOW", 0.2)
+    monkeypatch.setattr(dialogue, "_SLOW", 0.2)
     result, _server = served(Behaviour(delay_at=stage, delay_seconds=0.4))
     assert (result["verdict"], codes(result)) == ("authenticated", {"endpoint-slow"})
 
@@ -150,7 +152,7 @@ def test_p02_rounds_that_were_refused_leave_the_verdict_to_the_others() -> None:
             dns = MemoryDns().add(HOST, "A", "127.0.0.1").add(f"_{server.port}._tcp.{HOST}", "TLSA", *RECORDS)
             wanted = Settings(port=server.port, special_use=True, now=pki.NOW, repeats=3, pause=0)
             (verdict,) = [one async for one in Audit(dns, wanted).hosts([HOST])]
-            return _report.host_result(verdict, pki.NOW)
+            return report.host_result(verdict, pki.NOW)
 
     result = asyncio.run(run())
     assert (result["verdict"], codes(result)) == ("authenticated", {"endpoint-partly-seen"})
@@ -253,11 +255,11 @@ def test_p04_the_verdict_is_unknown_then() -> None:
     [
         ("mx.example.org", "", "mx.example.org"),
         ("vm", "vm.example.org", "vm.example.org"),
-        ("vm", "vm", _ehlo.LITERAL),
-        ("localhost", "localhost.localdomain", _ehlo.LITERAL),
+        ("vm", "vm", ehlo.LITERAL),
+        ("localhost", "localhost.localdomain", ehlo.LITERAL),
         ("vm", "1.0.0.127.in-addr.arpa", "1.0.0.127.in-addr.arpa"),
-        ("my_vm.example.org", "vm..example", _ehlo.LITERAL),
-        ("vm", "192.0.2.1", _ehlo.LITERAL),
+        ("my_vm.example.org", "vm..example", ehlo.LITERAL),
+        ("vm", "192.0.2.1", ehlo.LITERAL),
     ],
 )
 def test_p04_the_name_is_fully_qualified_or_an_address_literal(
@@ -265,21 +267,21 @@ def test_p04_the_name_is_fully_qualified_or_an_address_literal(
 ) -> None:
     monkeypatch.setattr(socket, "gethostname", lambda: host)
     monkeypatch.setattr(socket, "getfqdn", lambda: full)
-    assert _ehlo.own_name() == _ehlo.option(None) == expected
+    assert ehlo.own_name() == ehlo.option(None) == expected
 
 
 def test_p04_literals_are_those_of_rfc_5321() -> None:
-    assert _ehlo.literal("192.0.2.1") == "[192.0.2.1]"
-    assert _ehlo.literal("2001:db8::1") == "[IPv6:2001:db8::1]"
-    assert _ehlo.literal("fe80::1%eth0") == "[IPv6:fe80::1]"
-    assert _ehlo.towards(_ehlo.LITERAL, "127.0.0.5") == "[127.0.0.1]"
-    assert _ehlo.towards("mx.example.org", "127.0.0.5") == "mx.example.org"
+    assert ehlo.literal("192.0.2.1") == "[192.0.2.1]"
+    assert ehlo.literal("2001:db8::1") == "[IPv6:2001:db8::1]"
+    assert ehlo.literal("fe80::1%eth0") == "[IPv6:fe80::1]"
+    assert ehlo.towards(ehlo.LITERAL, "127.0.0.5") == "[127.0.0.1]"
+    assert ehlo.towards("mx.example.org", "127.0.0.5") == "mx.example.org"
     with pytest.raises(ValueError, match="empty"):
-        _ehlo.option("")
+        ehlo.option("")
 
 
 def test_p04_without_a_name_the_literal_is_given_at_once() -> None:
-    seen, commands = introduced(_ehlo.LITERAL, {})
+    seen, commands = introduced(ehlo.LITERAL, {})
     assert commands[0] == "EHLO [127.0.0.1]"
     assert seen.oddities == ()
 
@@ -308,7 +310,7 @@ def test_p06_the_bare_public_key_is_named(keys: credentials.Credentials, selecto
     chain: list[Certificate] = [load_der(der) for der in keys.chain]
     bare = bytes(_bits(chain[0].spki))
     data = {0: bare, 1: hashlib.sha256(bare).digest(), 2: hashlib.sha512(bare).digest()}[kind]
-    found = _diagnosis.diagnose(TlsaRecord(3, selector, kind, data), chain)
+    found = near_miss.diagnose(TlsaRecord(3, selector, kind, data), chain)
     assert found is not None
     assert (found.code, "PKCS #1" in found.evidence) == ("tlsa-wrong-object", True)
     assert found.expected == compute(chain[0], 3, 1, 1).to_text()

@@ -14,11 +14,19 @@ import typing as t
 import pytest
 from support.credentials import ecdsa
 
-from ansible_collections.mailsec.dane.plugins.module_utils import _authority, _publication, _update
-from ansible_collections.mailsec.dane.plugins.module_utils._authority import Status, View
-from ansible_collections.mailsec.dane.plugins.module_utils._coverage import Fit, cover, helpful
-from ansible_collections.mailsec.dane.plugins.module_utils._dns_question import NameServer
-from ansible_collections.mailsec.dane.plugins.module_utils._publication import (
+from ansible_collections.mailsec.dane.plugins.module_utils._dane.tlsa import (
+    EMPTY_DIGESTS,
+    TlsaRecord,
+    TlsaRrset,
+    compute,
+)
+from ansible_collections.mailsec.dane.plugins.module_utils._dns import authority
+from ansible_collections.mailsec.dane.plugins.module_utils._dns.authority import Status, View
+from ansible_collections.mailsec.dane.plugins.module_utils._dns.query import NameServer
+from ansible_collections.mailsec.dane.plugins.module_utils._pki.certificate import load_der
+from ansible_collections.mailsec.dane.plugins.module_utils._publish import publish, update
+from ansible_collections.mailsec.dane.plugins.module_utils._publish.check import Fit, cover, helpful
+from ansible_collections.mailsec.dane.plugins.module_utils._publish.publish import (
     Course,
     Means,
     PublicationError,
@@ -29,9 +37,7 @@ from ansible_collections.mailsec.dane.plugins.module_utils._publication import (
     same,
     target,
 )
-from ansible_collections.mailsec.dane.plugins.module_utils._smtp import Endpoint, Probe
-from ansible_collections.mailsec.dane.plugins.module_utils._tlsa import EMPTY_DIGESTS, TlsaRecord, TlsaRrset, compute
-from ansible_collections.mailsec.dane.plugins.module_utils._x509 import load_der
+from ansible_collections.mailsec.dane.plugins.module_utils._smtp.dialogue import Endpoint, Probe
 
 OWNER, HOST = "_25._tcp.mx.example.nl", "mx.example.nl"
 A, B, C = (TlsaRecord(3, 1, 1, letter * 32) for letter in (b"a", b"b", b"c"))
@@ -162,11 +168,11 @@ def _changed(monkeypatch: pytest.MonkeyPatch, *views: View, seconds: float = 0) 
     async def replace_rrset(*_args: t.Any, **_more: t.Any) -> None:
         await asyncio.sleep(seconds)
 
-    monkeypatch.setattr(_authority, "observe", observe)
-    monkeypatch.setattr(_update, "replace_rrset", replace_rrset)
-    monkeypatch.setattr(_publication, "_MOMENT", 0.2)
-    monkeypatch.setattr(_publication, "_SIGNING", 0.5)
-    monkeypatch.setattr(_publication, "_FIRST_PAUSE", 0.01)
+    monkeypatch.setattr(authority, "observe", observe)
+    monkeypatch.setattr(update, "replace_rrset", replace_rrset)
+    monkeypatch.setattr(publish, "_MOMENT", 0.2)
+    monkeypatch.setattr(publish, "_SIGNING", 0.5)
+    monkeypatch.setattr(publish, "_FIRST_PAUSE", 0.01)
     course = Course(zone="example.nl")
     asyncio.run(_change(Wish(OWNER, HOST, 25, (A, B), 3600), _view(A, serial=7), rrset(A, B), course, MEANS))
     assert course.changed

@@ -16,7 +16,7 @@ from collections.abc import Iterator
 import pytest
 from support import loopback
 
-from ansible_collections.mailsec.dane.plugins.module_utils._resolver_path import (
+from ansible_collections.mailsec.dane.plugins.module_utils._mailhost.resolver_path import (
     Names,
     Reply,
     Writer,

@@ -15,10 +15,13 @@ from hypothesis import strategies as st
 from oracle import pki
 from support.mail_site import chain, record
 
-from ansible_collections.mailsec.dane.plugins.module_utils import _rollover, _rollover_chain, _rollover_data
-from ansible_collections.mailsec.dane.plugins.module_utils._moment import Moment
-from ansible_collections.mailsec.dane.plugins.module_utils._rollover_data import DataError
-from ansible_collections.mailsec.dane.plugins.module_utils._rollover_state import (
+from ansible_collections.mailsec.dane.plugins.module_utils._clock import Moment
+from ansible_collections.mailsec.dane.plugins.module_utils._dane.tlsa import TlsaRecord
+from ansible_collections.mailsec.dane.plugins.module_utils._pki.certificate import load_der
+from ansible_collections.mailsec.dane.plugins.module_utils._rotation import chain as rotation_chain
+from ansible_collections.mailsec.dane.plugins.module_utils._rotation import planner, serial
+from ansible_collections.mailsec.dane.plugins.module_utils._rotation.serial import DataError
+from ansible_collections.mailsec.dane.plugins.module_utils._rotation.state import (
     AuthorityView,
     Chain,
     EndpointView,
@@ -32,7 +35,7 @@ from ansible_collections.mailsec.dane.plugins.module_utils._rollover_state impor
     first_journal,
     lost_journal,
 )
-from ansible_collections.mailsec.dane.plugins.module_utils._rollover_steps import (
+from ansible_collections.mailsec.dane.plugins.module_utils._rotation.steps import (
     Choose,
     Deploy,
     Done,
@@ -42,8 +45,6 @@ from ansible_collections.mailsec.dane.plugins.module_utils._rollover_steps impor
     Publish,
     Wait,
 )
-from ansible_collections.mailsec.dane.plugins.module_utils._tlsa import TlsaRecord
-from ansible_collections.mailsec.dane.plugins.module_utils._x509 import load_der
 
 SMTP, SUBMISSION = "_25._tcp.mx.example.nl", "_465._tcp.mx.example.nl"
 K1, K2, K3 = chain("K1"), chain("K2"), chain("K3")
@@ -80,12 +81,12 @@ def _at(seconds: float, boot: str = "a") -> Moment:
 
 def _steady(target: Target, seen: Observation) -> Journal:
     """A journal of ten days in which nothing changed."""
-    journal = _rollover.plan(first_journal(), seen, target, _at(-864_000)).journal
-    return _rollover.plan(journal, seen, target, _at(0)).journal
+    journal = planner.plan(first_journal(), seen, target, _at(-864_000)).journal
+    return planner.plan(journal, seen, target, _at(0)).journal
 
 
 def _plan(journal: Journal, seen: Observation, target: Target, seconds: float = 1) -> Plan:
-    return _rollover.plan(journal, seen, target, _at(seconds))
+    return planner.plan(journal, seen, target, _at(seconds))
 
 
 def _reasons(plan: Plan) -> str:
@@ -225,9 +226,9 @@ def test_a_clock_that_jumps_ahead_does_not_shorten_the_wait() -> None:
     journal = _plan(_steady(_target(K1), _seen(K1.key)), _seen(K1.key), target).journal
     wide = _seen(K1.key, K2.key, K3.key)
     journal = _plan(journal, wide, target, 100).journal
-    jumped = _rollover.plan(journal, wide, target, Moment(BEGIN + 900_000, 200, "a"))
+    jumped = planner.plan(journal, wide, target, Moment(BEGIN + 900_000, 200, "a"))
     assert isinstance(jumped.step, Wait)
-    back = _rollover.plan(journal, wide, target, Moment(BEGIN - 900_000, 200, "a"))
+    back = planner.plan(journal, wide, target, Moment(BEGIN - 900_000, 200, "a"))
     assert isinstance(back.step, Wait)
 
 
@@ -236,9 +237,9 @@ def test_clocks_that_are_wrong_one_after_the_other_do_not_shorten_the_wait() -> 
     journal = _plan(_steady(_target(K1), _seen(K1.key)), _seen(K1.key), target).journal
     for seconds, wall, monotonic in ((100, 0, 0), (110, -9000, 0), (120, 0, 90_000), (130, 0, 0)):
         now = Moment(BEGIN + seconds + wall, seconds + monotonic, "a")
-        plan = _rollover.plan(journal, wide, target, now)
+        plan = planner.plan(journal, wide, target, now)
         assert isinstance(plan.step, Wait)
-        journal = _rollover_data.read_journal(_rollover_data.journal_data(plan.journal))
+        journal = serial.read_journal(serial.journal_data(plan.journal))
 
 
 def test_an_edit_that_may_have_hidden_restarts_the_clock() -> None:
@@ -512,8 +513,8 @@ def test_journals_survive_json() -> None:
         _steady(_target(K1, "K2"), seen), lost_journal((SMTP,), POLICY), first_journal(),
         _plan(_steady(_target(K1), _seen(K1.key)), _seen(K1.key), _target(K2, "K3")).journal,
     ):
-        text = json.dumps(_rollover_data.journal_data(journal), allow_nan=False)
-        assert _rollover_data.read_journal(json.loads(text)) == journal
+        text = json.dumps(serial.journal_data(journal), allow_nan=False)
+        assert serial.read_journal(json.loads(text)) == journal
 
 
 @pytest.mark.parametrize(
@@ -531,7 +532,7 @@ def test_journals_survive_json() -> None:
 )
 def test_wrong_data_is_named(data: t.Any, where: str) -> None:
     with pytest.raises(DataError, match=where):
-        _rollover_data.read_target(data)
+        serial.read_target(data)
 
 
 _LABELS = st.sampled_from(["K1", "K2", "K3", "K4"])
@@ -578,11 +579,11 @@ _TARGETS = st.builds(
 def test_the_planner_is_total_and_its_journal_serialisable(runs: list[tuple[Observation, Target, Moment]]) -> None:
     journal = first_journal()
     for seen, target, now in runs:
-        plan = _rollover.plan(journal, seen, target, now)
-        text = json.dumps(_rollover_data.plan_data(plan), allow_nan=False)
-        journal = _rollover_data.read_journal(json.loads(text)["journal"])
+        plan = planner.plan(journal, seen, target, now)
+        text = json.dumps(serial.plan_data(plan), allow_nan=False)
+        journal = serial.read_journal(json.loads(text)["journal"])
         assert journal == plan.journal
-        assert _rollover_data.summary(plan.step)
+        assert serial.summary(plan.step)
 
 
 def test_facts_of_a_chain_come_from_its_certificates() -> None:
@@ -590,11 +591,11 @@ def test_facts_of_a_chain_come_from_its_certificates() -> None:
     leaf = pki.Spec("mx.example.nl", "root", "leaf", "root", ca=False, san=("mx.example.nl",))
     certificates = tuple(load_der(pki.make(one)) for one in (leaf, root))
     now = pki.NOW
-    facts = _rollover_chain.describe(certificates, ["mx.example.nl"], now)
+    facts = rotation_chain.describe(certificates, ["mx.example.nl"], now)
     assert facts.key.data.hex() == certificates[0].spki_sha256
     assert [one.data.hex() for one in facts.issuers] == [certificates[1].spki_sha256]
     assert {one.parameters for one in facts.satisfies} >= {(3, 1, 1), (3, 0, 1), (3, 1, 2), (2, 1, 1), (2, 0, 1)}
-    wrong_name = _rollover_chain.describe(certificates, ["mx.example.org"], now)
+    wrong_name = rotation_chain.describe(certificates, ["mx.example.org"], now)
     assert not wrong_name.issuers and wrong_name.key == facts.key
-    late = _rollover_chain.describe(certificates, ["mx.example.nl"], now + datetime.timedelta(days=36_500))
+    late = rotation_chain.describe(certificates, ["mx.example.nl"], now + datetime.timedelta(days=36_500))
     assert not late.issuers and late.identity == facts.identity

@@ -10,9 +10,10 @@ import typing as t
 import pytest
 from support.mail_site import chain, record
 
-from ansible_collections.mailsec.dane.plugins.module_utils import _rollover, _rotation_outcome
-from ansible_collections.mailsec.dane.plugins.module_utils._moment import Moment
-from ansible_collections.mailsec.dane.plugins.module_utils._rollover_state import (
+from ansible_collections.mailsec.dane.plugins.module_utils._clock import Moment
+from ansible_collections.mailsec.dane.plugins.module_utils._dane.tlsa import TlsaRecord
+from ansible_collections.mailsec.dane.plugins.module_utils._rotation import outcome, planner
+from ansible_collections.mailsec.dane.plugins.module_utils._rotation.state import (
     AuthorityView,
     Chain,
     EndpointView,
@@ -26,7 +27,7 @@ from ansible_collections.mailsec.dane.plugins.module_utils._rollover_state impor
     first_journal,
     lost_journal,
 )
-from ansible_collections.mailsec.dane.plugins.module_utils._rollover_steps import (
+from ansible_collections.mailsec.dane.plugins.module_utils._rotation.steps import (
     Choose,
     Deploy,
     Done,
@@ -34,7 +35,6 @@ from ansible_collections.mailsec.dane.plugins.module_utils._rollover_steps impor
     Publish,
     Wait,
 )
-from ansible_collections.mailsec.dane.plugins.module_utils._tlsa import TlsaRecord
 
 SMTP, SUBMISSION = "_25._tcp.mx.example.nl", "_465._tcp.mx.example.nl"
 POLICY = Policy(repeats=1)
@@ -103,7 +103,7 @@ class World:
 
     def plan(self, target: Target, seconds: float = 1) -> Plan:
         self.now += seconds
-        found = _rollover.plan(self.journal, self.look(), target, Moment(BEGIN + self.now, self.now, "boot"))
+        found = planner.plan(self.journal, self.look(), target, Moment(BEGIN + self.now, self.now, "boot"))
         self.journal = found.journal
         return found
 
@@ -530,7 +530,7 @@ def test_l15_a_stale_copy_counts_until_its_signature_and_serve_stale_are_over() 
 
 
 def state(found: Plan) -> str:
-    return _rotation_outcome.outcome(found.step, "")["state"]
+    return outcome.outcome(found.step, "")["state"]
 
 
 def test_an_alias_at_the_owner_is_for_a_person() -> None:

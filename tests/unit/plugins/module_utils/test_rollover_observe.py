@@ -12,12 +12,13 @@ from oracle import pki
 from support.mail_site import OWNER, record
 from support.memory_dns import MemoryDns
 
-from ansible_collections.mailsec.dane.plugins.module_utils import _authority, _rotation_look
-from ansible_collections.mailsec.dane.plugins.module_utils._answer import Security
-from ansible_collections.mailsec.dane.plugins.module_utils._authority import Signature, Status, View
-from ansible_collections.mailsec.dane.plugins.module_utils._dns_question import NameServer
-from ansible_collections.mailsec.dane.plugins.module_utils._rollover_observe import authority_view, endpoint_view
-from ansible_collections.mailsec.dane.plugins.module_utils._smtp import TLS, Endpoint, Probe
+from ansible_collections.mailsec.dane.plugins.module_utils._dns import authority
+from ansible_collections.mailsec.dane.plugins.module_utils._dns.answer import Security
+from ansible_collections.mailsec.dane.plugins.module_utils._dns.authority import Signature, Status, View
+from ansible_collections.mailsec.dane.plugins.module_utils._dns.query import NameServer
+from ansible_collections.mailsec.dane.plugins.module_utils._rotation import look
+from ansible_collections.mailsec.dane.plugins.module_utils._rotation.observe import authority_view, endpoint_view
+from ansible_collections.mailsec.dane.plugins.module_utils._smtp.dialogue import TLS, Endpoint, Probe
 
 SERVER = NameServer("192.0.2.53", 53, "ns1.example.nl")
 LEAF = pki.Spec("mx.example.nl", "root", "leaf", "root", ca=False, san=("mx.example.nl",))
@@ -76,7 +77,7 @@ def test_only_what_is_bogus_denies_senders_an_answer(reason: str, code: str | No
     dns = MemoryDns().add(OWNER, "TLSA", record("K1").to_text(), security=security)
     if code == reason:
         dns.fail(OWNER, "TLSA", reason)
-    found = asyncio.run(_rotation_look._doubt(OWNER, dns))  # type: ignore[arg-type]  # resolves as the real one does
+    found = asyncio.run(look._doubt(OWNER, dns))  # type: ignore[arg-type]  # resolves as the real one does
     assert (found and (found.code, found.denied)) == (code and (code, denied))
 
 
@@ -109,19 +110,19 @@ def test_l03_a_parent_that_cannot_be_asked_is_a_failure(monkeypatch: pytest.Monk
     async def zone(*_args: object) -> str:
         return "example.nl"
 
-    async def found(*_args: object) -> _authority.Delegation:
+    async def found(*_args: object) -> authority.Delegation:
         why = "the NS set that the parent zone has for example.nl could not be learnt: time-out"
-        return _authority.Delegation((SERVER,), child=("ns1.example.nl",), unknown_parent=why)
+        return authority.Delegation((SERVER,), child=("ns1.example.nl",), unknown_parent=why)
 
     async def observe(*_args: object) -> tuple[View, ...]:
         return (View(SERVER, OWNER, Status.SERVED, "", (record("K1"),), 3600),)
 
-    monkeypatch.setattr(_authority, "find_zone", zone)
-    monkeypatch.setattr(_authority, "find_name_servers", found)
-    monkeypatch.setattr(_authority, "observe", observe)
+    monkeypatch.setattr(authority, "find_zone", zone)
+    monkeypatch.setattr(authority, "find_name_servers", found)
+    monkeypatch.setattr(authority, "observe", observe)
     dns = MemoryDns().add(OWNER, "TLSA", record("K1").to_text(), security=Security.SECURE)
-    means = _rotation_look.Means(SERVER, ())
-    views, _notes, _doubt = asyncio.run(_rotation_look._owner(OWNER, means, dns, ()))  # type: ignore[arg-type]
+    means = look.Means(SERVER, ())
+    views, _notes, _doubt = asyncio.run(look._owner(OWNER, means, dns, ()))  # type: ignore[arg-type]
     (failing,) = [view for view in views if view.failure]
     assert "time-out" in failing.failure and "tlsa_name_servers" in failing.failure and not failing.public
 

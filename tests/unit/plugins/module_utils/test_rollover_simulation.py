@@ -12,8 +12,9 @@ import shutil
 import pytest
 from support.mail_site import OURS_ALONE, OWNER, POLICY, Site, chain, record
 
-from ansible_collections.mailsec.dane.plugins.module_utils import _journal, _journal_file, _timeline
-from ansible_collections.mailsec.dane.plugins.module_utils._rollover_steps import Done, Publish
+from ansible_collections.mailsec.dane.plugins.module_utils._rotation import journal, journal_file
+from ansible_collections.mailsec.dane.plugins.module_utils._rotation import record as rotation_record
+from ansible_collections.mailsec.dane.plugins.module_utils._rotation.steps import Done, Publish
 
 
 @pytest.fixture(autouse=True)
@@ -33,7 +34,7 @@ def _steady(site: Site) -> frozenset[object]:
 
 
 def test_a_hundred_rotations_leave_nothing_behind(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_journal, "MAX_EVENTS", 40)
+    monkeypatch.setattr(journal, "MAX_EVENTS", 40)
     site = Site(str(tmp_path), seed=1, policy=OURS_ALONE)
     _first_key(site)
     sizes = []
@@ -45,7 +46,7 @@ def test_a_hundred_rotations_leave_nothing_behind(tmp_path: pathlib.Path, monkey
         assert isinstance(site.steps[-1], Done)
         assert site.servers == [(_steady(site), 60)] * 3
         assert site.keys == {"current": f"K{number + 2}", "next": f"K{number + 3}", "staged": ""}
-        document = _journal_file.read(site.path, "mx.example.nl", "host")
+        document = journal_file.read(site.path, "mx.example.nl", "host")
         sizes.append(len(str(document.content)))
         assert len(document.content["rrsets"]) <= 12
         assert len(document.content["chains"]) <= 2
@@ -53,12 +54,12 @@ def test_a_hundred_rotations_leave_nothing_behind(tmp_path: pathlib.Path, monkey
         assert {entry["record"] for entry in document.content["visible"]} == {one.to_text() for one in _steady(site)}
         assert {one.key for one in site.served} == {record(f"K{number + 2}")}
         assert os.listdir(tmp_path) == ["journal"]
-        assert not _journal_file.holder(site.path, site.moment())
+        assert not journal_file.holder(site.path, site.moment())
     assert max(sizes[50:]) <= max(sizes[:50]) * 1.1
     # What was retired is remembered until the signatures over it have ended, and then no more.
     site.pass_time(4000)
     site.run()
-    content = _journal_file.read(site.path, "mx.example.nl", "host").content
+    content = journal_file.read(site.path, "mx.example.nl", "host").content
     assert set(content["owned"]) == {one.to_text() for one in _steady(site)}
     assert len(content["rrsets"]) == len(content["chains"]) == 1
     assert not site.broken
@@ -185,9 +186,9 @@ def test_the_record_proves_that_the_sets_always_overlap(tmp_path: pathlib.Path) 
     _first_key(site)
     site.begin_rotation()
     site.settle()
-    events = _journal_file.read(site.path, "mx.example.nl", "host").events
-    found = _timeline.timeline(events, POLICY, site.now)
-    assert not _timeline.gaps(found)
+    events = journal_file.read(site.path, "mx.example.nl", "host").events
+    found = rotation_record.timeline(events, POLICY, site.now)
+    assert not rotation_record.gaps(found)
     assert {span.where for span in found.rrsets} == {OWNER}
     served = {span.label for span in found.chains}
     assert served == {record("K1").to_text(), record("K2").to_text()}
@@ -201,5 +202,5 @@ def test_a_record_of_a_careless_change_shows_its_gap(tmp_path: pathlib.Path) -> 
     site.run()
     site.check()
     assert site.broken
-    events = _journal_file.read(site.path, "mx.example.nl", "host").events
-    assert _timeline.gaps(_timeline.timeline(events, POLICY, site.now))
+    events = journal_file.read(site.path, "mx.example.nl", "host").events
+    assert rotation_record.gaps(rotation_record.timeline(events, POLICY, site.now))

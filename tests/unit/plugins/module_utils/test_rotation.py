@@ -9,13 +9,13 @@ import dataclasses
 import pytest
 from support.one_host import CA, ENDPOINT, WANTED, World, ask, pem, record, steady
 
-from ansible_collections.mailsec.dane.plugins.module_utils import _rotation
-from ansible_collections.mailsec.dane.plugins.module_utils._moment import Moment
-from ansible_collections.mailsec.dane.plugins.module_utils._rollover_data import DataError
-from ansible_collections.mailsec.dane.plugins.module_utils._rollover_state import Exposure, Scheme
-from ansible_collections.mailsec.dane.plugins.module_utils._rotation_goal import GoalError
-from ansible_collections.mailsec.dane.plugins.module_utils._rotation_look import Look
-from ansible_collections.mailsec.dane.plugins.module_utils._smtp import Endpoint
+from ansible_collections.mailsec.dane.plugins.module_utils._clock import Moment
+from ansible_collections.mailsec.dane.plugins.module_utils._rotation import decide
+from ansible_collections.mailsec.dane.plugins.module_utils._rotation.goal import GoalError
+from ansible_collections.mailsec.dane.plugins.module_utils._rotation.look import Look
+from ansible_collections.mailsec.dane.plugins.module_utils._rotation.serial import DataError
+from ansible_collections.mailsec.dane.plugins.module_utils._rotation.state import Exposure, Scheme
+from ansible_collections.mailsec.dane.plugins.module_utils._smtp.dialogue import Endpoint
 
 
 @pytest.fixture
@@ -248,7 +248,7 @@ def test_only_own_addresses_are_managed(world: World) -> None:
     look = world.look()
     both = Look(look.authorities, {**look.probes, Endpoint("192.0.2.99"): look.probes[ENDPOINT]})
     pems = {slot: pem(key) for slot, key in world.slots.items() if key}
-    found = _rotation.decide(others, world.content, pems, both, "", Moment(world.now, world.now, "boot"))
+    found = decide.decide(others, world.content, pems, both, "", Moment(world.now, world.now, "boot"))
     assert found["lagging"] == ["192.0.2.99:25"]
 
 
@@ -265,9 +265,9 @@ def test_wrong_chains_and_content_are_named(world: World) -> None:
     world.content = {}
     moment = Moment(world.now, world.now, "boot")
     with pytest.raises(DataError, match="the chain in next"):
-        _rotation.decide(WANTED, {}, {"live": pem("leaf"), "next": "nonsense"}, world.look(), "", moment)
+        decide.decide(WANTED, {}, {"live": pem("leaf"), "next": "nonsense"}, world.look(), "", moment)
     with pytest.raises(DataError, match="no certificate in use yet"):
-        _rotation.decide(WANTED, {}, {"staged": pem("leaf")}, world.look(), "", moment)
+        decide.decide(WANTED, {}, {"staged": pem("leaf")}, world.look(), "", moment)
 
 
 def test_b02_of_reasons_that_time_removes_the_report_has_the_last_one_of_each_kind(world: World) -> None:

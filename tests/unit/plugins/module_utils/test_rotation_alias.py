@@ -8,11 +8,11 @@ import json
 
 import pytest
 
-from ansible_collections.mailsec.dane.plugins.module_utils import _rotation_alias
-from ansible_collections.mailsec.dane.plugins.module_utils._moment import Moment
-from ansible_collections.mailsec.dane.plugins.module_utils._rollover_data import DataError, Node
-from ansible_collections.mailsec.dane.plugins.module_utils._rollover_state import Policy
-from ansible_collections.mailsec.dane.plugins.module_utils._rotation_alias import AliasView, Paths
+from ansible_collections.mailsec.dane.plugins.module_utils._clock import Moment
+from ansible_collections.mailsec.dane.plugins.module_utils._rotation import aliases
+from ansible_collections.mailsec.dane.plugins.module_utils._rotation.aliases import AliasView, Paths
+from ansible_collections.mailsec.dane.plugins.module_utils._rotation.serial import DataError, Node
+from ansible_collections.mailsec.dane.plugins.module_utils._rotation.state import Policy
 
 NAME, OLD, NEW = "_25._tcp.mx.example.nl", "old._tlsa.example.nl", "new._tlsa.example.nl"
 POLICY = Policy(application_cache=3, clock_margin=2, serve_stale=0)
@@ -29,8 +29,8 @@ def views(*targets: str, ttl: int = 10) -> list[AliasView]:
 def after(*looks: tuple[float, list[AliasView]]) -> Paths:
     paths = Paths()
     for seconds, seen in looks:
-        paths = _rotation_alias.learn(paths, seen, POLICY, at(seconds))
-        paths = _rotation_alias.read(Node(json.loads(json.dumps(_rotation_alias.data(paths))), "paths"))
+        paths = aliases.learn(paths, seen, POLICY, at(seconds))
+        paths = aliases.read(Node(json.loads(json.dumps(aliases.data(paths))), "paths"))
     return paths
 
 
@@ -45,7 +45,7 @@ def test_a_server_that_cannot_be_seen_may_still_have_the_old_alias() -> None:
     silent = [AliasView(NAME, "ns0", NEW, 10), AliasView(NAME, "ns1", failure="it does not answer")]
     paths = after((0.0, views(OLD, OLD)), (1.0, silent), (100.0, silent))
     assert set(paths.ends) == {OLD, NEW}
-    (view,) = _rotation_alias.failures(paths, silent, (OLD, NEW))
+    (view,) = aliases.failures(paths, silent, (OLD, NEW))
     assert (view.owner, view.failure) == (OLD, "it does not answer") and NAME in view.address and not view.primary
 
 
@@ -61,8 +61,8 @@ def test_an_alias_of_an_alias_ends_at_the_last() -> None:
 
 def test_an_alias_to_a_name_that_is_not_managed_is_refused() -> None:
     with pytest.raises(DataError, match=f"{NEW}, which is not among rotation_owners"):
-        _rotation_alias.failures(after((0.0, views(NEW))), [], (OLD,))
+        aliases.failures(after((0.0, views(NEW))), [], (OLD,))
 
 
 def test_nothing_is_remembered_where_there_is_no_alias() -> None:
-    assert after((0.0, [])).aliases == () and _rotation_alias.read(Node(None, "paths")) == Paths()
+    assert after((0.0, [])).aliases == () and aliases.read(Node(None, "paths")) == Paths()

@@ -10,9 +10,9 @@ import typing as t
 import pytest
 from support.one_host import CA, OWNER, World, ask, record, steady
 
-from ansible_collections.mailsec.dane.plugins.module_utils._rollover_state import Exposure, Scheme
-from ansible_collections.mailsec.dane.plugins.module_utils._rotation_goal import GoalError
-from ansible_collections.mailsec.dane.plugins.module_utils._rotation_look import Doubt
+from ansible_collections.mailsec.dane.plugins.module_utils._rotation.goal import GoalError
+from ansible_collections.mailsec.dane.plugins.module_utils._rotation.look import Doubt
+from ansible_collections.mailsec.dane.plugins.module_utils._rotation.state import Exposure, Scheme
 
 #: Without the record of the CA nothing but the key carries mail.
 KEYS = ask(scheme=frozenset({Scheme.CURRENT, Scheme.NEXT}))

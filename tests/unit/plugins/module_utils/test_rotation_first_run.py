@@ -7,12 +7,12 @@ from __future__ import annotations
 import pytest
 from support.one_host import CA, ENDPOINT, WANTED, World, ask, record
 
-from ansible_collections.mailsec.dane.plugins.module_utils import _rotation
-from ansible_collections.mailsec.dane.plugins.module_utils._rollover_data import DataError
-from ansible_collections.mailsec.dane.plugins.module_utils._rollover_state import Scheme
-from ansible_collections.mailsec.dane.plugins.module_utils._rotation_look import Doubt
-from ansible_collections.mailsec.dane.plugins.module_utils._tlsa import TlsaRecord, compute
-from ansible_collections.mailsec.dane.plugins.module_utils._x509 import load_der
+from ansible_collections.mailsec.dane.plugins.module_utils._dane.tlsa import TlsaRecord, compute
+from ansible_collections.mailsec.dane.plugins.module_utils._pki.certificate import load_der
+from ansible_collections.mailsec.dane.plugins.module_utils._rotation import decide
+from ansible_collections.mailsec.dane.plugins.module_utils._rotation.look import Doubt
+from ansible_collections.mailsec.dane.plugins.module_utils._rotation.serial import DataError
+from ansible_collections.mailsec.dane.plugins.module_utils._rotation.state import Scheme
 
 BARE = ask(bare=True)
 
@@ -27,7 +27,7 @@ def living(published: tuple[str, ...]) -> World:
     return World({"live": "leaf-7", "staged": "leaf-7", "next": "leaf-0", "previous": ""}, "leaf-7", list(published))
 
 
-def whys(world: World, wanted: _rotation.Wanted) -> list[str]:
+def whys(world: World, wanted: decide.Wanted) -> list[str]:
     """Settle, and return the reasons of the changes of records."""
     found: list[str] = []
     for _turn in range(40):
@@ -38,7 +38,7 @@ def whys(world: World, wanted: _rotation.Wanted) -> list[str]:
     raise AssertionError("no end")
 
 
-def until_a_wait(world: World, wanted: _rotation.Wanted) -> list[str]:
+def until_a_wait(world: World, wanted: decide.Wanted) -> list[str]:
     actions: list[str] = []
     while not actions or actions[-1] not in ("wait", "done", "choose"):
         actions.append(world.decide(wanted)["step"]["action"])

@@ -6,9 +6,9 @@ from __future__ import annotations
 
 import pytest
 
-from ansible_collections.mailsec.dane.plugins.module_utils import _rotation_goal as core
-from ansible_collections.mailsec.dane.plugins.module_utils._rollover_data import DataError, Node
-from ansible_collections.mailsec.dane.plugins.module_utils._rotation_goal import Goal, GoalError, Held
+from ansible_collections.mailsec.dane.plugins.module_utils._rotation import goal as core
+from ansible_collections.mailsec.dane.plugins.module_utils._rotation.goal import Goal, GoalError, Held
+from ansible_collections.mailsec.dane.plugins.module_utils._rotation.serial import DataError, Node
 
 A, B, C = (f"3 1 1 {letter * 64}" for letter in "abc")
 BEFORE, AFTER = Held(A, A, B), Held(B, B, C)

@@ -16,7 +16,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[3]))
 from simulation.life import PROFILES, Broken, Profile, shortest
 from simulation.site import chain, record, refuses, unmatched
 
-from ansible_collections.mailsec.dane.plugins.module_utils import _rollover, _rollover_unseen
+from ansible_collections.mailsec.dane.plugins.module_utils._rotation import planner, unseen
 
 #: Enough to find a fault that is not rare; the seed is fixed, so that a commit passes or does not.
 SEED, RUNS = 20261128, 60
@@ -33,10 +33,10 @@ def _named(name: str) -> Profile:
 
 #: The planner with one guard taken away: profile, object, attribute, replacement.
 WEAK: t.Final = [
-    ("strangers", _rollover._Planner, "_final_records", lambda self, _base: self._desired),
-    ("theft", _rollover._Planner, "_choose_protection", lambda self, _obstacles: self._done()),
-    ("signers", _rollover_unseen, "_is_not_signed_anew", lambda mark, view: mark.signature == view.signature),
-    ("signers", _rollover_unseen, "_is_unchanged", lambda _mark, _view: True),
+    ("strangers", planner._Planner, "_final_records", lambda self, _base: self._desired),
+    ("theft", planner._Planner, "_choose_protection", lambda self, _obstacles: self._done()),
+    ("signers", unseen, "_is_not_signed_anew", lambda mark, view: mark.signature == view.signature),
+    ("signers", unseen, "_is_unchanged", lambda _mark, _view: True),
 ]
 
 

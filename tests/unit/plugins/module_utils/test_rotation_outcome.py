@@ -6,9 +6,10 @@ from __future__ import annotations
 
 import pytest
 
-from ansible_collections.mailsec.dane.plugins.module_utils._rollover_guards import Obstacle
-from ansible_collections.mailsec.dane.plugins.module_utils._rollover_state import Exposure
-from ansible_collections.mailsec.dane.plugins.module_utils._rollover_steps import (
+from ansible_collections.mailsec.dane.plugins.module_utils._rotation.guards import Obstacle
+from ansible_collections.mailsec.dane.plugins.module_utils._rotation.outcome import STATES, conclude, outcome
+from ansible_collections.mailsec.dane.plugins.module_utils._rotation.state import Exposure
+from ansible_collections.mailsec.dane.plugins.module_utils._rotation.steps import (
     Choose,
     Done,
     Generate,
@@ -16,7 +17,6 @@ from ansible_collections.mailsec.dane.plugins.module_utils._rollover_steps impor
     Step,
     Wait,
 )
-from ansible_collections.mailsec.dane.plugins.module_utils._rotation_outcome import STATES, conclude, outcome
 
 OK = {"state": "ok", "sentence": "Nothing to do."}
 

@@ -16,8 +16,8 @@ import pytest
 from support import credentials
 from support.smtp_responder import Responder
 
-from ansible_collections.mailsec.dane.plugins.module_utils import _rotation_look
-from ansible_collections.mailsec.dane.plugins.module_utils._smtp import Endpoint, Limits, Probe
+from ansible_collections.mailsec.dane.plugins.module_utils._rotation import look as rotation_look
+from ansible_collections.mailsec.dane.plugins.module_utils._smtp.dialogue import Endpoint, Limits, Probe
 
 HOST = "mx.example.nl"
 EC, RSA, OTHER = credentials.ecdsa(HOST), credentials.rsa_self_signed(HOST), credentials.rsa_self_signed("other.nl")
@@ -47,7 +47,7 @@ def seen(default: ssl.SSLContext, for_the_name: ssl.SSLContext) -> tuple[Probe, 
         async with Responder(default) as server:
             server.contexts_by_name[HOST] = for_the_name
             endpoint = Endpoint("127.0.0.1", server.port)
-            return await _rotation_look._rounds(endpoint, HOST, t.cast("t.Any", Means()))
+            return await rotation_look._rounds(endpoint, HOST, t.cast("t.Any", Means()))
 
     return asyncio.run(look())
 

@@ -17,13 +17,15 @@ from oracle import pki
 from oracle.sender_cases import BAD, GOOD, HOST, KNOWN, Play
 from support.memory_dns import MemoryDns
 
-from ansible_collections.mailsec.dane.plugins.module_utils import _coverage, _starttls_report, _survey
-from ansible_collections.mailsec.dane.plugins.module_utils._contained import domain_result
-from ansible_collections.mailsec.dane.plugins.module_utils._discovery import find_mx, locate
-from ansible_collections.mailsec.dane.plugins.module_utils._observation import DomainObservation, HostObservation
-from ansible_collections.mailsec.dane.plugins.module_utils._smtp import Endpoint, Probe
-from ansible_collections.mailsec.dane.plugins.module_utils._tlsa import TlsaError, TlsaRecord
-from ansible_collections.mailsec.dane.plugins.module_utils._verdict import judge_domain
+from ansible_collections.mailsec.dane.plugins.module_utils._audit import starttls_report
+from ansible_collections.mailsec.dane.plugins.module_utils._audit.contained import domain_result
+from ansible_collections.mailsec.dane.plugins.module_utils._audit.discovery import find_mx, locate
+from ansible_collections.mailsec.dane.plugins.module_utils._audit.observation import DomainObservation, HostObservation
+from ansible_collections.mailsec.dane.plugins.module_utils._audit.verdict import judge_domain
+from ansible_collections.mailsec.dane.plugins.module_utils._dane.tlsa import TlsaError, TlsaRecord
+from ansible_collections.mailsec.dane.plugins.module_utils._publish import check
+from ansible_collections.mailsec.dane.plugins.module_utils._smtp import survey
+from ansible_collections.mailsec.dane.plugins.module_utils._smtp.dialogue import Endpoint, Probe
 
 ENDPOINT = Endpoint("192.0.2.25")
 _VERSIONS = {"TLSv1": "TLSv1", "TLSv1_1": "TLSv1.1", "TLSv1_2": "TLSv1.2"}
@@ -95,16 +97,16 @@ def records(play: Play) -> tuple[TlsaRecord, ...]:
 def test_the_gate_before_publication_agrees(name: str) -> None:
     """A set of records is published only where every sender delivers then."""
     case = CASES[name]
-    fit = _coverage.cover(seen(case.play), records(case.play), HOST, pki.NOW).fit
-    assert (fit is _coverage.Fit.MATCHES) is ((case.postfix, case.exim) == (GOOD, GOOD))
+    fit = check.cover(seen(case.play), records(case.play), HOST, pki.NOW).fit
+    assert (fit is check.Fit.MATCHES) is ((case.postfix, case.exim) == (GOOD, GOOD))
 
 
 @pytest.mark.parametrize("name", CASES)
 def test_starttls_info_agrees(name: str) -> None:
     """What starttls_info says of a chain beside records."""
     case = CASES[name]
-    entry = _survey.Seen(HOST, seen(case.play))
-    result = _starttls_report.report([entry], 25, records(case.play), HOST, pki.NOW, {})
+    entry = survey.Seen(HOST, seen(case.play))
+    result = starttls_report.report([entry], 25, records(case.play), HOST, pki.NOW, {})
     [endpoint] = result["endpoints"]
     assert endpoint["outcome"] == "tls"
     if BAD in (case.postfix, case.exim):

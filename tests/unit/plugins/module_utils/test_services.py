@@ -6,8 +6,8 @@ from __future__ import annotations
 
 import pytest
 
-from ansible_collections.mailsec.dane.plugins.module_utils._postconf import services
-from ansible_collections.mailsec.dane.plugins.module_utils._services import (
+from ansible_collections.mailsec.dane.plugins.module_utils._mailhost.postconf import services
+from ansible_collections.mailsec.dane.plugins.module_utils._mailhost.services import (
     Configuration,
     Inbound,
     endpoint,

@@ -19,8 +19,8 @@ from hypothesis import strategies as st
 from support.credentials import ecdsa, rsa_self_signed, server_context
 from support.smtp_responder import Behaviour, Responder
 
-from ansible_collections.mailsec.dane.plugins.module_utils import _tls
-from ansible_collections.mailsec.dane.plugins.module_utils._smtp import Endpoint, Limits, Probe, probe
+from ansible_collections.mailsec.dane.plugins.module_utils._smtp import tls
+from ansible_collections.mailsec.dane.plugins.module_utils._smtp.dialogue import Endpoint, Limits, Probe, probe
 
 HOST = "mx.example.nl"
 EC = ecdsa(HOST)
@@ -109,7 +109,7 @@ class TestSession:
             def getpeercert(self, binary_form: bool) -> bytes:
                 return b"leaf"
 
-        assert _tls.presented_chain(t.cast("ssl.SSLObject", Old())) == ((b"leaf",), False)
+        assert tls.presented_chain(t.cast("ssl.SSLObject", Old())) == ((b"leaf",), False)
 
     @pytest.mark.parametrize(
         "entry", [b"der", type("Certificate", (), {"public_bytes": lambda _self, _form: b"der"})()]
@@ -119,7 +119,7 @@ class TestSession:
             def get_unverified_chain(self) -> list[object]:
                 return [entry]
 
-        assert _tls.presented_chain(t.cast("ssl.SSLObject", Public())) == ((b"der",), True)
+        assert tls.presented_chain(t.cast("ssl.SSLObject", Public())) == ((b"der",), True)
 
 
 class TestGroup:

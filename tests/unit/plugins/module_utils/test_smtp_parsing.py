@@ -13,9 +13,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ansible_collections.mailsec.dane.plugins.module_utils._printable import printable
-from ansible_collections.mailsec.dane.plugins.module_utils._smtp_reply import Closed, Reply, ReplyError, ReplyReader
-from ansible_collections.mailsec.dane.plugins.module_utils._tls_group import key_exchange_group
+from ansible_collections.mailsec.dane.plugins.module_utils._smtp.key_exchange import key_exchange_group
+from ansible_collections.mailsec.dane.plugins.module_utils._smtp.reply import Closed, Reply, ReplyError, ReplyReader
+from ansible_collections.mailsec.dane.plugins.module_utils._text import printable
 
 
 def read(*pieces: bytes) -> Reply:

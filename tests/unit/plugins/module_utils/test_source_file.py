@@ -13,8 +13,8 @@ import subprocess
 
 import pytest
 
-from ansible_collections.mailsec.dane.plugins.module_utils import _openssl
-from ansible_collections.mailsec.dane.plugins.module_utils._certificate_files import Files, FilesError
+from ansible_collections.mailsec.dane.plugins.module_utils._mailhost import openssl as mailhost_openssl
+from ansible_collections.mailsec.dane.plugins.module_utils._mailhost.certificate_files import Files, FilesError
 
 NOT_ROOT = os.geteuid() != 0
 
@@ -38,7 +38,7 @@ def certbot(tmp_path: pathlib.Path) -> pathlib.Path:
 
 
 def read(path: pathlib.Path | str, private: bool = True) -> str | None:
-    openssl = _openssl.Openssl(lambda _argv, _data: (1, "", ""), "openssl")
+    openssl = mailhost_openssl.Openssl(lambda _argv, _data: (1, "", ""), "openssl")
     return Files("/nowhere", openssl).read_source(str(path), private)
 
 

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ansible_collections.mailsec.dane.plugins.module_utils._stub_resolver import (
+from ansible_collections.mailsec.dane.plugins.module_utils._mailhost.stub_resolver import (
     Answer,
     Found,
     Names,

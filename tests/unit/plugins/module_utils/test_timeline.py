@@ -12,10 +12,11 @@ import xml.etree.ElementTree as ET
 import pytest
 from support.mail_site import OWNER, chain, record
 
-from ansible_collections.mailsec.dane.plugins.module_utils import _timeline, _timeline_svg
-from ansible_collections.mailsec.dane.plugins.module_utils._rollover_data import DataError
-from ansible_collections.mailsec.dane.plugins.module_utils._rollover_state import Journal, Policy, ServedChain
-from ansible_collections.mailsec.dane.plugins.module_utils._rollover_steps import Wait
+from ansible_collections.mailsec.dane.plugins.module_utils._rotation import record as rotation_record
+from ansible_collections.mailsec.dane.plugins.module_utils._rotation import record_svg
+from ansible_collections.mailsec.dane.plugins.module_utils._rotation.serial import DataError
+from ansible_collections.mailsec.dane.plugins.module_utils._rotation.state import Journal, Policy, ServedChain
+from ansible_collections.mailsec.dane.plugins.module_utils._rotation.steps import Wait
 
 POLICY = Policy(application_cache=10)
 
@@ -40,8 +41,8 @@ GOOD: t.Final = [
 
 
 def test_sets_that_overlap_have_no_gap() -> None:
-    found = _timeline.timeline(GOOD, POLICY)
-    assert not _timeline.gaps(found)
+    found = rotation_record.timeline(GOOD, POLICY)
+    assert not rotation_record.gaps(found)
     assert [(span.begin, span.end, span.until) for span in found.rrsets] == [
         (0, 110, 180), (100, 310, 380), (300, math.inf, math.inf),
     ]  # fmt: skip
@@ -53,32 +54,32 @@ def test_hosts_that_share_a_journal_do_not_tell_each_other_the_same_again_and_ag
         return Journal(None, chains=(ServedChain(chain("K1"), frozenset({"192.0.2.1:25", f"host {remembered}"})),))
 
     wait = Wait(9, 9, (), "")
-    assert not _timeline.events_between(journal("mx1"), journal("mx2"), wait, 5)
-    (event,) = _timeline.events_between(Journal(None), journal("mx2"), wait, 5)
+    assert not rotation_record.events_between(journal("mx1"), journal("mx2"), wait, 5)
+    (event,) = rotation_record.events_between(Journal(None), journal("mx2"), wait, 5)
     assert event["endpoints"] == ["192.0.2.1:25"]
 
 
 def test_one_second_too_early_is_a_gap_of_one_second() -> None:
     hasty = [{**event, "at": 179} if event["event"] == "chain" and event["at"] == 180 else event for event in GOOD]
-    (gap,) = _timeline.gaps(_timeline.timeline(hasty, POLICY))
+    (gap,) = rotation_record.gaps(rotation_record.timeline(hasty, POLICY))
     assert (gap.begin, gap.end) == (179, 180)
     assert gap.rrset.records == {record("K1")}
 
 
 def test_the_order_of_events_does_not_matter() -> None:
     mixed = sorted(GOOD, key=lambda event: (event["at"], -len(str(event))))
-    assert _timeline.timeline(mixed, POLICY) == _timeline.timeline(GOOD, POLICY)
+    assert rotation_record.timeline(mixed, POLICY) == rotation_record.timeline(GOOD, POLICY)
 
 
 def test_the_effect_may_come_with_the_decision() -> None:
     decided = {"at": 150, "event": "step", "action": "deploy", "summary": "", "endpoints": ["mx"],
                "key_records": [record("K2").to_text()]}  # fmt: skip
-    (gap,) = _timeline.gaps(_timeline.timeline([*GOOD, decided], POLICY))
+    (gap,) = rotation_record.gaps(rotation_record.timeline([*GOOD, decided], POLICY))
     assert (gap.begin, gap.end) == (150, 180)
 
 
 def test_the_data_is_json() -> None:
-    data = _timeline.timeline_data(_timeline.timeline(GOOD, POLICY))
+    data = rotation_record.timeline_data(rotation_record.timeline(GOOD, POLICY))
     assert json.loads(json.dumps(data, allow_nan=False))["gaps"] == []
     assert data["rrsets"][-1]["end"] is None
 
@@ -88,7 +89,7 @@ def test_the_data_is_json() -> None:
 )
 def test_events_of_the_wrong_shape_are_named(wrong: t.Any) -> None:
     with pytest.raises(DataError, match=r"events\[0\]"):
-        _timeline.timeline([wrong])
+        rotation_record.timeline([wrong])
 
 
 def _colours(svg: str) -> set[str | None]:
@@ -96,39 +97,39 @@ def _colours(svg: str) -> set[str | None]:
 
 
 def test_the_drawing_shows_a_gap_in_red_and_only_then() -> None:
-    good = _timeline_svg.draw(_timeline.timeline(GOOD, POLICY), "A rotation")
+    good = record_svg.draw(rotation_record.timeline(GOOD, POLICY), "A rotation")
     assert "#c00000" not in _colours(good) and "matched every chain served" in good
     hasty = [{**event, "at": 150} if event["event"] == "chain" and event["at"] == 180 else event for event in GOOD]
-    bad = _timeline_svg.draw(_timeline.timeline(hasty, POLICY), "A rotation")
+    bad = record_svg.draw(rotation_record.timeline(hasty, POLICY), "A rotation")
     assert "#c00000" in _colours(bad) and "NOT SAFE" in bad
 
 
 def test_hostile_text_stays_text() -> None:
     steps = [{"at": 5, "event": "step", "action": "<script>", "summary": "</svg><script>alert(1)</script>\x00\u202e"}]
-    svg = _timeline_svg.draw(_timeline.timeline([*GOOD, *steps], POLICY), "<b>&\"'")
+    svg = record_svg.draw(rotation_record.timeline([*GOOD, *steps], POLICY), "<b>&\"'")
     assert "<script" not in svg
     ET.fromstring(svg)
 
 
 def test_the_last_part_of_a_record_keeps_what_still_had_an_effect() -> None:
-    whole = _timeline.timeline(GOOD, POLICY)
-    late = _timeline.since(whole, 179)
+    whole = rotation_record.timeline(GOOD, POLICY)
+    late = rotation_record.since(whole, 179)
     assert (late.begin, late.end) == (179, whole.end)
     assert late.rrsets == whole.rrsets and late.chains == whole.chains
-    assert [span.begin for span in _timeline.since(whole, 180).rrsets] == [100, 300]
-    assert _timeline.since(whole, -1) is whole
-    ET.fromstring(_timeline_svg.draw(_timeline.since(whole, 1e6), ""))
+    assert [span.begin for span in rotation_record.since(whole, 180).rrsets] == [100, 300]
+    assert rotation_record.since(whole, -1) is whole
+    ET.fromstring(record_svg.draw(rotation_record.since(whole, 1e6), ""))
 
 
 def test_the_drawing_is_as_strict_as_the_policy() -> None:
     # The record of a CA that nobody serves: any match is enough only for senders that take any.
     beside = [_rrset(0, "K1"), _chain(0, "K1", "mx"), _rrset(50, "K1")]
     beside[0]["records"].append(record("another CA", 2).to_text())
-    found = _timeline.timeline(beside, POLICY)
-    assert "NOT SAFE" in _timeline_svg.draw(found, "")
-    assert "NOT SAFE" not in _timeline_svg.draw(found, "", strict=False)
+    found = rotation_record.timeline(beside, POLICY)
+    assert "NOT SAFE" in record_svg.draw(found, "")
+    assert "NOT SAFE" not in record_svg.draw(found, "", strict=False)
 
 
 @pytest.mark.parametrize("events", [[], GOOD[:1], [_rrset(0), _rrset(1e9, "K1")]])
 def test_any_record_can_be_drawn(events: list[t.Any]) -> None:
-    ET.fromstring(_timeline_svg.draw(_timeline.timeline(events, POLICY), ""))
+    ET.fromstring(record_svg.draw(rotation_record.timeline(events, POLICY), ""))

@@ -15,7 +15,7 @@ import pytest
 from hypothesis import given, settings
 from support import credentials
 
-from ansible_collections.mailsec.dane.plugins.module_utils._tls_hello import (
+from ansible_collections.mailsec.dane.plugins.module_utils._tls_scan.hello import (
     VERSIONS,
     Accepted,
     Question,

@@ -20,16 +20,16 @@ import dns.rrset
 import pytest
 from support.dns_responder import DnsResponder, Handler, reply, validating
 
-from ansible_collections.mailsec.dane.plugins.module_utils._answer import (
+from ansible_collections.mailsec.dane.plugins.module_utils._dns.answer import (
     ERROR_REASONS,
     OWN_VIEW_REASONS,
     Answer,
     Outcome,
     Security,
 )
-from ansible_collections.mailsec.dane.plugins.module_utils._dns_client import Server
-from ansible_collections.mailsec.dane.plugins.module_utils._resolv_conf import system_servers
-from ansible_collections.mailsec.dane.plugins.module_utils._resolver import Limits, TrustedResolver
+from ansible_collections.mailsec.dane.plugins.module_utils._dns.resolv_conf import system_servers
+from ansible_collections.mailsec.dane.plugins.module_utils._dns.resolver_trusted import Limits, TrustedResolver
+from ansible_collections.mailsec.dane.plugins.module_utils._dns.transport import Server
 
 PATIENT = Limits(attempt=20)
 #: For servers that never answer.

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ansible_collections.mailsec.dane.plugins.module_utils._tsig_key import TsigKey, TsigKeyError, parse_key_file
+from ansible_collections.mailsec.dane.plugins.module_utils._dns.tsig_key import TsigKey, TsigKeyError, parse_key_file
 
 SECRET = "c2VjcmV0LXNlY3JldA=="
 CLAUSE = f'key "tlsa.example.nl" {{\n\talgorithm hmac-sha512;\n\tsecret "{SECRET}";\n}};\n'

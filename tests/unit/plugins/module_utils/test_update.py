@@ -21,10 +21,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ansible_collections.mailsec.dane.plugins.module_utils._dns_question import NameServer
-from ansible_collections.mailsec.dane.plugins.module_utils._tlsa import TlsaRecord, TlsaRrset
-from ansible_collections.mailsec.dane.plugins.module_utils._tsig_key import TsigKey
-from ansible_collections.mailsec.dane.plugins.module_utils._update import Refusal, UpdateError, replace_rrset
+from ansible_collections.mailsec.dane.plugins.module_utils._dane.tlsa import TlsaRecord, TlsaRrset
+from ansible_collections.mailsec.dane.plugins.module_utils._dns.query import NameServer
+from ansible_collections.mailsec.dane.plugins.module_utils._dns.tsig_key import TsigKey
+from ansible_collections.mailsec.dane.plugins.module_utils._publish.update import Refusal, UpdateError, replace_rrset
 
 OWNER, ZONE = "_25._tcp.mx.example.nl", "example.nl"
 OLD, NEW = TlsaRecord(3, 1, 1, bytes(32)), TlsaRecord(3, 1, 1, b"x" * 32)

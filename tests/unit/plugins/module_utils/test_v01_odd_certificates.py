@@ -18,19 +18,14 @@ from oracle import raw_pki as raw
 from oracle.sender_cases import HOST, ROOT, ca, digest, leaf
 from support.memory_dns import MemoryDns
 
-from ansible_collections.mailsec.dane.plugins.module_utils import (
-    _contained,
-    _coverage,
-    _starttls_report,
-    _survey,
-    _tls_offer,
-    _tls_report,
-    _tls_scan,
-    _ways,
-)
-from ansible_collections.mailsec.dane.plugins.module_utils._audit import Audit, Settings
-from ansible_collections.mailsec.dane.plugins.module_utils._smtp import Endpoint, Probe
-from ansible_collections.mailsec.dane.plugins.module_utils._tlsa import TlsaRecord
+from ansible_collections.mailsec.dane.plugins.module_utils._audit import contained, starttls_report
+from ansible_collections.mailsec.dane.plugins.module_utils._audit.audit import Audit, Settings
+from ansible_collections.mailsec.dane.plugins.module_utils._dane.tlsa import TlsaRecord
+from ansible_collections.mailsec.dane.plugins.module_utils._publish import check
+from ansible_collections.mailsec.dane.plugins.module_utils._smtp import offer, survey, ways
+from ansible_collections.mailsec.dane.plugins.module_utils._smtp.dialogue import Endpoint, Probe
+from ansible_collections.mailsec.dane.plugins.module_utils._tls_scan import report
+from ansible_collections.mailsec.dane.plugins.module_utils._tls_scan import scan as tls_scan_scan
 
 GOOD, CA = leaf(), ca()
 #: A chain with everything in it that is read, so that a changed byte hits something.
@@ -71,10 +66,10 @@ async def _run(chains: dict[str, tuple[bytes, ...]]) -> dict[str, dict[str, t.An
         return Probe(endpoint, name, "tls", tls_version="TLSv1.3", chain=by_host[name or HOST])
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(_ways, "probe", answer)
+        patch.setattr(ways, "probe", answer)
         audit = Audit(dns, Settings(special_use=True, now=pki.NOW))
         verdicts = [one async for one in audit.domains(f"{name}.nl" for name in chains)]
-    return {one.domain: _contained.domain_result(one, pki.NOW) for one in verdicts}
+    return {one.domain: contained.domain_result(one, pki.NOW) for one in verdicts}
 
 
 @pytest.mark.parametrize("kind", ODD)
@@ -89,11 +84,11 @@ def test_v01_the_other_domains_keep_their_verdicts(kind: str) -> None:
 def _examined(chain: tuple[bytes, ...]) -> None:
     """Everything that looks at the chain of a server; what raises here would end the run of a module."""
     probe = Probe(Endpoint("192.0.2.25"), HOST, "tls", tls_version="TLSv1.2", chain=chain)
-    result = _starttls_report.report([_survey.Seen(HOST, probe)], 25, RECORDS, HOST, pki.NOW, {})
-    scan = _tls_scan.Scan(probe, _tls_offer.Offer(), (chain,), 1, 1.0)
-    result["findings"] += _tls_report.report([_tls_report.Scanned(HOST, scan)], 25, ["2.1"])["findings"]
-    _coverage.cover_all([probe], RECORDS, HOST, pki.NOW)
-    _coverage.helpful(probe, RECORDS, HOST, pki.NOW)
+    result = starttls_report.report([survey.Seen(HOST, probe)], 25, RECORDS, HOST, pki.NOW, {})
+    scan = tls_scan_scan.Scan(probe, offer.Offer(), (chain,), 1, 1.0)
+    result["findings"] += report.report([report.Scanned(HOST, scan)], 25, ["2.1"])["findings"]
+    check.cover_all([probe], RECORDS, HOST, pki.NOW)
+    check.helpful(probe, RECORDS, HOST, pki.NOW)
     found = asyncio.run(_run({"odd": chain}))["odd.nl"]
     codes = {one["code"] for one in (*result["findings"], *found["findings"])}
     assert "audit-error" not in codes, (result["findings"], found["findings"])

@@ -17,17 +17,10 @@ from oracle.pki import Spec, make
 from support import credentials
 from support.memory_dns import INSECURE, SECURE, MemoryDns
 
-from ansible_collections.mailsec.dane.plugins.module_utils._answer import Outcome
-from ansible_collections.mailsec.dane.plugins.module_utils._authority import Signature, Status
-from ansible_collections.mailsec.dane.plugins.module_utils._catalogue import CATALOGUE
-from ansible_collections.mailsec.dane.plugins.module_utils._compliance import INTERNET_NL, TLSRPT
-from ansible_collections.mailsec.dane.plugins.module_utils._discovery import MxSet, find_mx, locate
-from ansible_collections.mailsec.dane.plugins.module_utils._dns_question import NameServer
-from ansible_collections.mailsec.dane.plugins.module_utils._findings import Severity
-from ansible_collections.mailsec.dane.plugins.module_utils._observation import DomainObservation, HostObservation
-from ansible_collections.mailsec.dane.plugins.module_utils._smtp import Endpoint, Probe
-from ansible_collections.mailsec.dane.plugins.module_utils._tlsa import compute
-from ansible_collections.mailsec.dane.plugins.module_utils._verdict import (
+from ansible_collections.mailsec.dane.plugins.module_utils._audit.compliance import INTERNET_NL, TLSRPT
+from ansible_collections.mailsec.dane.plugins.module_utils._audit.discovery import MxSet, find_mx, locate
+from ansible_collections.mailsec.dane.plugins.module_utils._audit.observation import DomainObservation, HostObservation
+from ansible_collections.mailsec.dane.plugins.module_utils._audit.verdict import (
     DomainState,
     DomainVerdict,
     HostState,
@@ -35,9 +28,16 @@ from ansible_collections.mailsec.dane.plugins.module_utils._verdict import (
     judge_domain,
     judge_host,
 )
-from ansible_collections.mailsec.dane.plugins.module_utils._verdict_findings import domain_findings, host_findings
-from ansible_collections.mailsec.dane.plugins.module_utils._x509 import load_der
-from ansible_collections.mailsec.dane.plugins.module_utils._zone_look import Said, ServerView, ZoneView
+from ansible_collections.mailsec.dane.plugins.module_utils._audit.verdict_findings import domain_findings, host_findings
+from ansible_collections.mailsec.dane.plugins.module_utils._catalogue import CATALOGUE
+from ansible_collections.mailsec.dane.plugins.module_utils._dane.tlsa import compute
+from ansible_collections.mailsec.dane.plugins.module_utils._dns.answer import Outcome
+from ansible_collections.mailsec.dane.plugins.module_utils._dns.authority import Signature, Status
+from ansible_collections.mailsec.dane.plugins.module_utils._dns.query import NameServer
+from ansible_collections.mailsec.dane.plugins.module_utils._dns.zone_view import Said, ServerView, ZoneView
+from ansible_collections.mailsec.dane.plugins.module_utils._findings import Severity
+from ansible_collections.mailsec.dane.plugins.module_utils._pki.certificate import load_der
+from ansible_collections.mailsec.dane.plugins.module_utils._smtp.dialogue import Endpoint, Probe
 
 HOST = "mx.example.nl"
 OWNER = f"_25._tcp.{HOST}"

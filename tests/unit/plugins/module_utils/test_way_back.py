@@ -8,14 +8,20 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.mailsec.dane.plugins.module_utils._postconf import (
+from ansible_collections.mailsec.dane.plugins.module_utils._mailhost.postconf import (
     ServiceWish,
     parameters,
     services,
     set_parameters,
     set_services,
 )
-from ansible_collections.mailsec.dane.plugins.module_utils._way_back import Settings, Texts, load, save, taken_out
+from ansible_collections.mailsec.dane.plugins.module_utils._mailhost.way_back import (
+    Settings,
+    Texts,
+    load,
+    save,
+    taken_out,
+)
 
 ORIGINAL = Texts(
     "# mine\na = 1\n\nb =   2,\n# why\n   3\n",

@@ -16,17 +16,14 @@ from support import credentials
 from support.memory_dns import MemoryDns
 from support.smtp_responder import Behaviour, Responder
 
-from ansible_collections.mailsec.dane.plugins.module_utils import (
-    _coverage,
-    _openssl_client,
-    _probe_findings,
-    _report,
-)
-from ansible_collections.mailsec.dane.plugins.module_utils._audit import Audit, Settings
-from ansible_collections.mailsec.dane.plugins.module_utils._smtp import Endpoint, Limits, Probe
-from ansible_collections.mailsec.dane.plugins.module_utils._tlsa import TlsaRecord, compute
-from ansible_collections.mailsec.dane.plugins.module_utils._ways import ALL_KEY_TYPES, ask_all_ways
-from ansible_collections.mailsec.dane.plugins.module_utils._x509 import load_der
+from ansible_collections.mailsec.dane.plugins.module_utils._audit import report
+from ansible_collections.mailsec.dane.plugins.module_utils._audit.audit import Audit, Settings
+from ansible_collections.mailsec.dane.plugins.module_utils._dane.tlsa import TlsaRecord, compute
+from ansible_collections.mailsec.dane.plugins.module_utils._pki.certificate import load_der
+from ansible_collections.mailsec.dane.plugins.module_utils._publish import check
+from ansible_collections.mailsec.dane.plugins.module_utils._smtp import findings, openssl_client
+from ansible_collections.mailsec.dane.plugins.module_utils._smtp.dialogue import Endpoint, Limits, Probe
+from ansible_collections.mailsec.dane.plugins.module_utils._smtp.ways import ALL_KEY_TYPES, ask_all_ways
 
 HOST = "mx.example.nl"
 EC, RSA = credentials.ecdsa(HOST), credentials.rsa_self_signed(HOST)
@@ -71,7 +68,7 @@ def audited(server: Responder, *records: TlsaRecord) -> dict[str, object]:
                 key_types=ALL_KEY_TYPES,
             )
             (verdict,) = [one async for one in Audit(dns, settings).hosts([HOST])]
-            return _report.host_result(verdict, pki.NOW)
+            return report.host_result(verdict, pki.NOW)
 
     return asyncio.run(run())
 
@@ -128,7 +125,7 @@ def test_a_server_that_speaks_tls_1_3_only(keys: tuple[credentials.Credentials, 
 
 
 def test_without_openssl_the_keys_of_tls_1_3_are_unknown(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_openssl_client, "program", lambda: None)
+    monkeypatch.setattr(openssl_client, "program", lambda: None)
     context = credentials.server_context(EC)
     context.minimum_version = ssl.TLSVersion.TLSv1_3
     assert ways(asked(Responder(context)))[1] == (HOST, "rsa", "endpoint-partly-seen")
@@ -177,14 +174,14 @@ def seen(chain: tuple[bytes, ...] = EC.chain, outcome: str = "tls", **more: obje
 @pytest.mark.parametrize("outcome", ["tls-handshake-failed", "starttls-handshake-reset"])
 def test_a_server_that_wants_a_server_name_is_warned_of(outcome: str) -> None:
     without = seen(server_name=None, outcome=outcome)
-    assert _probe_findings.refuses_variant(without, {without.endpoint})
-    assert not _probe_findings.refuses_variant(without, set())
-    assert not _probe_findings.refuses_variant(seen(outcome=outcome), {without.endpoint})
+    assert findings.refuses_variant(without, {without.endpoint})
+    assert not findings.refuses_variant(without, set())
+    assert not findings.refuses_variant(seen(outcome=outcome), {without.endpoint})
 
 
 def test_the_gate_before_publication() -> None:
     def fits(*probes: Probe, records: tuple[TlsaRecord, ...] = (record(EC),)) -> list[tuple[str, str]]:
-        return [(one.fit.value, one.reason) for one in _coverage.cover_all(probes, records, HOST, pki.NOW)]
+        return [(one.fit.value, one.reason) for one in check.cover_all(probes, records, HOST, pki.NOW)]
 
     rsa = seen(RSA.chain, key_type="rsa")
     lacks = seen(key_type="rsa", outcome="tls-handshake-failed")

@@ -19,9 +19,9 @@ from hypothesis import strategies as st
 from oracle import pki
 from oracle.pki import Spec, make
 
-from ansible_collections.mailsec.dane.plugins.module_utils import _x509
-from ansible_collections.mailsec.dane.plugins.module_utils._source import key_belongs_to, source_position
-from ansible_collections.mailsec.dane.plugins.module_utils._x509 import Certificate, CertificateError
+from ansible_collections.mailsec.dane.plugins.module_utils._dane.tlsa_source import key_belongs_to, source_position
+from ansible_collections.mailsec.dane.plugins.module_utils._pki import certificate as pki_certificate
+from ansible_collections.mailsec.dane.plugins.module_utils._pki.certificate import Certificate, CertificateError
 
 HOST = "mx.example.nl"
 ROOT = make(Spec("Root", "Root", "root", "root"))
@@ -41,7 +41,7 @@ def private(name: str, password: bytes | None = None) -> bytes:
 
 
 def test_fields() -> None:
-    leaf, inter = _x509.load_der(LEAF), _x509.load_der(INTER)
+    leaf, inter = pki_certificate.load_der(LEAF), pki_certificate.load_der(INTER)
     assert leaf.subject_text == f"CN={HOST}" and leaf.issuer_text == "CN=Inter"
     assert leaf.dns_names == ("mx.example.nl", "*.example.org")
     assert leaf.common_names == (HOST,)
@@ -92,9 +92,9 @@ def test_issuer_names_compare_as_rfc_5280_says() -> None:
 
 def test_pem_keeps_order_and_passes_over_keys() -> None:
     text = "a comment\n" + private("leaf").decode() + pem(LEAF) + pem(INTER).replace("\n", "\r\n") + pem(ROOT)
-    assert [c.der for c in _x509.load_pem(text)] == [LEAF, INTER, ROOT]
-    assert [c.der for c in _x509.load(text.encode())] == [LEAF, INTER, ROOT]
-    assert [c.der for c in _x509.load(LEAF)] == [LEAF]
+    assert [c.der for c in pki_certificate.load_pem(text)] == [LEAF, INTER, ROOT]
+    assert [c.der for c in pki_certificate.load(text.encode())] == [LEAF, INTER, ROOT]
+    assert [c.der for c in pki_certificate.load(LEAF)] == [LEAF]
 
 
 @pytest.mark.parametrize(
@@ -116,29 +116,29 @@ def test_pem_keeps_order_and_passes_over_keys() -> None:
 def test_wrong_pem_names_block_and_rule(text: str, message: str) -> None:
     """Bad input: each wrong file gets its own sentence, none quotes the content of a key."""
     with pytest.raises(CertificateError, match=message) as caught:
-        _x509.load_pem(text)
+        pki_certificate.load_pem(text)
     assert private("leaf").decode().split("\n")[1] not in str(caught.value)
 
 
 def test_wrong_files() -> None:
     with pytest.raises(CertificateError, match="empty"):
-        _x509.load(b" \n")
+        pki_certificate.load(b" \n")
     with pytest.raises(CertificateError, match="neither PEM"):
-        _x509.load(b"\x7fELF")
+        pki_certificate.load(b"\x7fELF")
     with pytest.raises(CertificateError, match="more than"):
-        _x509.load(b"x" * (16 * 1024 * 1024 + 1))
+        pki_certificate.load(b"x" * (16 * 1024 * 1024 + 1))
     with pytest.raises(CertificateError, match="lacks fields"):
-        _x509.load(bytes.fromhex("3007 3000 3000 030100"))
+        pki_certificate.load(bytes.fromhex("3007 3000 3000 030100"))
     with pytest.raises(CertificateError, match="3 parts"):
-        _x509.load(bytes.fromhex("3004 3000 3000"))
+        pki_certificate.load(bytes.fromhex("3004 3000 3000"))
 
 
 def test_public_keys() -> None:
     spki = Certificate(LEAF).spki
-    assert _x509.load_spki(pem(spki, "PUBLIC KEY")) == spki == _x509.load_spki(spki)
+    assert pki_certificate.load_spki(pem(spki, "PUBLIC KEY")) == spki == pki_certificate.load_spki(spki)
     for wrong in (pem(LEAF), pem(spki, "PUBLIC KEY") * 2, "nothing", LEAF, spki + b"\0", private("leaf")):
         with pytest.raises(CertificateError):
-            _x509.load_spki(wrong)
+            pki_certificate.load_spki(wrong)
 
 
 def test_where_records_are_taken_from() -> None:
@@ -199,7 +199,7 @@ def test_damaged_certificates_raise_only_certificate_error(offset: int, patch: b
 @given(st.binary(max_size=300) | st.binary(max_size=60).map(lambda tail: LEAF[:200] + tail))
 def test_random_bytes_raise_only_certificate_error(data: bytes) -> None:
     _exercise(Certificate(data))
-    for load in (_x509.load, _x509.load_der, _x509.load_pem, _x509.load_spki, _x509.check_public_key):
+    for load in (pki_certificate.load, pki_certificate.load_der, pki_certificate.load_pem, pki_certificate.load_spki, pki_certificate.check_public_key):
         cut_off = b"-----BEGIN CERTIFICATE-----\n" + data
         for content in (data, cut_off, pem(data).encode(), pem(data, "PUBLIC KEY").encode()):
             try:

@@ -12,11 +12,11 @@ import typing as t
 
 import pytest
 
-from ansible_collections.mailsec.dane.plugins.module_utils._authority import Delegation, Signature, Status
-from ansible_collections.mailsec.dane.plugins.module_utils._dns_question import NameServer
+from ansible_collections.mailsec.dane.plugins.module_utils._audit.zone_findings import zone_findings
+from ansible_collections.mailsec.dane.plugins.module_utils._dns.authority import Delegation, Signature, Status
+from ansible_collections.mailsec.dane.plugins.module_utils._dns.query import NameServer
+from ansible_collections.mailsec.dane.plugins.module_utils._dns.zone_view import Said, ServerView, ZoneLook, ZoneView
 from ansible_collections.mailsec.dane.plugins.module_utils._findings import Finding, Severity
-from ansible_collections.mailsec.dane.plugins.module_utils._zone_findings import zone_findings
-from ansible_collections.mailsec.dane.plugins.module_utils._zone_look import Said, ServerView, ZoneLook, ZoneView
 
 NOW = datetime.datetime(2026, 11, 1, tzinfo=datetime.UTC)
 HOUR = datetime.timedelta(hours=1)

@@ -13,7 +13,7 @@ import pytest
 import yaml
 from ansible.module_utils.testing import patch_module_args
 
-from ansible_collections.mailsec.dane.plugins.module_utils import _idna
+from ansible_collections.mailsec.dane.plugins.module_utils._dane import mail_names
 from ansible_collections.mailsec.dane.plugins.modules import dane_info
 
 Call = t.Callable[..., dict[str, t.Any]]
@@ -130,7 +130,7 @@ def test_r15_only_bad_entries(call: Call) -> None:
 
 @pytest.mark.parametrize("installed", [True, False])
 def test_r15_u_labels_are_converted(call: Call, monkeypatch: pytest.MonkeyPatch, installed: bool) -> None:
-    monkeypatch.setattr(_idna, "HAS_IDNA", installed)
+    monkeypatch.setattr(mail_names, "HAS_IDNA", installed)
     names = ["B\u00dcCHER.nl", "xn--bcher-kva.nl", "\u65e5\u672c\u8a9e\u3002jp", "fa\u00df.de"]
     result = call(domains=names, hosts=["mx.b\u00fccher.nl."], nameservers=FOREIGN)
     converted = {one["domain"]: one["given"] for one in result["domains"]}

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.mailsec.dane.plugins.module_utils._outbound_plan import Plan
-from ansible_collections.mailsec.dane.plugins.module_utils._way_back import Settings, Texts, save
+from ansible_collections.mailsec.dane.plugins.module_utils._mailhost.outbound_plan import Plan
+from ansible_collections.mailsec.dane.plugins.module_utils._mailhost.way_back import Settings, Texts, save
 from ansible_collections.mailsec.dane.plugins.modules import outbound_info
 
 

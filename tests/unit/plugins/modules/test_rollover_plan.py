@@ -18,7 +18,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 from oracle import pki
 
-from ansible_collections.mailsec.dane.plugins.module_utils import _rollover_data
+from ansible_collections.mailsec.dane.plugins.module_utils._rotation import serial
 from ansible_collections.mailsec.dane.plugins.modules import rollover_plan
 
 OWNER, NAME = "_25._tcp.mx.example.nl", "mx.example.nl"
@@ -155,7 +155,7 @@ def test_a_private_key_is_refused_and_never_shown() -> None:
     params = _params()
     secret = "-----BEGIN PRIVATE KEY-----\nc2VjcmV0\n-----END PRIVATE KEY-----\n"
     params["target"]["chains"] = [{"certificates": [secret]}]
-    with pytest.raises(_rollover_data.DataError) as error:
+    with pytest.raises(serial.DataError) as error:
         rollover_plan.decide(params)
     assert "private key" in str(error.value) and "c2VjcmV0" not in str(error.value)
 

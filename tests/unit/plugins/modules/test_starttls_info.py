@@ -19,11 +19,12 @@ from oracle.sender_cases import digest, leaf
 from support.credentials import Credentials, ecdsa, rsa_self_signed, server_context
 from support.smtp_responder import Behaviour, Responder, running
 
-from ansible_collections.mailsec.dane.plugins.module_utils import _injection, _starttls_report, _survey
+from ansible_collections.mailsec.dane.plugins.module_utils._audit import starttls_report
 from ansible_collections.mailsec.dane.plugins.module_utils._catalogue import CATALOGUE
-from ansible_collections.mailsec.dane.plugins.module_utils._public_cas import PUBLIC_CAS, Role
-from ansible_collections.mailsec.dane.plugins.module_utils._tlsa import compute
-from ansible_collections.mailsec.dane.plugins.module_utils._x509 import load_der
+from ansible_collections.mailsec.dane.plugins.module_utils._dane.public_cas import PUBLIC_CAS, Role
+from ansible_collections.mailsec.dane.plugins.module_utils._dane.tlsa import compute
+from ansible_collections.mailsec.dane.plugins.module_utils._pki.certificate import load_der
+from ansible_collections.mailsec.dane.plugins.module_utils._smtp import injection, survey
 from ansible_collections.mailsec.dane.plugins.modules import starttls_info
 
 HOST = "mx.example.nl"
@@ -192,7 +193,7 @@ def test_v01_an_odd_certificate_is_described_and_costs_no_other_server_its_place
         result = call(**LOOPBACK, port=server.port, tlsa=[digest(made, 3)])
         assert result["endpoints"][0]["tlsa"]["authenticated"] is True
         assert result["endpoints"][0]["chain"][0]["dns_names"] == [HOST]
-        monkeypatch.setattr(_starttls_report, "_certificate", lambda der: {}[der] if der == made.der else {})
+        monkeypatch.setattr(starttls_report, "_certificate", lambda der: {}[der] if der == made.der else {})
         result = call(host=["mx.odd.nl"], address=["127.0.0.1"], port=server.port)
         assert (codes(result), result["endpoints"][0]["outcome"]) == (["audit-error"], "audit-error")
         result = call(**LOOPBACK, port=other.port)
@@ -205,7 +206,7 @@ def test_v01_a_server_that_the_dialogue_stumbles_over_is_a_finding(call: Call, m
     async def stumble(*_arguments: object) -> None:
         raise ValueError("what this server said")
 
-    monkeypatch.setattr(_survey, "ask_all_ways", stumble)
+    monkeypatch.setattr(survey, "ask_all_ways", stumble)
     result = call(**LOOPBACK, port=25)
     assert (codes(result), result["endpoints"][0]["outcome"]) == (["audit-error"], "audit-error")
     # A wish that cannot be fulfilled ends the task all the same.
@@ -232,7 +233,7 @@ def test_old_tls_is_a_finding(call: Call) -> None:
 def test_commands_behind_starttls_are_tried_when_that_is_wanted(
     call: Call, monkeypatch: pytest.MonkeyPatch, behaviour: Behaviour, told: str, code: str | None
 ) -> None:
-    monkeypatch.setattr(_injection, "_LISTEN_SECONDS", 0.5)
+    monkeypatch.setattr(injection, "_LISTEN_SECONDS", 0.5)
     with running(server := Responder(server_context(EC), behaviour)):
         without = call(**LOOPBACK, port=server.port)
         tried = call(**LOOPBACK, port=server.port, injection=True, sni=["with", "without"])

@@ -10,7 +10,7 @@ import typing as t
 
 import pytest
 
-from ansible_collections.mailsec.dane.plugins.module_utils import _deps
+from ansible_collections.mailsec.dane.plugins.module_utils import _requirements
 from ansible_collections.mailsec.dane.plugins.modules import tls_info
 
 DEFAULTS: t.Final = {
@@ -76,6 +76,6 @@ def test_a_host_without_address_is_unknown_in_each_edition(monkeypatch):
 
 
 def test_the_library_is_asked_for_by_the_name_it_installs_under(monkeypatch):
-    monkeypatch.setitem(_deps.MINIMUM, "tlslite-ng", ("no_such_library_anywhere", (0, 8)))
-    (gap,) = _deps.missing("tlslite-ng")
+    monkeypatch.setitem(_requirements.MINIMUM, "tlslite-ng", ("no_such_library_anywhere", (0, 8)))
+    (gap,) = _requirements.missing("tlslite-ng")
     assert (gap.library, gap.why) == ("tlslite-ng", "it is not installed")

@@ -6,8 +6,8 @@
 
 from __future__ import annotations
 
-from ansible_collections.mailsec.dane.plugins.module_utils._public_cas import PUBLIC_CAS, Role
-from ansible_collections.mailsec.dane.plugins.module_utils._tlsa import TlsaRecord, TlsaRrset
+from ansible_collections.mailsec.dane.plugins.module_utils._dane.public_cas import PUBLIC_CAS, Role
+from ansible_collections.mailsec.dane.plugins.module_utils._dane.tlsa import TlsaRecord, TlsaRrset
 from ansible_collections.mailsec.dane.plugins.modules import tlsa_info
 
 

@@ -14,7 +14,7 @@ import pytest
 import yaml
 from ansible.module_utils.testing import patch_module_args
 
-from ansible_collections.mailsec.dane.plugins.module_utils import _tsig_key
+from ansible_collections.mailsec.dane.plugins.module_utils._dns import tsig_key
 from ansible_collections.mailsec.dane.plugins.modules import tlsa_rrset
 
 HOST = "mx.example.nl"
@@ -56,7 +56,7 @@ def test_everything_documented_is_returned_and_nothing_else(call: Call) -> None:
 
 def test_the_choices_are_those_of_the_core() -> None:
     documented = yaml.safe_load(tlsa_rrset.DOCUMENTATION)["options"]["key_algorithm"]["choices"]
-    assert tuple(documented) == _tsig_key.ALGORITHMS
+    assert tuple(documented) == tsig_key.ALGORITHMS
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,444 @@
+# Copyright: (c) 2026, mailsec.dane contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What the authoritative name servers say: which zone holds a name, who serves it, and what each address serves now.
+
+No cache, no recursion, no validation: this is how one knows what caches will learn (RS-G2), not whether senders
+will believe it. Private to the collection.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import datetime
+import enum
+import socket
+import typing as t
+
+from ansible_collections.mailsec.dane.plugins.module_utils._address import is_address, split_port
+from ansible_collections.mailsec.dane.plugins.module_utils._dane.tlsa import TlsaRecord, TlsaRrset
+from ansible_collections.mailsec.dane.plugins.module_utils._dns.query import NameServer, Unanswered, ask
+from ansible_collections.mailsec.dane.plugins.module_utils._dns.resolv_conf import system_servers
+from ansible_collections.mailsec.dane.plugins.module_utils._text import printable
+
+try:
+    import dns.flags
+    import dns.name
+    import dns.rdataclass
+    import dns.rdatatype
+except ImportError:  # reported by _deps
+    HAS_DNSPYTHON = False
+else:
+    HAS_DNSPYTHON = True
+
+if t.TYPE_CHECKING:
+    import collections.abc as c
+
+    import dns.message
+    import dns.rrset
+
+_MAX_NAME_SERVERS: t.Final = 32
+_MAX_ADDRESSES: t.Final = 64
+_CONCURRENCY: t.Final = 32
+_PARENT_SERVERS_TO_TRY: t.Final = 3
+#: 255 bytes, each as \\DDD.
+_LONGEST_NAME_TEXT: t.Final = 1020
+
+
+class AuthorityError(Exception):
+    """It could not be learnt which zone holds a name or who serves it; the message says of which server and why."""
+
+
+class Status(enum.Enum):
+    """What an address says about the TLSA RRset at a name.
+
+    ``SERVED``: there it is. ``ABSENT``: an authoritative no. ``ALIAS``: the name is a CNAME. ``LAME``: the server
+    does not serve the zone. The others are no answer at all, and mean neither presence nor absence.
+    """
+
+    SERVED = "served"
+    ABSENT = "absent"
+    ALIAS = "alias"
+    LAME = "lame"
+    REFUSED = "refused"
+    SERVFAIL = "servfail"
+    TIMEOUT = "timeout"
+    UNREACHABLE = "unreachable"
+    MALFORMED = "malformed"
+
+
+@dataclasses.dataclass(frozen=True)
+class Signature:
+    """The validity of one RRSIG record over the RRset, and the tag of its key."""
+
+    inception: datetime.datetime
+    expiration: datetime.datetime
+    key_tag: int
+
+
+@dataclasses.dataclass(frozen=True)
+class View:
+    """What one authoritative address served for a name when it was asked.
+
+    ``records`` is sorted, ``ttl`` in seconds; both are empty unless ``SERVED``. ``serial`` is that of the
+    zone's SOA record, asked for in the same moment, None when it could not be had. ``detail`` is a sentence for every
+    status but ``SERVED`` and ``ABSENT``. ``alias``: target and TTL of an ``ALIAS``. ``wildcard``: the name from which
+    the server made the RRset (RFC 4592), such as ``*.example.nl``; '' when the RRset stands at ``owner`` itself, and
+    when it has no signature, because nothing else tells. ``proof_ttl``: the TTL of the proof that ``owner`` itself does
+    not exist. ``zone_signatures``: those over the SOA record.
+    """
+
+    server: NameServer
+    owner: str
+    status: Status
+    detail: str = ""
+    records: tuple[TlsaRecord, ...] = ()
+    ttl: int | None = None
+    serial: int | None = None
+    signatures: tuple[Signature, ...] = ()
+    alias: tuple[str, int] | None = None
+    wildcard: str = ""
+    proof_ttl: int = 0
+    zone_signatures: tuple[Signature, ...] = ()
+
+    @property
+    def is_known(self) -> bool:
+        """Whether the server gave an answer: the RRset, or its absence."""
+        return self.status in (Status.SERVED, Status.ABSENT)
+
+    @property
+    def rrset(self) -> TlsaRrset:
+        """The RRset, without records when it is not served."""
+        return TlsaRrset(self.owner, self.records, self.ttl)
+
+    def serves(self, rrset: TlsaRrset) -> bool:
+        """Say whether exactly ``rrset`` is served: the same records with the same TTL, or none for none."""
+        if not rrset.records:
+            return self.status is Status.ABSENT
+        return self.status is Status.SERVED and set(self.records) == set(rrset.records) and self.ttl == rrset.ttl
+
+    def as_dict(self) -> dict[str, t.Any]:
+        """The view as results carry it."""
+        ends = [signature.expiration for signature in self.signatures]
+        return {
+            "name": self.server.name, "address": self.server.address, "port": self.server.port,
+            "status": self.status.value, "detail": self.detail, "serial": self.serial, "ttl": self.ttl,
+            "records": [record.to_text() for record in self.records], "wildcard": self.wildcard,
+            "signed_until": max(ends).isoformat() if ends else None,
+        }
+
+
+@dataclasses.dataclass(frozen=True)
+class Delegation:
+    """The authoritative addresses of a zone, from the NS sets of the zone itself and of its parent.
+
+    ``unresolved`` has the name servers whose addresses could not be learnt, each with a sentence: what they serve
+    is unknown. ``notes`` are sentences about what is odd but hides no address that is known to exist. ``child`` and
+    ``parent`` are the names in the two NS sets. ``unknown_parent`` says why the latter could not be learnt, '' when it
+    could; resolvers ask whom the parent names, so that a server may be missing then.
+    """
+
+    servers: tuple[NameServer, ...]
+    unresolved: tuple[tuple[str, str], ...] = ()
+    notes: tuple[str, ...] = ()
+    child: tuple[str, ...] = ()
+    parent: tuple[str, ...] = ()
+    unknown_parent: str = ""
+
+
+def system_resolvers() -> tuple[NameServer, ...]:
+    """The recursive resolvers of this machine. Raises ValueError when resolv.conf(5) cannot be understood."""
+    return tuple(NameServer(server.address, server.port) for server in system_servers())
+
+
+async def find_zone(server: NameServer, name: str, timeout: float, recursive: bool = False) -> str:
+    """Return the zone that holds ``name``, as ``server`` says: an authoritative server, or a resolver if ``recursive``.
+
+    The result is lower case without final dot, '' for the root. Raises AuthorityError when the server does not
+    serve such a zone or does not answer.
+    """
+    wanted = dns.name.from_text(name)
+    at = wanted
+    while True:
+        reply = await ask(server, at.to_text(), "SOA", timeout, recursive)
+        if isinstance(reply, Unanswered):
+            raise AuthorityError(f"name server {server} does not tell which zone holds {name}: it {reply.detail}")
+        authoritative = recursive or bool(reply.flags & dns.flags.AA)
+        owners = [rrset.name for rrset in _of_type(reply.answer + reply.authority, "SOA")]
+        zones = [owner for owner in owners if wanted.is_subdomain(owner)]
+        # The SOA record beside an alias is that of the zone of its target.
+        if authoritative and zones and not _of_type(reply.answer, "CNAME"):
+            return _text(max(zones, key=len))
+        if not authoritative:
+            cuts = [_text(rrset.name) for rrset in _of_type(reply.authority, "NS")]
+            why = f"it delegates {cuts[0] or '.'} to others" if cuts else "its answer is not authoritative"
+            raise AuthorityError(f"name server {server} does not serve the zone that holds {name}: {why}")
+        if at == dns.name.root:
+            raise AuthorityError(f"name server {server} answers for {name}, but names no zone")
+        at = at.parent()
+
+
+async def find_name_servers(
+    zone: str,
+    primary: NameServer,
+    resolvers: c.Sequence[NameServer],
+    timeout: float,
+    port: int = 53,
+    may_ask: c.Callable[[str], bool] = lambda _address: True,
+) -> Delegation:
+    """Return every authoritative address of ``zone``: the NS set that ``primary`` has, and that of the parent zone.
+
+    ``primary`` need not be in either (a hidden primary). Addresses come from ``primary`` where it is authoritative
+    for them, else from ``resolvers``. ``port`` is that of all servers found; of the parent zone only
+    addresses are asked of which ``may_ask`` is true. Raises AuthorityError when ``primary`` gives no NS set.
+    """
+    # Whom to wait for is what the public is told; a primary that only answers to its key is asked with it.
+    reply = await ask(primary.public, f"{zone}.", "NS", timeout)
+    if primary.key and (isinstance(reply, Unanswered) or not _of_type(reply.answer, "NS")):
+        reply = await ask(primary, f"{zone}.", "NS", timeout)
+    if isinstance(reply, Unanswered):
+        raise AuthorityError(f"name server {primary} does not tell who serves zone {zone or '.'}: it {reply.detail}")
+    child = _names(_of_type(reply.answer, "NS"))
+    if not child or not reply.flags & dns.flags.AA:
+        raise AuthorityError(f"name server {primary} does not serve zone {zone or '.'}: it has no NS set for it")
+    parent, unknown = await _parent_set(zone, primary, resolvers, timeout, port, may_ask)
+    names = list(dict.fromkeys([*child, *parent]))
+    notes: list[str] = []
+    if parent and set(parent) != set(child):
+        differing = ", ".join(sorted(set(parent) ^ set(child)))
+        notes.append(f"the NS sets of {zone} and of its parent zone differ in {differing}; all of them were asked")
+    if len(names) > _MAX_NAME_SERVERS:
+        raise AuthorityError(f"zone {zone} has {len(names)} name servers; {_MAX_NAME_SERVERS} are the most to follow")
+    found = await asyncio.gather(*(addresses(name, primary, resolvers, timeout) for name in names))
+    servers: list[NameServer] = []
+    unresolved: list[tuple[str, str]] = []
+    for name, (literals, why) in zip(names, found, strict=True):
+        servers += [NameServer(literal, port, name) for literal in literals]
+        if why:
+            unresolved.append((name, why))
+        elif not literals:
+            notes.append(f"name server {name} of {zone} has no address")
+    if len(servers) > _MAX_ADDRESSES:
+        raise AuthorityError(f"zone {zone} has {len(servers)} authoritative addresses; more than {_MAX_ADDRESSES}")
+    return Delegation(tuple(servers), tuple(unresolved), tuple(notes), tuple(child), tuple(parent), unknown)
+
+
+async def _parent_set(
+    zone: str,
+    primary: NameServer,
+    resolvers: c.Sequence[NameServer],
+    timeout: float,
+    port: int,
+    may_ask: c.Callable[[str], bool],
+) -> tuple[list[str], str]:
+    """Return the NS names that the parent zone has for ``zone``, or a sentence that says why they are unknown."""
+    if not zone:
+        return [], ""
+    unknown = f"the NS set that the parent zone has for {zone} could not be learnt"
+    if not resolvers:
+        return [], f"{unknown}: this machine has no resolver"
+    why = "no name server of it answered"
+    try:
+        parent = await find_zone(resolvers[0], dns.name.from_text(zone).parent().to_text(), timeout, recursive=True)
+    except AuthorityError as error:
+        return [], f"{unknown}: {error}"
+    hosts, fault = await _look_up(f"{parent}.", "NS", None, resolvers, timeout)
+    if fault:
+        return [], f"{unknown}: {fault}"
+    for host in hosts[:_PARENT_SERVERS_TO_TRY]:
+        literals, _fault = await addresses(host, primary, resolvers, timeout)
+        for literal in [literal for literal in literals if may_ask(literal)][:1]:
+            reply = await ask(NameServer(literal, port, host), f"{zone}.", "NS", timeout)
+            if isinstance(reply, Unanswered):
+                why = f"{host} {reply.detail}"
+                continue
+            names = _names(_of_type(reply.answer + reply.authority, "NS"), at=zone)
+            if names:
+                return names, ""
+            why = f"{host} has none"
+    return [], f"{unknown}: {why}"
+
+
+async def name_servers(zone: str, resolvers: c.Sequence[NameServer], timeout: float) -> tuple[NameServer, ...]:
+    """Return the authoritative addresses of ``zone`` as ``resolvers`` know them. Raises AuthorityError."""
+    names, why = await _look_up(f"{zone}.", "NS", None, resolvers, timeout)
+    found = await asyncio.gather(*(addresses(name, None, resolvers, timeout) for name in names[:_MAX_NAME_SERVERS]))
+    why = why or next((fault for _literals, fault in found if fault), "")
+    if why or not names:
+        raise AuthorityError(f"the name servers of {zone} could not be learnt: {why or 'there are none'}")
+    return tuple(
+        NameServer(literal, 53, name)
+        for name, (literals, _why) in zip(names, found, strict=False)
+        for literal in literals
+    )
+
+
+async def addresses(
+    name: str, primary: NameServer | None, resolvers: c.Sequence[NameServer], timeout: float
+) -> tuple[tuple[str, ...], str]:
+    """Return the IP addresses of ``name``, IPv4 first, and a sentence when they are, or may be, not all there are."""
+    found = await asyncio.gather(
+        *(_look_up(f"{name}.", rdtype, primary, resolvers, timeout) for rdtype in ("A", "AAAA"))
+    )
+    faults = [why for _literals, why in found if why]
+    return tuple(literal for literals, _why in found for literal in literals), "; ".join(faults)
+
+
+async def _look_up(
+    name: str, rdtype: str, primary: NameServer | None, resolvers: c.Sequence[NameServer], timeout: float
+) -> tuple[list[str], str]:
+    why = "this machine has no resolver to ask"
+    attempts = [(primary.public, False)] if primary else []
+    attempts += [(resolver, True) for resolver in resolvers]
+    # Last, because those who sign may get addresses that the public does not.
+    attempts += [(primary, False)] if primary and primary.key else []
+    for server, recursive in attempts:
+        reply = await ask(server, name, rdtype, timeout, recursive)
+        if isinstance(reply, Unanswered):
+            why = f"{rdtype} records of {name.rstrip('.')}: {server} {reply.detail}"
+        elif recursive or (reply.flags & dns.flags.AA and not _of_type(reply.answer, "CNAME")):
+            return [_text(rdata) for rrset in _of_type(reply.answer, rdtype) for rdata in rrset], ""
+    return [], why
+
+
+def named(text: str, option: str, port: int = 53) -> tuple[NameServer, ...]:
+    """Return the name servers that an option names, as an address or a host name, with a port or without.
+
+    Asks the system for the addresses of a name. Raises ValueError, which names the ``option``.
+    """
+    host, number = split_port(text, port)
+    if is_address(host):
+        return (NameServer(host, number),)
+    try:
+        found = socket.getaddrinfo(host, number, type=socket.SOCK_STREAM)
+    except (OSError, UnicodeError) as error:
+        raise ValueError(f"{option} has {text[:80]!r}, whose address cannot be found: {error}") from error
+    return tuple(NameServer(address, number, host) for address in dict.fromkeys(str(entry[4][0]) for entry in found))
+
+
+async def observe(owner: str, zone: str, servers: c.Iterable[NameServer], timeout: float) -> tuple[View, ...]:
+    """Ask every server at once what it serves as TLSA RRset at ``owner``; the order is that of ``servers``.
+
+    Never raises for what the servers do.
+    """
+    room = asyncio.Semaphore(_CONCURRENCY)
+
+    async def look(server: NameServer) -> View:
+        async with room:
+            return await _view(server, owner, zone, timeout)
+
+    return tuple(await asyncio.gather(*(look(server) for server in servers)))
+
+
+async def _view(server: NameServer, owner: str, zone: str, timeout: float) -> View:
+    reply, soa = await asyncio.gather(
+        ask(server, f"{owner}.", "TLSA", timeout), ask(server, f"{zone}.", "SOA", timeout)
+    )
+    view = _read(server, owner, zone, reply)
+    if isinstance(soa, Unanswered) or not soa.flags & dns.flags.AA:
+        return view
+    found = [rrset for rrset in _of_type(soa.answer, "SOA") if _text(rrset.name) == zone]
+    if not found:
+        return view
+    return dataclasses.replace(view, serial=found[0][0].serial, zone_signatures=_signatures(soa, found[0]))
+
+
+def _read(server: NameServer, owner: str, zone: str, reply: dns.message.QueryMessage | Unanswered) -> View:
+    if isinstance(reply, Unanswered):
+        return View(server, owner, Status(reply.failure.value), reply.detail)
+    if not reply.flags & dns.flags.AA:
+        return View(server, owner, Status.LAME, f"does not serve zone {zone or '.'}: its answer is not authoritative")
+    aliases = [rrset for rrset in _of_type(reply.answer, "CNAME") if _text(rrset.name) == owner]
+    if aliases:
+        target = _text(aliases[0][0])
+        return View(
+            server, owner, Status.ALIAS, f"has an alias there, to {target}", alias=(target, aliases[0].ttl)
+        )
+    here = [rrset for rrset in _of_type(reply.answer, "TLSA") if _text(rrset.name) == owner]
+    if here:
+        records = {TlsaRecord(rdata.usage, rdata.selector, rdata.mtype, bytes(rdata.cert)) for rdata in here[0]}
+        wildcard = _wildcard(here[0], reply)
+        proofs = [rrset.ttl for rdtype in ("NSEC", "NSEC3") for rrset in _of_type(reply.authority, rdtype)]
+        return View(
+            server, owner, Status.SERVED, records=tuple(sorted(records)), ttl=here[0].ttl,
+            signatures=_signatures(reply, here[0]),
+            wildcard=wildcard, proof_ttl=max(proofs, default=0) if wildcard else 0,
+        )
+    denials = [_text(rrset.name) for rrset in _of_type(reply.authority, "SOA")]
+    if zone in denials:
+        return View(server, owner, Status.ABSENT)
+    if denials:
+        elsewhere = f"does not serve zone {zone or '.'}: it answers from {denials[0] or '.'}"
+        return View(server, owner, Status.LAME, elsewhere)
+    return View(server, owner, Status.MALFORMED, "answers neither with data nor with the SOA record of a denial")
+
+
+def _wildcard(rrset: dns.rrset.RRset, reply: dns.message.QueryMessage) -> str:
+    """Return the wildcard that ``rrset`` was made from: its signature covers fewer labels (RFC 4034 section 3.1.3)."""
+    labels = [
+        rdata.labels
+        for signature in _of_type(reply.answer, "RRSIG")
+        if signature.covers == rrset.rdtype and signature.name == rrset.name
+        for rdata in signature
+    ]
+    # The label that stands for the root, and that of the wildcard, do not count.
+    own = len(rrset.name) - 1 - bool(rrset.name.is_wild())
+    if not labels or min(labels) >= own:
+        return ""
+    return _text(dns.name.Name([b"*", *rrset.name.labels[-1 - min(labels) :]]))
+
+
+async def find_wildcard(server: NameServer, owner: str, zone: str, timeout: float) -> str:
+    """Return the wildcard whose TLSA records or alias ``server`` may answer with once ``owner`` has no records; or ''.
+
+    An RRset at ``owner`` hides it meanwhile (RFC 4592 section 2.2.1), so each wildcard above is asked for by its own
+    name, up to the first name that has addresses of its own. Raises AuthorityError when the server does not answer.
+    """
+    top, above = dns.name.from_text(f"{zone}."), dns.name.from_text(f"{owner}.").parent()
+    while above.is_subdomain(top):
+        wild = _text(dns.name.Name([b"*", *above.labels]))
+        (view,) = await observe(wild, zone, [server], timeout)
+        if view.records or view.alias:
+            return view.wildcard or wild
+        if not view.is_known:
+            raise AuthorityError(f"name server {server} does not tell whether there is {wild}: it {view.detail}")
+        for rdtype in ("A", "AAAA"):
+            reply = await ask(server, above.to_text(), rdtype, timeout)
+            if isinstance(reply, Unanswered):
+                known = f"{rdtype} records of {_text(above)}"
+                raise AuthorityError(f"name server {server} does not tell the {known}: it {reply.detail}")
+            if any(rrset.name == above and not _wildcard(rrset, reply) for rrset in _of_type(reply.answer, rdtype)):
+                return ""
+        if above == dns.name.root:
+            return ""
+        above = above.parent()
+    return ""
+
+
+def _signatures(reply: dns.message.QueryMessage, over: dns.rrset.RRset) -> tuple[Signature, ...]:
+    return tuple(
+        Signature(_moment(rdata.inception), _moment(rdata.expiration), rdata.key_tag)
+        for rrset in _of_type(reply.answer, "RRSIG")
+        if rrset.covers == over.rdtype and rrset.name == over.name
+        for rdata in rrset
+    )
+
+
+def _of_type(section: c.Iterable[dns.rrset.RRset], rdtype: str) -> list[t.Any]:
+    wanted = dns.rdatatype.from_text(rdtype)
+    return [rrset for rrset in section if rrset.rdtype == wanted and rrset.rdclass == dns.rdataclass.IN]
+
+
+def _names(rrsets: c.Iterable[t.Any], at: str | None = None) -> list[str]:
+    return [_text(rdata.target) for rrset in rrsets if at is None or _text(rrset.name) == at for rdata in rrset]
+
+
+def _text(value: t.Any) -> str:
+    """A name, or an rdata that is one, lower case without final dot; an address as it stands."""
+    return printable(str(value).lower().removesuffix("."), _LONGEST_NAME_TEXT)
+
+
+def _moment(seconds: int) -> datetime.datetime:
+    return datetime.datetime.fromtimestamp(seconds, datetime.UTC)
