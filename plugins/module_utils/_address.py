@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""IP addresses as text: what is one, with a port or without, and which of them the Internet routes (RFC 6890).
+"""IP addresses as text: what is one, with a port or without.
 
 Pure. Private to the collection.
 """
@@ -14,13 +14,6 @@ import re
 import typing as t
 
 from ansible_collections.mailsec.dane.plugins.module_utils._text import printable
-
-try:
-    import netaddr
-except ImportError:  # reported by _deps
-    HAS_NETADDR = False
-else:
-    HAS_NETADDR = True
 
 _WITH_PORT: t.Final = re.compile(r"\[([0-9A-Fa-f:.%a-z]+)\]:(\d{1,5})|([^:\[\]]+):(\d{1,5})")
 
@@ -41,17 +34,3 @@ def split_port(text: str, port: int) -> tuple[str, int]:
     if not 0 < number < 65536:
         raise ValueError(f"'{printable(text, 80)}' has the port {number}: it is 1 to 65535")
     return host, number
-
-
-def is_special_use(address: str) -> bool:
-    """Tell whether a literal IPv4 or IPv6 address is one that outside senders cannot reach.
-
-    Raises ValueError when ``address`` is no address.
-    """
-    try:
-        parsed = netaddr.IPAddress(address)
-    except (netaddr.AddrFormatError, ValueError) as error:
-        raise ValueError(f"{address!r} is not an IP address") from error
-    if parsed.is_ipv4_mapped():
-        parsed = parsed.ipv4()
-    return bool(not parsed.is_global() or parsed.is_multicast())

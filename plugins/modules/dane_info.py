@@ -781,17 +781,16 @@ import typing as t
 
 from ansible.module_utils.basic import AnsibleModule, missing_required_lib
 
-from ansible_collections.mailsec.dane.plugins.module_utils._address import is_address, is_special_use
+from ansible_collections.mailsec.dane.plugins.module_utils._address import is_address
 from ansible_collections.mailsec.dane.plugins.module_utils._audit import contained, report
 from ansible_collections.mailsec.dane.plugins.module_utils._audit.audit import Audit, Settings, why_not
 from ansible_collections.mailsec.dane.plugins.module_utils._audit.mta_sts_look import StsLook
 from ansible_collections.mailsec.dane.plugins.module_utils._dane.mail_names import ascii_name
-from ansible_collections.mailsec.dane.plugins.module_utils._dns.query import NameServer
 from ansible_collections.mailsec.dane.plugins.module_utils._dns.resolv_conf import system_servers
 from ansible_collections.mailsec.dane.plugins.module_utils._dns.resolver_both import BothWays
 from ansible_collections.mailsec.dane.plugins.module_utils._dns.resolver_trusted import Limits as DnsLimits
 from ansible_collections.mailsec.dane.plugins.module_utils._dns.resolver_trusted import TrustedResolver
-from ansible_collections.mailsec.dane.plugins.module_utils._dns.transport import Server
+from ansible_collections.mailsec.dane.plugins.module_utils._dns.server import NameServer, Server
 from ansible_collections.mailsec.dane.plugins.module_utils._dns.zone_view import ZoneLook
 from ansible_collections.mailsec.dane.plugins.module_utils._dnssec import anchors as dnssec_anchors
 from ansible_collections.mailsec.dane.plugins.module_utils._dnssec import limits as dnssec_limits
@@ -799,9 +798,10 @@ from ansible_collections.mailsec.dane.plugins.module_utils._dnssec import networ
 from ansible_collections.mailsec.dane.plugins.module_utils._dnssec.iterative import straight
 from ansible_collections.mailsec.dane.plugins.module_utils._dnssec.resolver_own import OwnResolver
 from ansible_collections.mailsec.dane.plugins.module_utils._dnssec.validator import Validator
+from ansible_collections.mailsec.dane.plugins.module_utils._probe import Limits
 from ansible_collections.mailsec.dane.plugins.module_utils._requirements import missing
 from ansible_collections.mailsec.dane.plugins.module_utils._smtp import ehlo
-from ansible_collections.mailsec.dane.plugins.module_utils._smtp.dialogue import Limits
+from ansible_collections.mailsec.dane.plugins.module_utils._special_use import is_special_use
 
 if t.TYPE_CHECKING:
     import collections.abc as c

@@ -358,8 +358,7 @@ import typing as t
 
 from ansible.module_utils.basic import AnsibleModule, missing_required_lib
 
-from ansible_collections.mailsec.dane.plugins.module_utils._address import is_special_use
-from ansible_collections.mailsec.dane.plugins.module_utils._dns import transport
+from ansible_collections.mailsec.dane.plugins.module_utils._dns import server
 from ansible_collections.mailsec.dane.plugins.module_utils._dns.answer import Security
 from ansible_collections.mailsec.dane.plugins.module_utils._dns.resolv_conf import system_servers
 from ansible_collections.mailsec.dane.plugins.module_utils._dns.resolver_trusted import TrustedResolver
@@ -371,6 +370,7 @@ from ansible_collections.mailsec.dane.plugins.module_utils._dnssec.network impor
 from ansible_collections.mailsec.dane.plugins.module_utils._dnssec.validator import Validator, question
 from ansible_collections.mailsec.dane.plugins.module_utils._dnssec.wire import time_text
 from ansible_collections.mailsec.dane.plugins.module_utils._requirements import missing
+from ansible_collections.mailsec.dane.plugins.module_utils._special_use import is_special_use
 
 
 def _questions(params: dict[str, t.Any]) -> list[tuple[str, str]]:
@@ -412,13 +412,13 @@ def _moment(text: str | None) -> int:
     return seconds
 
 
-def _servers(given: list[dict[str, t.Any]] | None, option: str) -> tuple[transport.Server, ...]:
+def _servers(given: list[dict[str, t.Any]] | None, option: str) -> tuple[server.Server, ...]:
     if given is None:
         return system_servers()
     if not given:
         raise ValueError(f"{option} is empty: leave it out or give at least one")
     try:
-        return tuple(transport.Server(str(_server(one)), one["port"], one.get("trusted", False)) for one in given)
+        return tuple(server.Server(str(_server(one)), one["port"], one.get("trusted", False)) for one in given)
     except ValueError as error:
         raise ValueError(f"{option}: {error}") from error
 

@@ -362,7 +362,8 @@ from ansible_collections.mailsec.dane.plugins.module_utils._clock import read_cl
 from ansible_collections.mailsec.dane.plugins.module_utils._dane import tlsa
 from ansible_collections.mailsec.dane.plugins.module_utils._dns import authority, tsig_key
 from ansible_collections.mailsec.dane.plugins.module_utils._dns.resolv_conf import system_servers
-from ansible_collections.mailsec.dane.plugins.module_utils._dns.transport import Server
+from ansible_collections.mailsec.dane.plugins.module_utils._dns.server import Server
+from ansible_collections.mailsec.dane.plugins.module_utils._probe import Endpoint
 from ansible_collections.mailsec.dane.plugins.module_utils._requirements import missing
 from ansible_collections.mailsec.dane.plugins.module_utils._rotation import aliases as rotation_aliases
 from ansible_collections.mailsec.dane.plugins.module_utils._rotation import decide, goal, look, serial
@@ -371,7 +372,6 @@ from ansible_collections.mailsec.dane.plugins.module_utils._rotation.members imp
 from ansible_collections.mailsec.dane.plugins.module_utils._rotation.serial import Node
 from ansible_collections.mailsec.dane.plugins.module_utils._rotation.state import Exposure, Scheme
 from ansible_collections.mailsec.dane.plugins.module_utils._smtp import ehlo
-from ansible_collections.mailsec.dane.plugins.module_utils._smtp.dialogue import Endpoint
 
 
 def _wanted(params: dict[str, t.Any], members: Members) -> decide.Wanted:

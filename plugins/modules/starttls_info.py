@@ -321,11 +321,11 @@ from ansible.module_utils.basic import AnsibleModule, missing_required_lib
 from ansible_collections.mailsec.dane.plugins.module_utils._address import is_address
 from ansible_collections.mailsec.dane.plugins.module_utils._audit.starttls_report import report
 from ansible_collections.mailsec.dane.plugins.module_utils._dane.tlsa import TlsaRecord, host_name
+from ansible_collections.mailsec.dane.plugins.module_utils._probe import Endpoint, Limits, Seen
 from ansible_collections.mailsec.dane.plugins.module_utils._requirements import missing
 from ansible_collections.mailsec.dane.plugins.module_utils._smtp import ehlo
-from ansible_collections.mailsec.dane.plugins.module_utils._smtp.dialogue import Endpoint, Limits
 from ansible_collections.mailsec.dane.plugins.module_utils._smtp.injection import Injection, try_all
-from ansible_collections.mailsec.dane.plugins.module_utils._smtp.survey import Seen, Wish, survey
+from ansible_collections.mailsec.dane.plugins.module_utils._smtp.survey import Wish, survey
 
 
 def _wish(params: dict[str, t.Any], host: str) -> Wish:

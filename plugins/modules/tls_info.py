@@ -313,10 +313,10 @@ from ansible.module_utils.basic import AnsibleModule, missing_required_lib
 
 from ansible_collections.mailsec.dane.plugins.module_utils._address import is_address
 from ansible_collections.mailsec.dane.plugins.module_utils._dane.tlsa import host_name
+from ansible_collections.mailsec.dane.plugins.module_utils._probe import Endpoint, NotProbed
 from ansible_collections.mailsec.dane.plugins.module_utils._requirements import missing
 from ansible_collections.mailsec.dane.plugins.module_utils._smtp import ehlo
-from ansible_collections.mailsec.dane.plugins.module_utils._smtp.dialogue import Endpoint
-from ansible_collections.mailsec.dane.plugins.module_utils._smtp.survey import NotProbed, addresses_of
+from ansible_collections.mailsec.dane.plugins.module_utils._smtp.survey import addresses_of
 from ansible_collections.mailsec.dane.plugins.module_utils._tls_scan.guideline import EDITIONS, NEWEST, suite_level
 from ansible_collections.mailsec.dane.plugins.module_utils._tls_scan.report import Scanned, report
 from ansible_collections.mailsec.dane.plugins.module_utils._tls_scan.scan import Bounds, scan

@@ -393,13 +393,13 @@ from ansible.module_utils.basic import AnsibleModule, missing_required_lib
 from ansible_collections.mailsec.dane.plugins.module_utils._dane import tlsa
 from ansible_collections.mailsec.dane.plugins.module_utils._dane.tlsa import TlsaRecord, TlsaRrset
 from ansible_collections.mailsec.dane.plugins.module_utils._dns import authority, tsig_key
+from ansible_collections.mailsec.dane.plugins.module_utils._probe import Endpoint
 from ansible_collections.mailsec.dane.plugins.module_utils._publish import publish
 from ansible_collections.mailsec.dane.plugins.module_utils._publish.publish import Course, Means, PublicationError, Wish
 from ansible_collections.mailsec.dane.plugins.module_utils._requirements import missing
 from ansible_collections.mailsec.dane.plugins.module_utils._rotation import observe, serial
 from ansible_collections.mailsec.dane.plugins.module_utils._rotation.state import OwnUpdate
 from ansible_collections.mailsec.dane.plugins.module_utils._smtp import ehlo
-from ansible_collections.mailsec.dane.plugins.module_utils._smtp.dialogue import Endpoint
 
 _OWNER = re.compile(r"_(\d{1,5})\._(?:tcp|udp|sctp)\.(.+)")
 _LARGEST_TTL = 2**31 - 1

@@ -174,7 +174,7 @@ async def _all(resolve: object) -> int:
 def child(mode: str, directory: str) -> None:
     """Do all look-ups in one way, in a process of its own so that its memory is its own."""
     from ansible_collections.mailsec.dane.plugins.module_utils._dns.resolver_trusted import TrustedResolver
-    from ansible_collections.mailsec.dane.plugins.module_utils._dns.transport import Server as TrustedServer
+    from ansible_collections.mailsec.dane.plugins.module_utils._dns.server import Server as TrustedServer
     from ansible_collections.mailsec.dane.plugins.module_utils._dnssec import anchors as dnssec_anchors
     from ansible_collections.mailsec.dane.plugins.module_utils._dnssec.network import Recursive, Server
     from ansible_collections.mailsec.dane.plugins.module_utils._dnssec.resolver_own import OwnResolver

@@ -18,11 +18,11 @@ import time
 import typing as t
 
 from ansible_collections.mailsec.dane.plugins.module_utils._dns import authority
-from ansible_collections.mailsec.dane.plugins.module_utils._dns.query import NameServer
+from ansible_collections.mailsec.dane.plugins.module_utils._dns.server import NameServer
 from ansible_collections.mailsec.dane.plugins.module_utils._pki import certificate
+from ansible_collections.mailsec.dane.plugins.module_utils._probe import TLS, Endpoint
 from ansible_collections.mailsec.dane.plugins.module_utils._rotation import chain as rotation_chain
 from ansible_collections.mailsec.dane.plugins.module_utils._smtp import dialogue
-from ansible_collections.mailsec.dane.plugins.module_utils._smtp.dialogue import Endpoint
 
 WHAT = json.loads(sys.argv[1])
 SERVERS = (NameServer("198.51.100.2"), NameServer("198.51.100.3"))
@@ -60,7 +60,7 @@ async def watch_mail() -> None:
         date = datetime.datetime.now(datetime.UTC)
         for endpoint in ENDPOINTS:
             probe = await dialogue.probe(endpoint, WHAT["name"], "recorder.outside.nl")
-            if probe.outcome != dialogue.TLS:
+            if probe.outcome != TLS:
                 continue
             chain = rotation_chain.describe(
                 tuple(certificate.load_der(one) for one in probe.chain), (WHAT["name"],), date, sorted(RECORDS)

@@ -246,7 +246,7 @@ _REAL_FINAL = rotation_planner._Planner._final_records
 
 
 def _final_without_others(self: t.Any, base: Records) -> Records:
-    return _REAL_FINAL(self, base) & rotation_planner._rollover_state.desired_records(self.target, self.now.wall)
+    return _REAL_FINAL(self, base) & rotation_planner.state.desired_records(self.target, self.now.wall)
 
 
 def _keep_issuer(self: t.Any, base: Records) -> Records:

@@ -17,7 +17,7 @@ import yaml
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 TABLE = ROOT / "docs" / "data" / "tls-guidelines.yml"
-MODULE = ROOT / "plugins" / "module_utils" / "_guideline_data.py"
+MODULE = ROOT / "plugins" / "module_utils" / "_tls_scan" / "guideline_data.py"
 
 #: Tables a server can be measured against. Authentication, key exchange, bulk encryption and MAC are part of the suite.
 TABLES = (

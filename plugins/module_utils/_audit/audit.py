@@ -18,7 +18,6 @@ import secrets
 import socket
 import typing as t
 
-from ansible_collections.mailsec.dane.plugins.module_utils._address import is_special_use
 from ansible_collections.mailsec.dane.plugins.module_utils._audit.contained import (
     domain_error,
     domain_verdict,
@@ -32,17 +31,18 @@ from ansible_collections.mailsec.dane.plugins.module_utils._audit.observation im
     HostObservation,
 )
 from ansible_collections.mailsec.dane.plugins.module_utils._dane.tlsa import TlsaError, host_name, owner_name
+from ansible_collections.mailsec.dane.plugins.module_utils._probe import Endpoint, Limits, Probe
 from ansible_collections.mailsec.dane.plugins.module_utils._room import Room
-from ansible_collections.mailsec.dane.plugins.module_utils._smtp.dialogue import Endpoint, Limits, Probe
 from ansible_collections.mailsec.dane.plugins.module_utils._smtp.ehlo import LITERAL
 from ansible_collections.mailsec.dane.plugins.module_utils._smtp.findings import NO_CONVERSATION
 from ansible_collections.mailsec.dane.plugins.module_utils._smtp.ways import ask_all_ways
+from ansible_collections.mailsec.dane.plugins.module_utils._special_use import is_special_use
 
 if t.TYPE_CHECKING:
     import collections.abc as c
 
-    from ansible_collections.mailsec.dane.plugins.module_utils._audit.discovery import HostDns, MxSet
     from ansible_collections.mailsec.dane.plugins.module_utils._audit.mta_sts_look import StsLook
+    from ansible_collections.mailsec.dane.plugins.module_utils._audit.observation import HostDns, MxSet
     from ansible_collections.mailsec.dane.plugins.module_utils._audit.verdict import DomainVerdict, HostVerdict
     from ansible_collections.mailsec.dane.plugins.module_utils._dns.answer import Answer, Resolver
     from ansible_collections.mailsec.dane.plugins.module_utils._dns.zone_view import ZoneLook, ZoneView

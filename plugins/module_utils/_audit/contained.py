@@ -14,8 +14,14 @@ import dataclasses
 import typing as t
 
 from ansible_collections.mailsec.dane.plugins.module_utils._audit import report
-from ansible_collections.mailsec.dane.plugins.module_utils._audit.discovery import HostDns, MxSet, Policy, mx_set
-from ansible_collections.mailsec.dane.plugins.module_utils._audit.observation import DomainObservation, HostObservation
+from ansible_collections.mailsec.dane.plugins.module_utils._audit.observation import (
+    DomainObservation,
+    HostDns,
+    HostObservation,
+    MxSet,
+    Policy,
+    mx_set,
+)
 from ansible_collections.mailsec.dane.plugins.module_utils._audit.verdict import (
     DomainVerdict,
     HostVerdict,

@@ -13,12 +13,12 @@ import re
 import typing as t
 
 from ansible_collections.mailsec.dane.plugins.module_utils._audit import txt
-from ansible_collections.mailsec.dane.plugins.module_utils._audit.discovery import Policy
 from ansible_collections.mailsec.dane.plugins.module_utils._audit.mta_sts import certificate_fault
+from ansible_collections.mailsec.dane.plugins.module_utils._audit.observation import Policy
 from ansible_collections.mailsec.dane.plugins.module_utils._audit.verdict import NO_MAIL_SERVER
 from ansible_collections.mailsec.dane.plugins.module_utils._findings import Finding, Severity, finding
 from ansible_collections.mailsec.dane.plugins.module_utils._pki.certificate import CertificateError
-from ansible_collections.mailsec.dane.plugins.module_utils._smtp.dialogue import TLS
+from ansible_collections.mailsec.dane.plugins.module_utils._probe import TLS
 from ansible_collections.mailsec.dane.plugins.module_utils._text import printable
 
 if t.TYPE_CHECKING:

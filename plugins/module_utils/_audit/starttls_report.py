@@ -29,21 +29,20 @@ from ansible_collections.mailsec.dane.plugins.module_utils._pki.certificate impo
     CertificateError,
     load_der,
 )
+from ansible_collections.mailsec.dane.plugins.module_utils._probe import NotProbed
 from ansible_collections.mailsec.dane.plugins.module_utils._smtp.findings import (
     mismatch_code,
     probe_findings,
     refuses_variant,
 )
 from ansible_collections.mailsec.dane.plugins.module_utils._smtp.injection import Injection
-from ansible_collections.mailsec.dane.plugins.module_utils._smtp.survey import NotProbed
 from ansible_collections.mailsec.dane.plugins.module_utils._text import printable
 from ansible_collections.mailsec.dane.plugins.module_utils._unexpected import AUDIT_ERROR, words
 
 if t.TYPE_CHECKING:
     import datetime
 
-    from ansible_collections.mailsec.dane.plugins.module_utils._smtp.dialogue import Endpoint, Probe
-    from ansible_collections.mailsec.dane.plugins.module_utils._smtp.survey import Seen
+    from ansible_collections.mailsec.dane.plugins.module_utils._probe import Endpoint, Probe, Seen
 
 _INJECTIONS: t.Final = {
     Injection.VULNERABLE: "starttls-command-injection",

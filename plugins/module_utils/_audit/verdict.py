@@ -14,8 +14,7 @@ import dataclasses
 import enum
 import typing as t
 
-from ansible_collections.mailsec.dane.plugins.module_utils._audit.discovery import Policy, mx_set
-from ansible_collections.mailsec.dane.plugins.module_utils._audit.observation import Beside
+from ansible_collections.mailsec.dane.plugins.module_utils._audit.observation import Beside, Policy, mx_set
 from ansible_collections.mailsec.dane.plugins.module_utils._dane.matching import (
     MatchResult,
     Profile,
@@ -27,13 +26,13 @@ from ansible_collections.mailsec.dane.plugins.module_utils._dane.matching import
 )
 from ansible_collections.mailsec.dane.plugins.module_utils._dane.tlsa import DANE_TA, TlsaError, TlsaRecord
 from ansible_collections.mailsec.dane.plugins.module_utils._dns.answer import Outcome
-from ansible_collections.mailsec.dane.plugins.module_utils._dns.authority import Status
+from ansible_collections.mailsec.dane.plugins.module_utils._dns.view import Status
 from ansible_collections.mailsec.dane.plugins.module_utils._pki.certificate import (
     Certificate,
     CertificateError,
     load_der,
 )
-from ansible_collections.mailsec.dane.plugins.module_utils._smtp.dialogue import TLS
+from ansible_collections.mailsec.dane.plugins.module_utils._probe import TLS
 from ansible_collections.mailsec.dane.plugins.module_utils._smtp.findings import (
     OWN_VIEW,
     PARTLY_SEEN,
@@ -44,14 +43,15 @@ from ansible_collections.mailsec.dane.plugins.module_utils._smtp.findings import
 if t.TYPE_CHECKING:
     import datetime
 
-    from ansible_collections.mailsec.dane.plugins.module_utils._audit.discovery import HostDns, MxSet
     from ansible_collections.mailsec.dane.plugins.module_utils._audit.observation import (
         DomainObservation,
+        HostDns,
         HostObservation,
+        MxSet,
     )
     from ansible_collections.mailsec.dane.plugins.module_utils._dns.answer import Answer
     from ansible_collections.mailsec.dane.plugins.module_utils._dns.zone_view import ZoneView
-    from ansible_collections.mailsec.dane.plugins.module_utils._smtp.dialogue import Endpoint, Probe
+    from ansible_collections.mailsec.dane.plugins.module_utils._probe import Endpoint, Probe
 
 
 class HostState(enum.Enum):

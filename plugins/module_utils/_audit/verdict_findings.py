@@ -16,7 +16,7 @@ from ansible_collections.mailsec.dane.plugins.module_utils._audit.ca_findings im
     ca_findings,
     stands_for_siblings,
 )
-from ansible_collections.mailsec.dane.plugins.module_utils._audit.discovery import MAX_ADDRESSES, MAX_HOSTS, Policy
+from ansible_collections.mailsec.dane.plugins.module_utils._audit.observation import MAX_ADDRESSES, MAX_HOSTS, Policy
 from ansible_collections.mailsec.dane.plugins.module_utils._audit.policy_findings import (
     required_findings,
     sts_findings,
@@ -31,7 +31,7 @@ from ansible_collections.mailsec.dane.plugins.module_utils._dns.answer import Ou
 from ansible_collections.mailsec.dane.plugins.module_utils._findings import Finding, Severity, finding
 from ansible_collections.mailsec.dane.plugins.module_utils._pki.certificate import CertificateError
 from ansible_collections.mailsec.dane.plugins.module_utils._pki.names import is_partial_wildcard, name_matches
-from ansible_collections.mailsec.dane.plugins.module_utils._smtp.dialogue import TLS
+from ansible_collections.mailsec.dane.plugins.module_utils._probe import TLS
 from ansible_collections.mailsec.dane.plugins.module_utils._smtp.findings import (
     OWN_VIEW,
     PARTLY_SEEN,
@@ -44,7 +44,7 @@ from ansible_collections.mailsec.dane.plugins.module_utils._text import printabl
 if t.TYPE_CHECKING:
     import datetime
 
-    from ansible_collections.mailsec.dane.plugins.module_utils._audit.discovery import HostDns
+    from ansible_collections.mailsec.dane.plugins.module_utils._audit.observation import HostDns
     from ansible_collections.mailsec.dane.plugins.module_utils._audit.verdict import (
         DomainVerdict,
         EndpointVerdict,
@@ -53,7 +53,7 @@ if t.TYPE_CHECKING:
     from ansible_collections.mailsec.dane.plugins.module_utils._dane.matching import RecordMatch
     from ansible_collections.mailsec.dane.plugins.module_utils._dane.public_cas import CaTable
     from ansible_collections.mailsec.dane.plugins.module_utils._dns.answer import Answer
-    from ansible_collections.mailsec.dane.plugins.module_utils._smtp.dialogue import Probe
+    from ansible_collections.mailsec.dane.plugins.module_utils._probe import Probe
 
 _EXPIRY_WARNING_DAYS: t.Final = 21
 

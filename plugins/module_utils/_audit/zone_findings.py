@@ -10,7 +10,7 @@ import datetime
 import typing as t
 
 from ansible_collections.mailsec.dane.plugins.module_utils import _findings
-from ansible_collections.mailsec.dane.plugins.module_utils._dns.authority import Status
+from ansible_collections.mailsec.dane.plugins.module_utils._dns.view import Status
 from ansible_collections.mailsec.dane.plugins.module_utils._findings import Finding, Severity, finding
 
 if t.TYPE_CHECKING:

@@ -25,7 +25,7 @@ from ansible_collections.mailsec.dane.plugins.module_utils._pki.certification_pa
 if t.TYPE_CHECKING:
     import collections.abc as c
 
-    from ansible_collections.mailsec.dane.plugins.module_utils._smtp.dialogue import Probe
+    from ansible_collections.mailsec.dane.plugins.module_utils._probe import Probe
 
 KEY_USAGE: t.Final = "certificate-key-usage"
 WEAK_KEY: t.Final = "certificate-key-weak"

@@ -9,11 +9,11 @@ What the server does instead of answering is a result, not an exception. Private
 
 from __future__ import annotations
 
-import dataclasses
 import enum
 import typing as t
 
 from ansible_collections.mailsec.dane.plugins.module_utils._dns import transport
+from ansible_collections.mailsec.dane.plugins.module_utils._dns.server import NameServer, Server
 from ansible_collections.mailsec.dane.plugins.module_utils._text import printable
 
 try:
@@ -28,34 +28,11 @@ else:
     HAS_DNSPYTHON = True
 
 if t.TYPE_CHECKING:
-    from ansible_collections.mailsec.dane.plugins.module_utils._dns.tsig_key import TsigKey
+    pass
 
 #: How the seconds for a question are shared among its attempts: a datagram may get lost.
 _SHARES: t.Final = (0.2, 0.3, 0.5)
 _UDP_PAYLOAD: t.Final = 1232
-
-
-@dataclasses.dataclass(frozen=True)
-class NameServer:
-    """A name server at one IP address (a literal); ``name`` is '' when only the address is known.
-
-    With ``key`` all questions to it are signed. It may then give other answers than it gives to the public.
-    """
-
-    address: str
-    port: int = 53
-    name: str = ""
-    key: TsigKey | None = dataclasses.field(default=None, compare=False, repr=False)
-
-    @property
-    def public(self) -> NameServer:
-        """The same server, asked as everybody asks it."""
-        return dataclasses.replace(self, key=None)
-
-    def __str__(self) -> str:
-        host = f"[{self.address}]" if ":" in self.address and self.port != 53 else self.address
-        where = host if self.port == 53 else f"{host}:{self.port}"
-        return f"{self.name} ({where})" if self.name else where
 
 
 class Failure(enum.Enum):
@@ -107,7 +84,7 @@ async def _ask(
         query.flags &= ~dns.flags.RD
     if server.key:
         transport.sign(query, server.key)
-    where = transport.Server(server.address, server.port)
+    where = Server(server.address, server.port)
     for share in _SHARES:
         try:
             return _judged(await transport.exchange(query, where, timeout * share, over_tcp))

@@ -9,7 +9,7 @@ from __future__ import annotations
 import ipaddress
 import typing as t
 
-from ansible_collections.mailsec.dane.plugins.module_utils._dns.transport import Server
+from ansible_collections.mailsec.dane.plugins.module_utils._dns.server import Server
 
 MAX_BYTES: t.Final = 65536
 

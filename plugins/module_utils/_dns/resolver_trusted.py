@@ -17,9 +17,9 @@ import dataclasses
 import typing as t
 
 from ansible_collections.mailsec.dane.plugins.module_utils._dns.answer import Alias, Answer, Outcome, Security
+from ansible_collections.mailsec.dane.plugins.module_utils._dns.server import Server
 from ansible_collections.mailsec.dane.plugins.module_utils._dns.transport import (
     ExchangeError,
-    Server,
     exchange,
     question,
     text_name,

@@ -10,10 +10,10 @@ Nothing is judged here but the form of the answer. Private to the collection.
 from __future__ import annotations
 
 import asyncio
-import dataclasses
-import ipaddress
 import os
 import typing as t
+
+from ansible_collections.mailsec.dane.plugins.module_utils._dns.server import Server
 
 try:
     import dns.exception
@@ -37,26 +37,6 @@ if t.TYPE_CHECKING:
 
 #: Largest UDP answer asked for: what gets through unfragmented nearly everywhere (DNS flag day 2020).
 _UDP_BYTES: t.Final = 1232
-
-
-@dataclasses.dataclass(frozen=True)
-class Server:
-    """Address (a literal, perhaps with a scope) and port of a name server.
-
-    ``trusted``: its AD bit is believed although the path to it is not loopback (RFC 4035 section 4.9.3).
-    """
-
-    address: str
-    port: int = 53
-    trusted: bool = False
-
-    def __str__(self) -> str:
-        return f"[{self.address}]:{self.port}" if ":" in self.address else f"{self.address}:{self.port}"
-
-    @property
-    def believed(self) -> bool:
-        """Whether the AD bit of this server may count at all (SR-D4)."""
-        return self.trusted or ipaddress.ip_address(self.address.partition("%")[0]).is_loopback
 
 
 class ExchangeError(Exception):

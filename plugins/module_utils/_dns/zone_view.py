@@ -16,15 +16,14 @@ import typing as t
 
 from ansible_collections.mailsec.dane.plugins.module_utils._dns.authority import (
     AuthorityError,
-    Delegation,
-    Signature,
-    Status,
     addresses,
     find_name_servers,
     find_zone,
 )
-from ansible_collections.mailsec.dane.plugins.module_utils._dns.query import NameServer, Unanswered, ask
+from ansible_collections.mailsec.dane.plugins.module_utils._dns.query import Unanswered, ask
+from ansible_collections.mailsec.dane.plugins.module_utils._dns.server import NameServer
 from ansible_collections.mailsec.dane.plugins.module_utils._dns.transport import text_name
+from ansible_collections.mailsec.dane.plugins.module_utils._dns.view import Delegation, Signature, Status
 from ansible_collections.mailsec.dane.plugins.module_utils._text import printable
 
 try:

@@ -15,7 +15,7 @@ import typing as t
 
 from ansible_collections.mailsec.dane.plugins.module_utils._dane import matching
 from ansible_collections.mailsec.dane.plugins.module_utils._pki import certificate
-from ansible_collections.mailsec.dane.plugins.module_utils._smtp import dialogue
+from ansible_collections.mailsec.dane.plugins.module_utils._probe import TLS
 from ansible_collections.mailsec.dane.plugins.module_utils._smtp.findings import mismatch_code, refuses_variant
 
 if t.TYPE_CHECKING:
@@ -23,7 +23,7 @@ if t.TYPE_CHECKING:
     import datetime
 
     from ansible_collections.mailsec.dane.plugins.module_utils._dane.tlsa import TlsaRecord
-    from ansible_collections.mailsec.dane.plugins.module_utils._smtp.dialogue import Endpoint, Probe
+    from ansible_collections.mailsec.dane.plugins.module_utils._probe import Endpoint, Probe
 
 #: Outcomes of a probe that show that the endpoint serves mail without TLS: DANE senders would keep their mail.
 _WITHOUT_TLS: t.Final = frozenset({"starttls-missing", "starttls-refused", "tls-handshake-failed"})
@@ -78,14 +78,14 @@ def cover_all(
     are left out.
     """
     told = tuple(probes)
-    reached = {probe.endpoint for probe in told if probe.outcome == dialogue.TLS}
+    reached = {probe.endpoint for probe in told if probe.outcome == TLS}
     seen = [
         (probe, cover(probe, records, base_domain, now, told)) for probe in told if not refuses_variant(probe, reached)
     ]
     fitting = [probe for probe, entry in seen if entry.fit is Fit.MATCHES]
     found: dict[object, Coverage] = {}
     for probe, entry in seen:
-        if entry.fit is Fit.MISMATCH and probe.outcome == dialogue.TLS:
+        if entry.fit is Fit.MISMATCH and probe.outcome == TLS:
             code = mismatch_code(probe, entry.reason, told, fitting) or entry.reason
             entry = dataclasses.replace(entry, reason=code, detail=entry.detail.replace(entry.reason, code, 1))
         found.setdefault((probe.endpoint, probe.chain or probe), entry)
@@ -148,7 +148,7 @@ def helpful(probe: Probe, records: c.Iterable[TlsaRecord], base_domain: str, now
 
 
 def _chain(probe: Probe) -> tuple[certificate.Certificate, ...]:
-    if probe.outcome != dialogue.TLS:
+    if probe.outcome != TLS:
         return ()
     try:
         return tuple(certificate.load_der(der) for der in probe.chain)

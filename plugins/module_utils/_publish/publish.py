@@ -19,16 +19,15 @@ from ansible_collections.mailsec.dane.plugins.module_utils._dane import tlsa
 from ansible_collections.mailsec.dane.plugins.module_utils._dane.tlsa import TlsaRecord, TlsaRrset
 from ansible_collections.mailsec.dane.plugins.module_utils._dns import authority
 from ansible_collections.mailsec.dane.plugins.module_utils._dns import wildcard as dns_wildcard
-from ansible_collections.mailsec.dane.plugins.module_utils._dns.authority import Delegation, View
-from ansible_collections.mailsec.dane.plugins.module_utils._dns.query import NameServer
+from ansible_collections.mailsec.dane.plugins.module_utils._dns.server import NameServer
+from ansible_collections.mailsec.dane.plugins.module_utils._dns.view import Delegation, Status, View
 from ansible_collections.mailsec.dane.plugins.module_utils._findings import Finding, Severity
+from ansible_collections.mailsec.dane.plugins.module_utils._probe import DEFAULT_LIMITS, Endpoint, Limits, Probe
 from ansible_collections.mailsec.dane.plugins.module_utils._publish import check as publish_check
 from ansible_collections.mailsec.dane.plugins.module_utils._publish import update
 from ansible_collections.mailsec.dane.plugins.module_utils._publish.check import Coverage, Fit
 from ansible_collections.mailsec.dane.plugins.module_utils._publish.update import Refusal, UpdateError
-from ansible_collections.mailsec.dane.plugins.module_utils._smtp import dialogue
 from ansible_collections.mailsec.dane.plugins.module_utils._smtp import ways as smtp_ways
-from ansible_collections.mailsec.dane.plugins.module_utils._smtp.dialogue import Endpoint, Limits, Probe
 
 if t.TYPE_CHECKING:
     import collections.abc as c
@@ -117,7 +116,7 @@ class Means:
     zone: str | None = None
     authorities: tuple[NameServer, ...] | None = None
     resolvers: tuple[NameServer, ...] = ()
-    limits: Limits = dialogue.DEFAULT_LIMITS
+    limits: Limits = DEFAULT_LIMITS
     not_after: float | None = None
 
     @property
@@ -187,7 +186,7 @@ async def publish(wish: Wish, means: Means, course: Course, check_mode: bool = F
 
 async def _current(owner: str, zone: str, means: Means) -> View:
     (view,) = await authority.observe(owner, zone, (means.signed,), means.timeout)
-    if view.status is authority.Status.ALIAS:
+    if view.status is Status.ALIAS:
         raise PublicationError(
             f"Name server {means.primary} {view.detail}: publish the records at the end of the alias of {owner}"
         )
@@ -450,7 +449,7 @@ def _behind(wanted: TlsaRrset, course: Course, behind: c.Sequence[View], patienc
 
 async def _look(owner: str, zone: str, servers: c.Sequence[NameServer], means: Means) -> tuple[View, ...]:
     views = await authority.observe(owner, zone, servers, means.timeout)
-    if means.key is None or views[0].status is not authority.Status.REFUSED:
+    if means.key is None or views[0].status is not Status.REFUSED:
         return views
     # A primary that answers nobody but us is not one that caches ask.
     return (*await authority.observe(owner, zone, (means.signed,), means.timeout), *views[1:])

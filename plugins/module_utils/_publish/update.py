@@ -36,7 +36,7 @@ else:
 
 if t.TYPE_CHECKING:
     from ansible_collections.mailsec.dane.plugins.module_utils._dane.tlsa import TlsaRecord, TlsaRrset
-    from ansible_collections.mailsec.dane.plugins.module_utils._dns.query import NameServer
+    from ansible_collections.mailsec.dane.plugins.module_utils._dns.server import NameServer
     from ansible_collections.mailsec.dane.plugins.module_utils._dns.tsig_key import TsigKey
 
 

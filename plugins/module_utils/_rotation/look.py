@@ -18,11 +18,11 @@ from ansible_collections.mailsec.dane.plugins.module_utils._dns import authority
 from ansible_collections.mailsec.dane.plugins.module_utils._dns.answer import Security
 from ansible_collections.mailsec.dane.plugins.module_utils._dns.authority import AuthorityError
 from ansible_collections.mailsec.dane.plugins.module_utils._dns.resolver_trusted import TrustedResolver
+from ansible_collections.mailsec.dane.plugins.module_utils._probe import DEFAULT_LIMITS, TLS, Endpoint, Limits, Probe
 from ansible_collections.mailsec.dane.plugins.module_utils._rotation import observe
 from ansible_collections.mailsec.dane.plugins.module_utils._rotation.aliases import AliasView
 from ansible_collections.mailsec.dane.plugins.module_utils._rotation.state import AuthorityView
 from ansible_collections.mailsec.dane.plugins.module_utils._smtp import dialogue
-from ansible_collections.mailsec.dane.plugins.module_utils._smtp.dialogue import Endpoint, Probe
 from ansible_collections.mailsec.dane.plugins.module_utils._smtp.findings import refuses_variant
 from ansible_collections.mailsec.dane.plugins.module_utils._smtp.ways import ALL_KEY_TYPES, ask_all_ways
 
@@ -30,8 +30,7 @@ if t.TYPE_CHECKING:
     import collections.abc as c
 
     from ansible_collections.mailsec.dane.plugins.module_utils._dane.tlsa import TlsaRecord
-    from ansible_collections.mailsec.dane.plugins.module_utils._dns.query import NameServer
-    from ansible_collections.mailsec.dane.plugins.module_utils._dns.transport import Server
+    from ansible_collections.mailsec.dane.plugins.module_utils._dns.server import NameServer, Server
     from ansible_collections.mailsec.dane.plugins.module_utils._rotation.state import EndpointView, OwnUpdate
 
 _MAX_ENDPOINTS: t.Final = 64
@@ -60,7 +59,7 @@ class Means:
     timeout: float = 5
     repeats: int = 5
     ehlo_name: str = "localhost"
-    limits: dialogue.Limits = dialogue.DEFAULT_LIMITS
+    limits: Limits = DEFAULT_LIMITS
 
 
 @dataclasses.dataclass(frozen=True)
@@ -274,10 +273,10 @@ async def _rounds(endpoint: Endpoint, base_domain: str, means: Means) -> tuple[P
     """Connect in every way that may show another chain, then again and again with and without server name."""
     names = (base_domain, None)
     seen = await ask_all_ways(endpoint, names, ALL_KEY_TYPES, means.ehlo_name, means.limits)
-    reached = {probe.endpoint for probe in seen if probe.outcome == dialogue.TLS}
+    reached = {probe.endpoint for probe in seen if probe.outcome == TLS}
     probes = [probe for probe in seen if probe.key_type is None or not refuses_variant(probe, reached)]
     for server_name in names * (means.repeats - 1):
-        if any(probe.outcome != dialogue.TLS for probe in probes):
+        if any(probe.outcome != TLS for probe in probes):
             # What it serves is unknown by now; more attempts would only take more time.
             break
         probes.append(await dialogue.probe(endpoint, server_name, means.ehlo_name, means.limits))

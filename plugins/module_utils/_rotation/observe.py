@@ -13,17 +13,17 @@ import datetime
 import typing as t
 
 from ansible_collections.mailsec.dane.plugins.module_utils._pki import certificate
+from ansible_collections.mailsec.dane.plugins.module_utils._probe import TLS
 from ansible_collections.mailsec.dane.plugins.module_utils._rotation import chain
 from ansible_collections.mailsec.dane.plugins.module_utils._rotation.state import AuthorityView, EndpointView
-from ansible_collections.mailsec.dane.plugins.module_utils._smtp import dialogue
 
 if t.TYPE_CHECKING:
     import collections.abc as c
 
     from ansible_collections.mailsec.dane.plugins.module_utils._dane.tlsa import TlsaRecord
-    from ansible_collections.mailsec.dane.plugins.module_utils._dns.authority import Signature, View
+    from ansible_collections.mailsec.dane.plugins.module_utils._dns.view import Signature, View
+    from ansible_collections.mailsec.dane.plugins.module_utils._probe import Probe
     from ansible_collections.mailsec.dane.plugins.module_utils._rotation.state import Chain
-    from ansible_collections.mailsec.dane.plugins.module_utils._smtp.dialogue import Probe
 
 
 def authority_view(view: View, primary: str, bogus: str = "", unvalidated: str = "") -> AuthorityView:
@@ -74,9 +74,9 @@ def endpoint_view(
     A single connection that failed leaves it open what the endpoint serves. For the others see
     ``_rollover_chain.describe``.
     """
-    failures = [probe.detail or probe.outcome for probe in probes if probe.outcome != dialogue.TLS]
+    failures = [probe.detail or probe.outcome for probe in probes if probe.outcome != TLS]
     chains: set[Chain] = set()
-    for presented in dict.fromkeys(probe.chain for probe in probes if probe.outcome == dialogue.TLS):
+    for presented in dict.fromkeys(probe.chain for probe in probes if probe.outcome == TLS):
         try:
             certificates = tuple(certificate.load_der(one) for one in presented)
             chains.add(chain.describe(certificates, names, now, published, issuer_depths))

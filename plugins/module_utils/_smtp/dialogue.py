@@ -20,7 +20,7 @@ import re
 import ssl
 import typing as t
 
-from ansible_collections.mailsec.dane.plugins.module_utils._address import is_address, split_port
+from ansible_collections.mailsec.dane.plugins.module_utils._probe import DEFAULT_LIMITS, TLS, Endpoint, Limits, Probe
 from ansible_collections.mailsec.dane.plugins.module_utils._smtp import ehlo as smtp_ehlo
 from ansible_collections.mailsec.dane.plugins.module_utils._smtp import tls
 from ansible_collections.mailsec.dane.plugins.module_utils._smtp.key_exchange import key_exchange_group
@@ -31,8 +31,6 @@ from ansible_collections.mailsec.dane.plugins.module_utils._text import printabl
 if t.TYPE_CHECKING:
     import collections.abc as c
 
-#: Outcome of a probe that ended in a TLS session; every other outcome is a finding code.
-TLS: t.Final = "tls"
 
 _SERVER_NAME: t.Final = re.compile(r"(?=.{1,253}\Z)[A-Za-z0-9_-]{1,63}(?:\.[A-Za-z0-9_-]{1,63})*")
 #: Cisco ASA, ``inspect esmtp``: keywords, commands and the greeting are overwritten (starttls-probing.md section 2).
@@ -43,86 +41,6 @@ _REWRITTEN_COMMAND: t.Final = re.compile(r"(?<![A-Za-z])X{4,}(?![A-Za-z])")
 _SLOW: t.Final = 10.0
 #: First bytes of the five TLS record types (RFC 8446 section 5.1; 24 is RFC 6520).
 _TLS_RECORDS: t.Final = bytes(range(20, 25))
-
-
-@dataclasses.dataclass(frozen=True)
-class Endpoint:
-    """One IP address (a literal) and port of an MX host."""
-
-    address: str
-    port: int = 25
-
-    @classmethod
-    def from_text(cls, text: str, option: str, port: int = 25) -> Endpoint:
-        """Read an address, with a port or without. Raises ValueError, which names the ``option`` that has it."""
-        address, number = split_port(text, port)
-        if not is_address(address):
-            raise ValueError(f"{option} has {text[:80]!r}, which is no IP address")
-        return cls(address, number)
-
-    def __str__(self) -> str:
-        return f"[{self.address}]:{self.port}" if ":" in self.address else f"{self.address}:{self.port}"
-
-
-@dataclasses.dataclass(frozen=True)
-class Limits:
-    """Bounds of one probe.
-
-    In seconds: ``connect`` (as Postfix has it), ``greeting``, ``reply`` (each later reply, all of its lines) and
-    ``handshake`` as senders have them (RFC 5321 section 4.5.3.2), ``quit``, and ``total``, which none of the others
-    extends and which is how long we ourselves wait. ``received_bytes`` counts everything the server sends, TLS
-    included; ``line_bytes`` one line of a reply; ``reply_lines`` the lines of one reply.
-    """
-
-    connect: float = 30.0
-    greeting: float = 300.0
-    reply: float = 300.0
-    handshake: float = 300.0
-    quit: float = 2.0
-    total: float = 60.0
-    received_bytes: int = 1_048_576
-    line_bytes: int = 2048
-    reply_lines: int = 128
-
-
-DEFAULT_LIMITS: t.Final = Limits()
-#: For questions of which an endpoint is asked hundreds: the answer to one of them may go missing.
-BRISK_LIMITS: t.Final = Limits(connect=10.0, greeting=15.0, reply=10.0, handshake=10.0, total=30.0)
-
-
-@dataclasses.dataclass(frozen=True)
-class Probe:
-    """What one endpoint did.
-
-    ``outcome`` is ``tls`` when a TLS session came about, else a finding code: ``connect-failed``,
-    ``smtp-greeting-failed``, ``smtp-protocol-error``, ``ehlo-rejected``, ``starttls-missing``, ``starttls-refused``,
-    ``starttls-handshake-reset``, ``tls-handshake-failed``, or one that says nothing about other clients:
-    ``probe-timeout``, ``vantage-refused``, ``ehlo-name-refused``; ``detail`` is a sentence.
-    ``server_name`` is the SNI sent (None: none). ``banner`` is the text of the greeting. ``ehlo_host`` is the first
-    line of the EHLO reply; ``ehlo`` its further lines, keyword in upper case; ``ehlo_tls`` the same inside TLS.
-    ``tls_version`` (``TLSv1.3``), ``cipher`` (OpenSSL name) and ``group`` (see ``_tls_group``) are '' when unknown.
-    ``chain`` is raw DER, leaf first, as sent; ``chain_complete`` is False where only the leaf could be had.
-    ``oddities`` are finding codes seen on the way, ``evidence`` has a sentence for each. ``key_type`` is the
-    type of key that was insisted on. All text of the server is bounded printable ASCII.
-    """
-
-    endpoint: Endpoint
-    server_name: str | None
-    outcome: str
-    detail: str = ""
-    banner: str = ""
-    ehlo: tuple[str, ...] = ()
-    ehlo_tls: tuple[str, ...] = ()
-    tls_version: str = ""
-    cipher: str = ""
-    chain: tuple[bytes, ...] = ()
-    chain_complete: bool = True
-    seconds: float = 0.0
-    oddities: tuple[str, ...] = ()
-    evidence: tuple[str, ...] = ()
-    ehlo_host: str = ""
-    group: str = ""
-    key_type: str | None = None
 
 
 async def probe(

@@ -14,7 +14,7 @@ from ansible_collections.mailsec.dane.plugins.module_utils._findings import Find
 if t.TYPE_CHECKING:
     import collections.abc as c
 
-    from ansible_collections.mailsec.dane.plugins.module_utils._smtp.dialogue import Endpoint, Probe
+    from ansible_collections.mailsec.dane.plugins.module_utils._probe import Endpoint, Probe
 
 _OLD_VERSIONS: t.Final = frozenset({"SSLv3", "TLSv1", "TLSv1.1"})
 #: Outcome of a probe that got no answer to its question, although the server had answered another one before.

@@ -15,12 +15,13 @@ import enum
 import re
 import typing as t
 
+from ansible_collections.mailsec.dane.plugins.module_utils._probe import TLS
 from ansible_collections.mailsec.dane.plugins.module_utils._smtp import dialogue
 from ansible_collections.mailsec.dane.plugins.module_utils._smtp.findings import NO_CONVERSATION
 from ansible_collections.mailsec.dane.plugins.module_utils._text import printable
 
 if t.TYPE_CHECKING:
-    from ansible_collections.mailsec.dane.plugins.module_utils._smtp.dialogue import Endpoint, Limits
+    from ansible_collections.mailsec.dane.plugins.module_utils._probe import Endpoint, Limits
 
 #: What is tried, after a run without payload that has to be clean; at most twice per address.
 _PAYLOADS: t.Final = ("NOOP", "EHLO probe.invalid")
@@ -43,7 +44,7 @@ async def try_injection(
     """Try the payloads on one endpoint and return the result and a sentence. Never raises for what the server does."""
     control = _Attempt(endpoint, server_name, ehlo_name, limits, "")
     ended = await control.run()
-    if ended.outcome != dialogue.TLS or control.told:
+    if ended.outcome != TLS or control.told:
         why = control.told or ended.detail
         return Injection.INCONCLUSIVE, f"without any payload: {why}"
     # A server that takes the payload for a part of the handshake waits for the rest of it.

@@ -28,7 +28,7 @@ from ansible_collections.mailsec.dane.plugins.module_utils._text import printabl
 if t.TYPE_CHECKING:
     import collections.abc as c
 
-    from ansible_collections.mailsec.dane.plugins.module_utils._smtp.dialogue import Endpoint
+    from ansible_collections.mailsec.dane.plugins.module_utils._probe import Endpoint
 
 _OUTPUT_BYTES: t.Final = 262144
 #: Every cipher suite of the library, and servers of every age.

@@ -16,9 +16,9 @@ import itertools
 import socket
 import typing as t
 
+from ansible_collections.mailsec.dane.plugins.module_utils._probe import Endpoint, Limits, NotProbed, Seen
 from ansible_collections.mailsec.dane.plugins.module_utils._room import Room
 from ansible_collections.mailsec.dane.plugins.module_utils._smtp import dialogue
-from ansible_collections.mailsec.dane.plugins.module_utils._smtp.dialogue import Endpoint, Limits, Probe
 from ansible_collections.mailsec.dane.plugins.module_utils._smtp.ways import ask_all_ways
 from ansible_collections.mailsec.dane.plugins.module_utils._unexpected import AUDIT_ERROR, words
 
@@ -42,23 +42,6 @@ class Wish:
     addresses: tuple[str, ...]
     server_names: tuple[str | None, ...]
     key_types: tuple[str | None, ...] = (None,)
-
-
-@dataclasses.dataclass(frozen=True)
-class Seen:
-    """One probe of one address of ``host``."""
-
-    host: str
-    probe: Probe
-
-
-@dataclasses.dataclass(frozen=True)
-class NotProbed:
-    """A host, or some of its addresses, that could not be probed: a finding code and a sentence."""
-
-    host: str
-    outcome: str
-    detail: str
 
 
 async def survey(

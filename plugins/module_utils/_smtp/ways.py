@@ -13,8 +13,9 @@ import dataclasses
 import typing as t
 
 from ansible_collections.mailsec.dane.plugins.module_utils._pki.certificate import CertificateError, load_der
+from ansible_collections.mailsec.dane.plugins.module_utils._probe import TLS, Endpoint, Limits, Probe
 from ansible_collections.mailsec.dane.plugins.module_utils._smtp import openssl_client
-from ansible_collections.mailsec.dane.plugins.module_utils._smtp.dialogue import TLS, Endpoint, Limits, Probe, probe
+from ansible_collections.mailsec.dane.plugins.module_utils._smtp.dialogue import probe
 from ansible_collections.mailsec.dane.plugins.module_utils._smtp.findings import (
     HANDSHAKE,
     NO_CONVERSATION,

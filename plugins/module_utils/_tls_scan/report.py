@@ -12,9 +12,9 @@ import typing as t
 from ansible_collections.mailsec.dane.plugins.module_utils import _findings
 from ansible_collections.mailsec.dane.plugins.module_utils._findings import Finding, finding
 from ansible_collections.mailsec.dane.plugins.module_utils._pki.certificate import CertificateError, load_der
+from ansible_collections.mailsec.dane.plugins.module_utils._probe import NotProbed
 from ansible_collections.mailsec.dane.plugins.module_utils._smtp.findings import probe_findings
 from ansible_collections.mailsec.dane.plugins.module_utils._smtp.offer import Offer, ServedCertificate
-from ansible_collections.mailsec.dane.plugins.module_utils._smtp.survey import NotProbed
 from ansible_collections.mailsec.dane.plugins.module_utils._text import printable
 from ansible_collections.mailsec.dane.plugins.module_utils._tls_scan import guideline
 from ansible_collections.mailsec.dane.plugins.module_utils._tls_scan.guideline import Judgement, Level, judge

@@ -14,14 +14,9 @@ import asyncio
 import dataclasses
 import typing as t
 
+from ansible_collections.mailsec.dane.plugins.module_utils._probe import BRISK_LIMITS, Endpoint, Limits, Probe
 from ansible_collections.mailsec.dane.plugins.module_utils._smtp import ehlo, openssl_client
-from ansible_collections.mailsec.dane.plugins.module_utils._smtp.dialogue import (
-    BRISK_LIMITS,
-    Endpoint,
-    Limits,
-    Probe,
-    probe,
-)
+from ansible_collections.mailsec.dane.plugins.module_utils._smtp.dialogue import probe
 from ansible_collections.mailsec.dane.plugins.module_utils._smtp.key_exchange import GROUPS
 from ansible_collections.mailsec.dane.plugins.module_utils._smtp.offer import PROTOCOLS, Offer
 from ansible_collections.mailsec.dane.plugins.module_utils._smtp.reply import Closed, Reply, ReplyError, ReplyReader

@@ -18,7 +18,7 @@ from support.credentials import ecdsa, server_context
 from support.smtp_responder import Behaviour, Responder, running
 
 from ansible_collections.mailsec.dane.plugins.module_utils._audit import audit
-from ansible_collections.mailsec.dane.plugins.module_utils._audit.discovery import HostDns
+from ansible_collections.mailsec.dane.plugins.module_utils._audit.observation import HostDns
 from ansible_collections.mailsec.dane.plugins.module_utils._dane.tlsa import compute
 from ansible_collections.mailsec.dane.plugins.module_utils._dns.answer import Resolver
 from ansible_collections.mailsec.dane.plugins.module_utils._pki.certificate import load_der

@@ -10,10 +10,11 @@ import dns_proxy
 import pytest
 from dns_world import HERE, World, free_port
 
-from ansible_collections.mailsec.dane.plugins.module_utils._audit.discovery import HostDns, Policy, locate
+from ansible_collections.mailsec.dane.plugins.module_utils._audit.discovery import locate
+from ansible_collections.mailsec.dane.plugins.module_utils._audit.observation import HostDns, Policy
 from ansible_collections.mailsec.dane.plugins.module_utils._dns.answer import Answer, Outcome, Security
 from ansible_collections.mailsec.dane.plugins.module_utils._dns.resolver_trusted import Limits, TrustedResolver
-from ansible_collections.mailsec.dane.plugins.module_utils._dns.transport import Server
+from ansible_collections.mailsec.dane.plugins.module_utils._dns.server import Server
 from ansible_collections.mailsec.dane.plugins.module_utils._mailhost.resolver_path import Names, prove_resolver
 
 SECURE, INSECURE = Security.SECURE, Security.INSECURE

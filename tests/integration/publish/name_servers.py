@@ -31,7 +31,7 @@ from support.smtp_responder import Responder, running
 
 from ansible_collections.mailsec.dane.plugins.module_utils._dane.tlsa import compute
 from ansible_collections.mailsec.dane.plugins.module_utils._dns import authority
-from ansible_collections.mailsec.dane.plugins.module_utils._dns.query import NameServer
+from ansible_collections.mailsec.dane.plugins.module_utils._dns.server import NameServer
 from ansible_collections.mailsec.dane.plugins.module_utils._pki.certificate import load_der
 from ansible_collections.mailsec.dane.plugins.modules import tlsa_rrset
 

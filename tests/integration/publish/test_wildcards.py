@@ -19,7 +19,7 @@ from support.memory_dns import MemoryDns
 from ansible_collections.mailsec.dane.plugins.module_utils._clock import Moment
 from ansible_collections.mailsec.dane.plugins.module_utils._dane.tlsa import TlsaRecord, TlsaRrset
 from ansible_collections.mailsec.dane.plugins.module_utils._dns.answer import Security
-from ansible_collections.mailsec.dane.plugins.module_utils._dns.query import NameServer
+from ansible_collections.mailsec.dane.plugins.module_utils._dns.server import NameServer
 from ansible_collections.mailsec.dane.plugins.module_utils._dns.tsig_key import TsigKey
 from ansible_collections.mailsec.dane.plugins.module_utils._publish import update as publish_update
 from ansible_collections.mailsec.dane.plugins.module_utils._rotation import look as rotation_look

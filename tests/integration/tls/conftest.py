@@ -17,7 +17,7 @@ for path in (str(Path(__file__).parent), str(Path(__file__).parents[3] / ".cache
 
 import tls_servers as servers  # noqa: E402
 
-from ansible_collections.mailsec.dane.plugins.module_utils._smtp.dialogue import Endpoint, Limits  # noqa: E402
+from ansible_collections.mailsec.dane.plugins.module_utils._probe import Endpoint, Limits  # noqa: E402
 from ansible_collections.mailsec.dane.plugins.module_utils._tls_scan.guideline import EDITIONS, NEWEST, suite_level  # noqa: E402
 from ansible_collections.mailsec.dane.plugins.module_utils._tls_scan.report import Scanned, report  # noqa: E402
 from ansible_collections.mailsec.dane.plugins.module_utils._tls_scan.scan import Bounds, scan  # noqa: E402

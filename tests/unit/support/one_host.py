@@ -14,11 +14,10 @@ from oracle import pki
 
 from ansible_collections.mailsec.dane.plugins.module_utils._clock import Moment
 from ansible_collections.mailsec.dane.plugins.module_utils._dane.tlsa import TlsaRecord
+from ansible_collections.mailsec.dane.plugins.module_utils._probe import TLS, Endpoint, Probe
 from ansible_collections.mailsec.dane.plugins.module_utils._rotation import decide as rotation_decide
 from ansible_collections.mailsec.dane.plugins.module_utils._rotation.look import Doubt, Look
 from ansible_collections.mailsec.dane.plugins.module_utils._rotation.state import AuthorityView, Policy, Scheme
-from ansible_collections.mailsec.dane.plugins.module_utils._smtp import dialogue
-from ansible_collections.mailsec.dane.plugins.module_utils._smtp.dialogue import Endpoint, Probe
 
 NAME, OWNER = "mx.example.nl", "_25._tcp.mx.example.nl"
 ROOT = pki.Spec("root", "root", "root", "root")
@@ -85,7 +84,7 @@ class World:
             )
             for address, texts in there.items()
         )
-        seen = Probe(ENDPOINT, NAME, dialogue.TLS, chain=_der(self.served)) if self.served else (
+        seen = Probe(ENDPOINT, NAME, TLS, chain=_der(self.served)) if self.served else (
             Probe(ENDPOINT, NAME, "starttls-not-offered", detail="STARTTLS is not offered")
         )
         probes = {ENDPOINT: (seen,)}

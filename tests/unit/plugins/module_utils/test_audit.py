@@ -16,15 +16,15 @@ from support import credentials
 from support.memory_dns import MemoryDns
 from support.smtp_responder import Behaviour, Responder
 
-from ansible_collections.mailsec.dane.plugins.module_utils._address import is_special_use
 from ansible_collections.mailsec.dane.plugins.module_utils._audit import audit as audit_audit
 from ansible_collections.mailsec.dane.plugins.module_utils._audit import report
 from ansible_collections.mailsec.dane.plugins.module_utils._audit.audit import Audit, Settings
 from ansible_collections.mailsec.dane.plugins.module_utils._audit.verdict import DomainVerdict, HostVerdict
 from ansible_collections.mailsec.dane.plugins.module_utils._dane.tlsa import compute
 from ansible_collections.mailsec.dane.plugins.module_utils._pki.certificate import load_der
+from ansible_collections.mailsec.dane.plugins.module_utils._probe import Limits
 from ansible_collections.mailsec.dane.plugins.module_utils._smtp import ways
-from ansible_collections.mailsec.dane.plugins.module_utils._smtp.dialogue import Limits
+from ansible_collections.mailsec.dane.plugins.module_utils._special_use import is_special_use
 
 HOST = "mx.example.nl"
 GOOD = credentials.ecdsa(HOST)

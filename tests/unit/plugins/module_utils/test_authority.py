@@ -25,15 +25,13 @@ from support import loopback
 from ansible_collections.mailsec.dane.plugins.module_utils._dane.tlsa import TlsaRecord, TlsaRrset
 from ansible_collections.mailsec.dane.plugins.module_utils._dns.authority import (
     AuthorityError,
-    Delegation,
-    Status,
-    View,
     find_name_servers,
     find_wildcard,
     find_zone,
     observe,
 )
-from ansible_collections.mailsec.dane.plugins.module_utils._dns.query import NameServer
+from ansible_collections.mailsec.dane.plugins.module_utils._dns.server import NameServer
+from ansible_collections.mailsec.dane.plugins.module_utils._dns.view import Delegation, Status, View
 
 OWNER, ZONE = "_25._tcp.mx.example.nl", "example.nl"
 RECORD = TlsaRecord(3, 1, 1, bytes(32))

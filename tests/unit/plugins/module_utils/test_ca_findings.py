@@ -24,7 +24,7 @@ from ansible_collections.mailsec.dane.plugins.module_utils._audit.verdict_findin
 from ansible_collections.mailsec.dane.plugins.module_utils._dane.public_cas import PUBLIC_CAS, CaTable, PublicCa, Role
 from ansible_collections.mailsec.dane.plugins.module_utils._dane.tlsa import TlsaRecord, compute
 from ansible_collections.mailsec.dane.plugins.module_utils._pki.certificate import load_der
-from ansible_collections.mailsec.dane.plugins.module_utils._smtp.dialogue import Endpoint, Probe
+from ansible_collections.mailsec.dane.plugins.module_utils._probe import Endpoint, Probe
 
 HOST = "mx.example.nl"
 OWNER = f"_25._tcp.{HOST}"

@@ -16,8 +16,8 @@ from support.memory_dns import MemoryDns
 from ansible_collections.mailsec.dane.plugins.module_utils._audit import audit as audit_audit
 from ansible_collections.mailsec.dane.plugins.module_utils._audit import contained, report, verdict, verdict_findings
 from ansible_collections.mailsec.dane.plugins.module_utils._audit.audit import Audit, Settings
+from ansible_collections.mailsec.dane.plugins.module_utils._probe import Endpoint, Probe
 from ansible_collections.mailsec.dane.plugins.module_utils._smtp import ways
-from ansible_collections.mailsec.dane.plugins.module_utils._smtp.dialogue import Endpoint, Probe
 
 BAD = "mx.bad.nl"
 

@@ -11,14 +11,14 @@ import asyncio
 import pytest
 from support.memory_dns import INSECURE, MemoryDns
 
-from ansible_collections.mailsec.dane.plugins.module_utils._audit import discovery
-from ansible_collections.mailsec.dane.plugins.module_utils._audit.discovery import (
+from ansible_collections.mailsec.dane.plugins.module_utils._audit.discovery import find_mx, locate
+from ansible_collections.mailsec.dane.plugins.module_utils._audit.observation import (
+    MAX_ADDRESSES,
+    MAX_HOSTS,
     HostDns,
     MxHost,
     MxSet,
     Policy,
-    find_mx,
-    locate,
 )
 from ansible_collections.mailsec.dane.plugins.module_utils._dns.answer import Outcome
 
@@ -101,8 +101,8 @@ class TestMailDomain:
     def test_too_many_hosts_are_counted_not_hidden(self) -> None:
         targets = [f"{number} mx{number:02}.example.nl." for number in range(40)]
         found = mx_of(MemoryDns().add("example.nl", "MX", *targets))
-        assert len(found.hosts) == discovery.MAX_HOSTS
-        assert found.left_out == 40 - discovery.MAX_HOSTS
+        assert len(found.hosts) == MAX_HOSTS
+        assert found.left_out == 40 - MAX_HOSTS
         assert found.hosts[0].name == "mx00.example.nl"
 
     @pytest.mark.parametrize(
@@ -171,7 +171,7 @@ class TestAddresses:
     def test_too_many_addresses_are_counted(self) -> None:
         dns = MemoryDns().add("mx.example.nl", "A", *(f"192.0.2.{number}" for number in range(40)))
         found = located(dns)
-        assert (len(found.addresses), found.left_out) == (discovery.MAX_ADDRESSES, 40 - discovery.MAX_ADDRESSES)
+        assert (len(found.addresses), found.left_out) == (MAX_ADDRESSES, 40 - MAX_ADDRESSES)
 
     @pytest.mark.parametrize("literal", ["192.0.2.1", "2001:db8::1"])
     def test_dane_does_not_apply_to_address_literals_p6(self, literal: str) -> None:

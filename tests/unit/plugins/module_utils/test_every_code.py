@@ -27,7 +27,7 @@ from ansible_collections.mailsec.dane.plugins.module_utils._audit.verdict_findin
 from ansible_collections.mailsec.dane.plugins.module_utils._catalogue import CATALOGUE
 from ansible_collections.mailsec.dane.plugins.module_utils._dane.tlsa import TlsaRecord, TlsaRrset, compute, lint
 from ansible_collections.mailsec.dane.plugins.module_utils._pki.certificate import load_der
-from ansible_collections.mailsec.dane.plugins.module_utils._smtp.dialogue import Endpoint, Probe
+from ansible_collections.mailsec.dane.plugins.module_utils._probe import Endpoint, Probe
 
 HOST = "mx.example.nl"
 OWNER = f"_25._tcp.{HOST}"

@@ -12,8 +12,8 @@ import pytest
 from support import credentials
 from support.smtp_responder import Behaviour, Responder
 
+from ansible_collections.mailsec.dane.plugins.module_utils._probe import Endpoint, Limits
 from ansible_collections.mailsec.dane.plugins.module_utils._smtp import injection
-from ansible_collections.mailsec.dane.plugins.module_utils._smtp.dialogue import Endpoint, Limits
 from ansible_collections.mailsec.dane.plugins.module_utils._smtp.injection import Injection, try_all, try_injection
 
 HOST = "mx.example.nl"

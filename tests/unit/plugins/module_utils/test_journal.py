@@ -243,9 +243,9 @@ def test_killed_anywhere_it_is_the_old_or_the_new_one(path: str, token: str, cal
 
 _KILLED = """
 import os, signal, sys
-from ansible_collections.mailsec.dane.plugins.module_utils import _journal_file
-from ansible_collections.mailsec.dane.plugins.module_utils._journal import Document
-from ansible_collections.mailsec.dane.plugins.module_utils._moment import Moment
+from ansible_collections.mailsec.dane.plugins.module_utils._clock import Moment
+from ansible_collections.mailsec.dane.plugins.module_utils._rotation import journal_file
+from ansible_collections.mailsec.dane.plugins.module_utils._rotation.journal import Document
 path, token, call, number, sequence = sys.argv[1:]
 name, left = call.removeprefix("os."), [int(number)]
 real = getattr(os, name)
@@ -256,18 +256,18 @@ def dying(*args, **kwargs):
     return real(*args, **kwargs)
 setattr(os, name, dying)
 document = Document("mx.example.nl", "0123456789abcdef", int(sequence), {"age": 1.5})
-_journal_file.write(path, document, token, Moment(1_000_000.0, 500.0, "boot"))
+journal_file.write(path, document, token, Moment(1_000_000.0, 500.0, "boot"))
 """
 
 
 def test_two_processes_never_hold_the_lease_at_once(path: str) -> None:
     code = (
         "import sys\n"
-        "from ansible_collections.mailsec.dane.plugins.module_utils import _journal_file\n"
+        "from ansible_collections.mailsec.dane.plugins.module_utils._rotation import journal_file\n"
         "from ansible_collections.mailsec.dane.plugins.module_utils._clock import Moment\n"
         "try:\n"
-        "    _journal_file.acquire(sys.argv[1], sys.argv[2], 60, Moment(1.0, 1.0, 'boot'))\n"
-        "except _journal_file.LeaseHeld:\n"
+        "    journal_file.acquire(sys.argv[1], sys.argv[2], 60, Moment(1.0, 1.0, 'boot'))\n"
+        "except journal_file.LeaseHeld:\n"
         "    sys.exit(3)\n"
     )
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
@@ -319,7 +319,7 @@ def test_only_the_standard_library_is_imported_on_a_mail_host() -> None:
     code = (
         "import sys\n"
         "before = set(sys.modules)\n"
-        "from ansible_collections.mailsec.dane.plugins.module_utils import _journal_file\n"
+        "from ansible_collections.mailsec.dane.plugins.module_utils._rotation import journal_file\n"
         "print('\\n'.join(sorted({name.partition('.')[0] for name in set(sys.modules) - before})))\n"
     )
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}

@@ -8,7 +8,7 @@ import itertools
 
 import pytest
 
-from ansible_collections.mailsec.dane.plugins.module_utils._smtp.dialogue import Endpoint, Probe
+from ansible_collections.mailsec.dane.plugins.module_utils._probe import Endpoint, Probe
 from ansible_collections.mailsec.dane.plugins.module_utils._smtp.findings import mismatch_code
 
 NAME = "mx.example.nl"

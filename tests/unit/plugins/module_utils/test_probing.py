@@ -20,9 +20,10 @@ from ansible_collections.mailsec.dane.plugins.module_utils._audit.audit import A
 from ansible_collections.mailsec.dane.plugins.module_utils._dane import near_miss
 from ansible_collections.mailsec.dane.plugins.module_utils._dane.tlsa import TlsaRecord, compute
 from ansible_collections.mailsec.dane.plugins.module_utils._pki.certificate import Certificate, load_der
+from ansible_collections.mailsec.dane.plugins.module_utils._probe import Endpoint, Limits, Probe
 from ansible_collections.mailsec.dane.plugins.module_utils._room import Room
 from ansible_collections.mailsec.dane.plugins.module_utils._smtp import dialogue, ehlo
-from ansible_collections.mailsec.dane.plugins.module_utils._smtp.dialogue import Endpoint, Limits, Probe, probe
+from ansible_collections.mailsec.dane.plugins.module_utils._smtp.dialogue import probe
 
 HOST = "mx.example.nl"
 EC, RSA = credentials.ecdsa(HOST), credentials.rsa_self_signed(HOST)

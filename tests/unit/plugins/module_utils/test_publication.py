@@ -21,9 +21,10 @@ from ansible_collections.mailsec.dane.plugins.module_utils._dane.tlsa import (
     compute,
 )
 from ansible_collections.mailsec.dane.plugins.module_utils._dns import authority
-from ansible_collections.mailsec.dane.plugins.module_utils._dns.authority import Status, View
-from ansible_collections.mailsec.dane.plugins.module_utils._dns.query import NameServer
+from ansible_collections.mailsec.dane.plugins.module_utils._dns.server import NameServer
+from ansible_collections.mailsec.dane.plugins.module_utils._dns.view import Status, View
 from ansible_collections.mailsec.dane.plugins.module_utils._pki.certificate import load_der
+from ansible_collections.mailsec.dane.plugins.module_utils._probe import Endpoint, Probe
 from ansible_collections.mailsec.dane.plugins.module_utils._publish import publish, update
 from ansible_collections.mailsec.dane.plugins.module_utils._publish.check import Fit, cover, helpful
 from ansible_collections.mailsec.dane.plugins.module_utils._publish.publish import (
@@ -37,7 +38,6 @@ from ansible_collections.mailsec.dane.plugins.module_utils._publish.publish impo
     same,
     target,
 )
-from ansible_collections.mailsec.dane.plugins.module_utils._smtp.dialogue import Endpoint, Probe
 
 OWNER, HOST = "_25._tcp.mx.example.nl", "mx.example.nl"
 A, B, C = (TlsaRecord(3, 1, 1, letter * 32) for letter in (b"a", b"b", b"c"))

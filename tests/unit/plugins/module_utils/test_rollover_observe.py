@@ -14,11 +14,11 @@ from support.memory_dns import MemoryDns
 
 from ansible_collections.mailsec.dane.plugins.module_utils._dns import authority
 from ansible_collections.mailsec.dane.plugins.module_utils._dns.answer import Security
-from ansible_collections.mailsec.dane.plugins.module_utils._dns.authority import Signature, Status, View
-from ansible_collections.mailsec.dane.plugins.module_utils._dns.query import NameServer
+from ansible_collections.mailsec.dane.plugins.module_utils._dns.server import NameServer
+from ansible_collections.mailsec.dane.plugins.module_utils._dns.view import Delegation, Signature, Status, View
+from ansible_collections.mailsec.dane.plugins.module_utils._probe import TLS, Endpoint, Probe
 from ansible_collections.mailsec.dane.plugins.module_utils._rotation import look
 from ansible_collections.mailsec.dane.plugins.module_utils._rotation.observe import authority_view, endpoint_view
-from ansible_collections.mailsec.dane.plugins.module_utils._smtp.dialogue import TLS, Endpoint, Probe
 
 SERVER = NameServer("192.0.2.53", 53, "ns1.example.nl")
 LEAF = pki.Spec("mx.example.nl", "root", "leaf", "root", ca=False, san=("mx.example.nl",))
@@ -110,9 +110,9 @@ def test_l03_a_parent_that_cannot_be_asked_is_a_failure(monkeypatch: pytest.Monk
     async def zone(*_args: object) -> str:
         return "example.nl"
 
-    async def found(*_args: object) -> authority.Delegation:
+    async def found(*_args: object) -> Delegation:
         why = "the NS set that the parent zone has for example.nl could not be learnt: time-out"
-        return authority.Delegation((SERVER,), child=("ns1.example.nl",), unknown_parent=why)
+        return Delegation((SERVER,), child=("ns1.example.nl",), unknown_parent=why)
 
     async def observe(*_args: object) -> tuple[View, ...]:
         return (View(SERVER, OWNER, Status.SERVED, "", (record("K1"),), 3600),)

@@ -10,12 +10,12 @@ import pytest
 from support.one_host import CA, ENDPOINT, WANTED, World, ask, pem, record, steady
 
 from ansible_collections.mailsec.dane.plugins.module_utils._clock import Moment
+from ansible_collections.mailsec.dane.plugins.module_utils._probe import Endpoint
 from ansible_collections.mailsec.dane.plugins.module_utils._rotation import decide
 from ansible_collections.mailsec.dane.plugins.module_utils._rotation.goal import GoalError
 from ansible_collections.mailsec.dane.plugins.module_utils._rotation.look import Look
 from ansible_collections.mailsec.dane.plugins.module_utils._rotation.serial import DataError
 from ansible_collections.mailsec.dane.plugins.module_utils._rotation.state import Exposure, Scheme
-from ansible_collections.mailsec.dane.plugins.module_utils._smtp.dialogue import Endpoint
 
 
 @pytest.fixture

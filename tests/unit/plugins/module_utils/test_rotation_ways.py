@@ -16,8 +16,8 @@ import pytest
 from support import credentials
 from support.smtp_responder import Responder
 
+from ansible_collections.mailsec.dane.plugins.module_utils._probe import Endpoint, Limits, Probe
 from ansible_collections.mailsec.dane.plugins.module_utils._rotation import look as rotation_look
-from ansible_collections.mailsec.dane.plugins.module_utils._smtp.dialogue import Endpoint, Limits, Probe
 
 HOST = "mx.example.nl"
 EC, RSA, OTHER = credentials.ecdsa(HOST), credentials.rsa_self_signed(HOST), credentials.rsa_self_signed("other.nl")

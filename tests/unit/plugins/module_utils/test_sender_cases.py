@@ -23,9 +23,8 @@ from ansible_collections.mailsec.dane.plugins.module_utils._audit.discovery impo
 from ansible_collections.mailsec.dane.plugins.module_utils._audit.observation import DomainObservation, HostObservation
 from ansible_collections.mailsec.dane.plugins.module_utils._audit.verdict import judge_domain
 from ansible_collections.mailsec.dane.plugins.module_utils._dane.tlsa import TlsaError, TlsaRecord
+from ansible_collections.mailsec.dane.plugins.module_utils._probe import Endpoint, Probe, Seen
 from ansible_collections.mailsec.dane.plugins.module_utils._publish import check
-from ansible_collections.mailsec.dane.plugins.module_utils._smtp import survey
-from ansible_collections.mailsec.dane.plugins.module_utils._smtp.dialogue import Endpoint, Probe
 
 ENDPOINT = Endpoint("192.0.2.25")
 _VERSIONS = {"TLSv1": "TLSv1", "TLSv1_1": "TLSv1.1", "TLSv1_2": "TLSv1.2"}
@@ -105,7 +104,7 @@ def test_the_gate_before_publication_agrees(name: str) -> None:
 def test_starttls_info_agrees(name: str) -> None:
     """What starttls_info says of a chain beside records."""
     case = CASES[name]
-    entry = survey.Seen(HOST, seen(case.play))
+    entry = Seen(HOST, seen(case.play))
     result = starttls_report.report([entry], 25, records(case.play), HOST, pki.NOW, {})
     [endpoint] = result["endpoints"]
     assert endpoint["outcome"] == "tls"

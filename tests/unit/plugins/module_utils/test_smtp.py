@@ -19,8 +19,9 @@ from hypothesis import strategies as st
 from support.credentials import ecdsa, rsa_self_signed, server_context
 from support.smtp_responder import Behaviour, Responder
 
+from ansible_collections.mailsec.dane.plugins.module_utils._probe import Endpoint, Limits, Probe
 from ansible_collections.mailsec.dane.plugins.module_utils._smtp import tls
-from ansible_collections.mailsec.dane.plugins.module_utils._smtp.dialogue import Endpoint, Limits, Probe, probe
+from ansible_collections.mailsec.dane.plugins.module_utils._smtp.dialogue import probe
 
 HOST = "mx.example.nl"
 EC = ecdsa(HOST)

@@ -29,7 +29,7 @@ from ansible_collections.mailsec.dane.plugins.module_utils._dns.answer import (
 )
 from ansible_collections.mailsec.dane.plugins.module_utils._dns.resolv_conf import system_servers
 from ansible_collections.mailsec.dane.plugins.module_utils._dns.resolver_trusted import Limits, TrustedResolver
-from ansible_collections.mailsec.dane.plugins.module_utils._dns.transport import Server
+from ansible_collections.mailsec.dane.plugins.module_utils._dns.server import Server
 
 PATIENT = Limits(attempt=20)
 #: For servers that never answer.

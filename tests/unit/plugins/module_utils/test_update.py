@@ -22,7 +22,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ansible_collections.mailsec.dane.plugins.module_utils._dane.tlsa import TlsaRecord, TlsaRrset
-from ansible_collections.mailsec.dane.plugins.module_utils._dns.query import NameServer
+from ansible_collections.mailsec.dane.plugins.module_utils._dns.server import NameServer
 from ansible_collections.mailsec.dane.plugins.module_utils._dns.tsig_key import TsigKey
 from ansible_collections.mailsec.dane.plugins.module_utils._publish.update import Refusal, UpdateError, replace_rrset
 

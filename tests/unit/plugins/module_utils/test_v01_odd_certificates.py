@@ -21,9 +21,9 @@ from support.memory_dns import MemoryDns
 from ansible_collections.mailsec.dane.plugins.module_utils._audit import contained, starttls_report
 from ansible_collections.mailsec.dane.plugins.module_utils._audit.audit import Audit, Settings
 from ansible_collections.mailsec.dane.plugins.module_utils._dane.tlsa import TlsaRecord
+from ansible_collections.mailsec.dane.plugins.module_utils._probe import Endpoint, Probe, Seen
 from ansible_collections.mailsec.dane.plugins.module_utils._publish import check
-from ansible_collections.mailsec.dane.plugins.module_utils._smtp import offer, survey, ways
-from ansible_collections.mailsec.dane.plugins.module_utils._smtp.dialogue import Endpoint, Probe
+from ansible_collections.mailsec.dane.plugins.module_utils._smtp import offer, ways
 from ansible_collections.mailsec.dane.plugins.module_utils._tls_scan import report
 from ansible_collections.mailsec.dane.plugins.module_utils._tls_scan import scan as tls_scan_scan
 
@@ -84,7 +84,7 @@ def test_v01_the_other_domains_keep_their_verdicts(kind: str) -> None:
 def _examined(chain: tuple[bytes, ...]) -> None:
     """Everything that looks at the chain of a server; what raises here would end the run of a module."""
     probe = Probe(Endpoint("192.0.2.25"), HOST, "tls", tls_version="TLSv1.2", chain=chain)
-    result = starttls_report.report([survey.Seen(HOST, probe)], 25, RECORDS, HOST, pki.NOW, {})
+    result = starttls_report.report([Seen(HOST, probe)], 25, RECORDS, HOST, pki.NOW, {})
     scan = tls_scan_scan.Scan(probe, offer.Offer(), (chain,), 1, 1.0)
     result["findings"] += report.report([report.Scanned(HOST, scan)], 25, ["2.1"])["findings"]
     check.cover_all([probe], RECORDS, HOST, pki.NOW)

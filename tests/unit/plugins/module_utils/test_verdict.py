@@ -18,8 +18,12 @@ from support import credentials
 from support.memory_dns import INSECURE, SECURE, MemoryDns
 
 from ansible_collections.mailsec.dane.plugins.module_utils._audit.compliance import INTERNET_NL, TLSRPT
-from ansible_collections.mailsec.dane.plugins.module_utils._audit.discovery import MxSet, find_mx, locate
-from ansible_collections.mailsec.dane.plugins.module_utils._audit.observation import DomainObservation, HostObservation
+from ansible_collections.mailsec.dane.plugins.module_utils._audit.discovery import find_mx, locate
+from ansible_collections.mailsec.dane.plugins.module_utils._audit.observation import (
+    DomainObservation,
+    HostObservation,
+    MxSet,
+)
 from ansible_collections.mailsec.dane.plugins.module_utils._audit.verdict import (
     DomainState,
     DomainVerdict,
@@ -32,12 +36,12 @@ from ansible_collections.mailsec.dane.plugins.module_utils._audit.verdict_findin
 from ansible_collections.mailsec.dane.plugins.module_utils._catalogue import CATALOGUE
 from ansible_collections.mailsec.dane.plugins.module_utils._dane.tlsa import compute
 from ansible_collections.mailsec.dane.plugins.module_utils._dns.answer import Outcome
-from ansible_collections.mailsec.dane.plugins.module_utils._dns.authority import Signature, Status
-from ansible_collections.mailsec.dane.plugins.module_utils._dns.query import NameServer
+from ansible_collections.mailsec.dane.plugins.module_utils._dns.server import NameServer
+from ansible_collections.mailsec.dane.plugins.module_utils._dns.view import Signature, Status
 from ansible_collections.mailsec.dane.plugins.module_utils._dns.zone_view import Said, ServerView, ZoneView
 from ansible_collections.mailsec.dane.plugins.module_utils._findings import Severity
 from ansible_collections.mailsec.dane.plugins.module_utils._pki.certificate import load_der
-from ansible_collections.mailsec.dane.plugins.module_utils._smtp.dialogue import Endpoint, Probe
+from ansible_collections.mailsec.dane.plugins.module_utils._probe import Endpoint, Probe
 
 HOST = "mx.example.nl"
 OWNER = f"_25._tcp.{HOST}"

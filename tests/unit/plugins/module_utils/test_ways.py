@@ -20,9 +20,9 @@ from ansible_collections.mailsec.dane.plugins.module_utils._audit import report
 from ansible_collections.mailsec.dane.plugins.module_utils._audit.audit import Audit, Settings
 from ansible_collections.mailsec.dane.plugins.module_utils._dane.tlsa import TlsaRecord, compute
 from ansible_collections.mailsec.dane.plugins.module_utils._pki.certificate import load_der
+from ansible_collections.mailsec.dane.plugins.module_utils._probe import Endpoint, Limits, Probe
 from ansible_collections.mailsec.dane.plugins.module_utils._publish import check
 from ansible_collections.mailsec.dane.plugins.module_utils._smtp import findings, openssl_client
-from ansible_collections.mailsec.dane.plugins.module_utils._smtp.dialogue import Endpoint, Limits, Probe
 from ansible_collections.mailsec.dane.plugins.module_utils._smtp.ways import ALL_KEY_TYPES, ask_all_ways
 
 HOST = "mx.example.nl"

@@ -13,8 +13,8 @@ import typing as t
 import pytest
 
 from ansible_collections.mailsec.dane.plugins.module_utils._audit.zone_findings import zone_findings
-from ansible_collections.mailsec.dane.plugins.module_utils._dns.authority import Delegation, Signature, Status
-from ansible_collections.mailsec.dane.plugins.module_utils._dns.query import NameServer
+from ansible_collections.mailsec.dane.plugins.module_utils._dns.server import NameServer
+from ansible_collections.mailsec.dane.plugins.module_utils._dns.view import Delegation, Signature, Status
 from ansible_collections.mailsec.dane.plugins.module_utils._dns.zone_view import Said, ServerView, ZoneLook, ZoneView
 from ansible_collections.mailsec.dane.plugins.module_utils._findings import Finding, Severity
 
