@@ -89,7 +89,7 @@ class Probe:
     ``probe-timeout``, ``vantage-refused``, ``ehlo-name-refused``; ``detail`` is a sentence.
     ``server_name`` is the SNI sent (None: none). ``banner`` is the text of the greeting. ``ehlo_host`` is the first
     line of the EHLO reply; ``ehlo`` its further lines, keyword in upper case; ``ehlo_tls`` the same inside TLS.
-    ``tls_version`` (``TLSv1.3``), ``cipher`` (OpenSSL name) and ``group`` (see ``_tls_group``) are '' when unknown.
+    ``tls_version`` (``TLSv1.3``), ``cipher`` (OpenSSL name) and ``group`` (see ``key_exchange``) are '' when unknown.
     ``chain`` is raw DER, leaf first, as sent; ``chain_complete`` is False where only the leaf could be had.
     ``oddities`` are finding codes seen on the way, ``evidence`` has a sentence for each. ``key_type`` is the
     type of key that was insisted on. All text of the server is bounded printable ASCII.

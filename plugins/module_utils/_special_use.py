@@ -11,7 +11,7 @@ from __future__ import annotations
 
 try:
     import netaddr
-except ImportError:  # reported by _deps
+except ImportError:  # reported by _requirements
     HAS_NETADDR = False
 else:
     HAS_NETADDR = True

@@ -67,7 +67,7 @@ def _record(data: str) -> str:
 def events(
     found: t.Iterable[Change], owner: str, ttl: int, begin: dict[str, Records], at: float
 ) -> list[dict[str, t.Any]]:
-    """Return the changes as ``_timeline`` reads them, with what there was at the moment ``at`` before them."""
+    """Return the changes as ``record`` reads them, with what there was at the moment ``at`` before them."""
 
     def said(when: float, records: Records) -> dict[str, t.Any]:
         servers = [server for server, there in now.items() if there == records]

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Watches the name servers and mail servers of one name from outside, and prints what changed as JSON lines.
 
-The lines are events as ``_timeline`` reads them. It runs in the lab's network until its input ends, and shares no
+The lines are events as ``record`` reads them. It runs in the lab's network until its input ends, and shares no
 state with the rotation: what it saw is the evidence against which a rotation is judged. The argument is JSON: ``name``,
 ``owners`` with their zones, ``endpoints``.
 """

@@ -69,7 +69,7 @@ def domain_verdict(observation: DomainObservation, now: datetime.datetime) -> Do
 
 
 def host_result(verdict: HostVerdict, now: datetime.datetime) -> dict[str, t.Any]:
-    """Return the verdict as plain data as ``_report.host_result`` does; never raises for what was observed."""
+    """Return the verdict as plain data as ``report.host_result`` does; never raises for what was observed."""
     try:
         return report.host_result(verdict, now)
     except Exception as error:  # noqa: BLE001 - see the first line of this file
@@ -77,7 +77,7 @@ def host_result(verdict: HostVerdict, now: datetime.datetime) -> dict[str, t.Any
 
 
 def domain_result(verdict: DomainVerdict, now: datetime.datetime) -> dict[str, t.Any]:
-    """Return the verdict as plain data as ``_report.domain_result`` does; never raises for what was observed."""
+    """Return the verdict as plain data as ``report.domain_result`` does; never raises for what was observed."""
     try:
         return report.domain_result(verdict, now)
     except Exception as error:  # noqa: BLE001 - see the first line of this file

@@ -4,7 +4,7 @@
 
 """Observations: all that was seen of one MX host, or of one mail domain, at one moment.
 
-Pure data, gathered by ``_audit`` and judged by ``_verdict``. Private to the collection.
+Pure data, gathered by ``audit`` and judged by ``verdict``. Private to the collection.
 """
 
 from __future__ import annotations

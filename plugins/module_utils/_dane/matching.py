@@ -79,7 +79,7 @@ class MatchResult:
     """What the sender decides about a chain.
 
     ``reason`` is ``dane-ok``, ``tlsa-no-match``, ``ta-not-in-chain``, ``ta-name-mismatch``, ``ta-chain-expired``,
-    ``ta-chain-invalid``, ``tlsa-all-unusable``, or one of ``_handshake``: then no record counts. ``strict``: each
+    ``ta-chain-invalid``, ``tlsa-all-unusable``, or one of ``handshake``: then no record counts. ``strict``: each
     combination of usage, selector and matching type among the usable records has one that matches this chain (RFC 7671
     section 8).
     """
@@ -103,7 +103,7 @@ def match(
     ``chain`` is what the server sent, in its order, leaf first (each from ``load_der``). ``reference_names``
     begins with the TLSA base domain; next-hop names follow where RFC 7672 section 3.2.2 accepts them.
     ``now`` is aware. ``session`` is TLS as negotiated; by default a version and a cipher suite of today.
-    Work on hostile chains is bounded by the limits of ``_path``.
+    Work on hostile chains is bounded by the limits of ``certification_path``.
     """
     unique = tuple(dict.fromkeys(records))
     usable = tuple(record for record in unique if unusable_reason(record, profile) is None)

@@ -29,7 +29,7 @@ try:
     import dns.name
     import dns.rdataclass
     import dns.rdatatype
-except ImportError:  # reported by _deps
+except ImportError:  # reported by _requirements
     HAS_DNSPYTHON = False
 else:
     HAS_DNSPYTHON = True

@@ -22,7 +22,7 @@ try:
     import dns.message
     import dns.name
     import dns.rcode
-except ImportError:  # reported by _deps
+except ImportError:  # reported by _requirements
     HAS_DNSPYTHON = False
 else:
     HAS_DNSPYTHON = True

@@ -36,7 +36,7 @@ try:
     import dns.rdataclass
     import dns.rdatatype
     import dns.rrset
-except ImportError:  # reported by _deps
+except ImportError:  # reported by _requirements
     HAS_DNSPYTHON = False
 else:
     HAS_DNSPYTHON = True

@@ -24,7 +24,7 @@ try:
     import dns.rdatatype
     import dns.rdtypes.ANY.TLSA
     import dns.tsig
-except ImportError:  # reported by _deps
+except ImportError:  # reported by _requirements
     HAS_DNSPYTHON = False
 else:
     HAS_DNSPYTHON = True

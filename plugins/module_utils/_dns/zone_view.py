@@ -32,7 +32,7 @@ try:
     import dns.rcode
     import dns.rdataclass
     import dns.rdatatype
-except ImportError:  # reported by _deps
+except ImportError:  # reported by _requirements
     HAS_DNSPYTHON = False
 else:
     HAS_DNSPYTHON = True

@@ -90,7 +90,7 @@ class Iterative:
     """Asks the authoritative servers of each zone, starting at ``hints``; ``port`` is that of all the others.
 
     Every server is asked, by every name and address that it has, until one gives an answer with which nothing is
-    wrong (see ``_worth``). ``may_ask`` says which addresses that delegations name may be asked; anybody can publish a
+    wrong (see ``worth``). ``may_ask`` says which addresses that delegations name may be asked; anybody can publish a
     delegation to any address. The hints are always asked. Delegations are kept for the life of the object.
     """
 
@@ -113,7 +113,7 @@ class Iterative:
         self._memory = Memory()
 
     async def __call__(self, name: dns.name.Name, rdtype: int, avoid: frozenset[str]) -> Wire:
-        """Ask; see ``_questions.Ask``."""
+        """Ask; see ``questions.Ask``."""
         return await self._resolve(name, rdtype, _Errand(avoid), ())
 
     async def _resolve(

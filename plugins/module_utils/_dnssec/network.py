@@ -165,7 +165,7 @@ class Memory:
 class Recursive:
     """A network function that asks recursive resolvers with CD and DO set.
 
-    The next one is asked until one gives an answer with which nothing is wrong (see ``_worth``). At most
+    The next one is asked until one gives an answer with which nothing is wrong (see ``worth``). At most
     ``concurrency`` questions are under way at once.
     """
 
@@ -178,7 +178,7 @@ class Recursive:
         self._memory = Memory()
 
     async def __call__(self, name: dns.name.Name, rdtype: int, avoid: frozenset[str]) -> Wire:
-        """Ask; see ``_questions.Ask``."""
+        """Ask; see ``questions.Ask``."""
         offers = Offers(name, rdtype, None)
         for server in sorted(self.servers, key=lambda one: (str(one) in avoid, self._memory.is_silent(one))):
             try:

@@ -18,7 +18,7 @@ _MAX_ANSWERS: t.Final = 100_000
 
 
 class OwnResolver:
-    """A ``Resolver`` (see ``_answer``) that believes no resolver and validates for itself; one per run and event loop.
+    """A ``Resolver`` (see ``answer``) that believes no resolver and validates for itself; one per run and event loop.
 
     Each name and type is looked up once per run, also when it is wanted several times at once.
     """

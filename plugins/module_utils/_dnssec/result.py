@@ -45,7 +45,7 @@ _DISPUTES: t.Final[t.Mapping[str, str]] = {
 class Link:
     """One RRset of the chain of trust, or the absence of one.
 
-    ``zone`` vouches for ``owner`` and ``rdtype``. ``reason`` is a code of ``_reasons`` or ''. Key tag, algorithm
+    ``zone`` vouches for ``owner`` and ``rdtype``. ``reason`` is a code of ``reasons`` or ''. Key tag, algorithm
     and window are those of the signature that decided, None where there is none. ``server`` is who answered.
     """
 
@@ -97,8 +97,8 @@ class Hop:
 class Result:
     """Outcome of one look-up.
 
-    ``outcome`` and ``security`` as in ``_answer``; the security is that of the worst link of the alias chain
-    (RFC 4035 section 3.2.3). ``reason`` is '' when all is secure, else a code of ``_reasons``; ``detail`` a sentence;
+    ``outcome`` and ``security`` as in ``answer``; the security is that of the worst link of the alias chain
+    (RFC 4035 section 3.2.3). ``reason`` is '' when all is secure, else a code of ``reasons``; ``detail`` a sentence;
     ``link`` the link that failed first. ``ttl`` is how long the answer may be used (RFC 4035 section 5.3.3),
     ``published_ttl`` what the zone says, before caches counted it down; both in seconds. ``chain`` is the whole chain
     of trust, from the anchor down. ``notes`` are codes of what was odd without changing the status.

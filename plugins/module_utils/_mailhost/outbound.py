@@ -4,7 +4,7 @@
 
 """How mail leaves a Postfix, going by the effective settings of every transport: which services, at which TLS level.
 
-Pure: ``_outbound_look`` reads the settings. Standard library only, because it runs on mail servers. The rules are those
+Pure: ``outbound_look`` reads the settings. Standard library only, because it runs on mail servers. The rules are those
 of Postfix itself (smtp(8), postconf(5), TLS_README). Private to the collection.
 """
 

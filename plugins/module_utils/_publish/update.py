@@ -29,7 +29,7 @@ try:
     import dns.rdatatype
     import dns.tsig
     import dns.update
-except ImportError:  # reported by _deps
+except ImportError:  # reported by _requirements
     HAS_DNSPYTHON = False
 else:
     HAS_DNSPYTHON = True

@@ -38,7 +38,7 @@ class AliasView:
 
 @dataclasses.dataclass(frozen=True)
 class Alias:
-    """An alias that caches may follow. ``served_by`` and ``age`` as in ``_rollover_state.CachedRrset``."""
+    """An alias that caches may follow. ``served_by`` and ``age`` as in ``state.CachedRrset``."""
 
     name: str
     target: str

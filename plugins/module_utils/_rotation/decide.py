@@ -53,7 +53,7 @@ if t.TYPE_CHECKING:
     from ansible_collections.mailsec.dane.plugins.module_utils._rotation.look import Look
     from ansible_collections.mailsec.dane.plugins.module_utils._rotation.state import Chain, Journal
 
-#: Slots of the mail host's directory; see ``_certificate_files``.
+#: Slots of the mail host's directory; see ``certificate_files``.
 SLOTS: t.Final = ("live", "staged", "next", "previous")
 #: Those that a deployment takes.
 DEPLOYABLE: t.Final = ("staged", "next")
@@ -72,14 +72,14 @@ LIVE_FILE: t.Final = "live/keychain.pem"
 class Wanted:
     """What the administrator asks for.
 
-    ``owners``: TLSA owner names that share the chains. ``request``: see ``_rotation_goal``. ``stolen``: with the
+    ``owners``: TLSA owner names that share the chains. ``request``: see ``goal``. ``stolen``: with the
     request ``compromise``, whose key, any of ``current`` and ``next``. ``own_addresses``: those of the managed host;
     when none of them is an endpoint (address translation), all endpoints are taken for its own. ``restart``: forget a
     rotation that was begun. ``others`` and ``unaccounted``: other hosts behind the base domain, what they served when
     a run last reached them, and those that none has reached. ``watch``: the slot whose chain the endpoints are to
     follow, instead of the one that shall be served in the end. ``bare``: the host has never served TLS, and says so
     itself. ``adopted``: the ``3 1 1`` record of the key that was in use before the first run, ``adoption`` what follows
-    for it: see ``ADOPTIONS``. The others are as in ``_rollover_state.Target``.
+    for it: see ``ADOPTIONS``. The others are as in ``state.Target``.
     """
 
     base_domain: str

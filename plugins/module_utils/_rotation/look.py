@@ -97,7 +97,7 @@ class Look:
     def endpoints(
         self, names: c.Sequence[str], now: datetime.datetime, repeats: int, issuer_depths: c.Sequence[int]
     ) -> tuple[EndpointView, ...]:
-        """Return what the endpoints served; see ``_rollover_observe.endpoint_view``."""
+        """Return what the endpoints served; see ``observe.endpoint_view``."""
         return tuple(
             observe.endpoint_view(
                 str(endpoint), probes, names, now, repeats, sorted(self.published), issuer_depths

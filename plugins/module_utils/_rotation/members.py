@@ -4,7 +4,7 @@
 
 """Several hosts behind one TLSA base domain share a journal: what each of them serves, wants and has begun.
 
-The content of such a journal has the fields of ``_rotation`` for the host ``node``, the chains that this host ``may
+The content of such a journal has the fields of ``decide`` for the host ``node``, the chains that this host ``may
 serve`` and the records it ``wants``, and in ``others`` the same of the other hosts, by name. Pure. Private to the
 collection.
 """
@@ -31,7 +31,7 @@ Content = dict[str, t.Any]
 
 @dataclasses.dataclass(frozen=True)
 class Members:
-    """``own``: the content as ``_rotation`` wants it. ``others``: the fields of the other hosts that were heard of.
+    """``own``: the content as ``decide`` wants it. ``others``: the fields of the other hosts that were heard of.
 
     ``past``: what ``node`` wanted. ``unaccounted`` names the hosts of which nobody knows what they serve: no run ever
     reached them.

@@ -72,7 +72,7 @@ def endpoint_view(
     """Return what one endpoint presented in ``repeats`` rounds; ``probes`` has all connections of all rounds.
 
     A single connection that failed leaves it open what the endpoint serves. For the others see
-    ``_rollover_chain.describe``.
+    ``chain.describe``.
     """
     failures = [probe.detail or probe.outcome for probe in probes if probe.outcome != TLS]
     chains: set[Chain] = set()

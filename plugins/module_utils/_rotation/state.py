@@ -5,7 +5,7 @@
 """What the rotation planner knows and is told: policy, target, observation, journal.
 
 Pure data. Durations are seconds. Owner names are lower case without final dot, endpoints and addresses
-text as ``_smtp.Endpoint`` prints them. Private to the collection.
+text as ``probe.Endpoint`` prints them. Private to the collection.
 """
 
 from __future__ import annotations

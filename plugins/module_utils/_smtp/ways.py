@@ -52,7 +52,7 @@ async def ask_all_ways(
     lacks, when it shows the same chain without a server name, and anything at all when there is no TLS.
     A probe that ends before the handshake, after another one came as far as TLS, has the outcome ``PARTLY_SEEN``; where
     the server refuses it, or the total of ``limits`` is over, which is for all of them together, no more is asked.
-    Raises ValueError as ``_smtp.probe`` does.
+    Raises ValueError as ``dialogue.probe`` does.
     """
     found: list[Probe] = []
     left = limits.total

@@ -69,7 +69,7 @@ class Question:
 
 @dataclasses.dataclass(frozen=True)
 class Accepted:
-    """What the server chose. ``group`` as in ``_tls_group``, finite fields of RFC 7919 by name in TLS 1.2 too.
+    """What the server chose. ``group`` as in ``key_exchange``, finite fields of RFC 7919 by name in TLS 1.2 too.
 
     ``scheme`` is the signature scheme of TLS 1.2. In TLS 1.3 only ``protocol``, ``suite`` and ``group`` are clear.
     """

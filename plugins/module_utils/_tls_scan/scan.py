@@ -110,7 +110,7 @@ async def scan(
 
     ``offer_first`` is a sort key for suites: which a client would name first. Give the worst first, so that a
     server that follows the client is seen to choose them. Never raises for what the server does; ValueError as
-    ``_smtp.probe`` does.
+    ``dialogue.probe`` does.
     """
     clock = asyncio.get_running_loop().time
     started = clock()
