@@ -11,7 +11,7 @@ from unittest import mock
 
 import pytest
 
-sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[3]))
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[4]))
 
 from simulation.life import PROFILES, Broken, Profile, shortest
 from simulation.site import chain, record, refuses, unmatched

@@ -30,7 +30,7 @@ from ansible_collections.mailsec.dane.plugins.module_utils._tls_scan.guideline i
 )
 from ansible_collections.mailsec.dane.plugins.module_utils._tls_scan.suites import SUITES
 
-ROOT = Path(__file__).resolve().parents[4]
+ROOT = Path(__file__).resolve().parents[5]
 CODES = {name: code for code, name in SUITES.items()}
 LEAF = ServedCertificate("CN=mx", "EC", 256, "secp256r1", "SHA-256")
 GOOD = Offer(
