@@ -14,6 +14,7 @@ from ansible_collections.mailsec.dane.plugins.module_utils._address import is_ad
 if t.TYPE_CHECKING:
     pass
 
+
 @dataclasses.dataclass(frozen=True)
 class Seen:
     """One probe of one address of ``host``."""
@@ -29,6 +30,7 @@ class NotProbed:
     host: str
     outcome: str
     detail: str
+
 
 #: Outcome of a probe that ended in a TLS session; every other outcome is a finding code.
 TLS: t.Final = "tls"

@@ -319,9 +319,7 @@ def _look(module: AnsibleModule, parameters: dict[str, str], below: t.Callable[[
 def gather(module: AnsibleModule) -> dict[str, t.Any]:
     """Return the result; ValueError with a message for people."""
     params = module.params
-    choices = [
-        {name: value_text(name, value) or "" for name, value in choice.items()} for choice in params["choices"]
-    ]
+    choices = [{name: value_text(name, value) or "" for name, value in choice.items()} for choice in params["choices"]]
     below = _below(module, params["name_servers"])
     now = _look(module, {}, below)
     before = params["before"] or now

@@ -418,8 +418,10 @@ def _means(params: dict[str, t.Any], repeats: int) -> look.Means:
     if not 0 < params["timeout"] <= 60:
         raise ValueError(f"timeout is {params['timeout']:g}: it is more than 0 and up to 60 seconds")
     servers, endpoints = params["name_servers"], params["endpoints"]
-    resolvers = system_servers() if params["nameservers"] is None else tuple(
-        Server(one["address"], one["port"], one["trusted"]) for one in params["nameservers"]
+    resolvers = (
+        system_servers()
+        if params["nameservers"] is None
+        else tuple(Server(one["address"], one["port"], one["trusted"]) for one in params["nameservers"])
     )
     return look.Means(
         primary=dataclasses.replace(

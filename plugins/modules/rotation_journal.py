@@ -177,7 +177,11 @@ def _known(path: str, subject: str) -> tuple[Document, str, str]:
 
 def _shown(document: Document, problem: str = "", detail: str = "") -> dict[str, t.Any]:
     return {
-        "content": document.content, "sequence": document.sequence, "problem": problem, "detail": detail, "lock": "",
+        "content": document.content,
+        "sequence": document.sequence,
+        "problem": problem,
+        "detail": detail,
+        "lock": "",
     }
 
 

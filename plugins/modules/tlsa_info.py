@@ -288,7 +288,9 @@ def _load(params: dict[str, t.Any]) -> tuple[pki_certificate.Certificate, ...]:
         raise ValueError(f"content is neither PEM text nor Base64 of a DER certificate: {error}") from error
 
 
-def _combinations(params: dict[str, t.Any], chain: tuple[pki_certificate.Certificate, ...]) -> list[tuple[int, int, int, int]]:
+def _combinations(
+    params: dict[str, t.Any], chain: tuple[pki_certificate.Certificate, ...]
+) -> list[tuple[int, int, int, int]]:
     """Return usage, selector, matching type and position of the source for each record asked for."""
     if params["all"]:
         usages = []

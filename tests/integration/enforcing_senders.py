@@ -78,7 +78,8 @@ def prepare(lab: Lab) -> None:
     for path, text in files.items():
         on(lab, "exim", f"cat >{path} <<'END'\n{text}END")
     on(
-        lab, "exim",
+        lab,
+        "exim",
         f"grep -q stub-zone /etc/unbound/unbound.conf || printf '{stub}' >>/etc/unbound/unbound.conf;"
         " systemctl stop exim4; exim4 -bV >/dev/null && systemctl restart unbound",
     )

@@ -259,8 +259,13 @@ def _two_nodes(**more: t.Any) -> Scope:
     first = target("A2", endpoints=("mx0",), fallback=(a,), scheme=frozenset({Scheme.CURRENT}))
     second = target("B2", endpoints=("mx1",), fallback=(b,), scheme=frozenset({Scheme.CURRENT}))
     settings: dict[str, t.Any] = {
-        "records": frozenset({a.key, b.key}), "chain": (a, b), "targets": (first, second), "endpoints": 2,
-        "controllers": (Controller(0), Controller(1)), "ttl": 1, "secondaries": 0,
+        "records": frozenset({a.key, b.key}),
+        "chain": (a, b),
+        "targets": (first, second),
+        "endpoints": 2,
+        "controllers": (Controller(0), Controller(1)),
+        "ttl": 1,
+        "secondaries": 0,
     }
     return Scope("two controllers", **{**settings, **more})
 
@@ -269,7 +274,9 @@ def _two_names(**more: t.Any) -> Scope:
     """One key under two owner names, each on name servers of its own."""
     names = {"owners": (OWNER, OTHER), "scheme": ONE}
     settings: dict[str, t.Any] = {
-        "owners": (OWNER, OTHER), "delay": 2, "targets": (target(**names, next_keys=()),),
+        "owners": (OWNER, OTHER),
+        "delay": 2,
+        "targets": (target(**names, next_keys=()),),
     }
     return rotation("two names", **{**settings, **more})
 
@@ -282,7 +289,8 @@ def _first_name_only(journal: Journal, *rest: t.Any) -> t.Any:
 def _factsheet_ca(**more: t.Any) -> Scope:
     """Records of the key in use and of the CA; the CA changes, and with it the key."""
     settings: dict[str, t.Any] = {
-        "records": frozenset({K1, CA1}), "chain": chain("K1", "CA1"),
+        "records": frozenset({K1, CA1}),
+        "chain": chain("K1", "CA1"),
         "targets": (target("K2", "CA2", scheme=FACTSHEET, policy=LOOSE, fallback=(chain("K1", "CA1"),)),),
     }
     return Scope("CA change, two records", **{**settings, **more})
@@ -290,7 +298,8 @@ def _factsheet_ca(**more: t.Any) -> Scope:
 
 def _factsheet_renewal(**more: t.Any) -> Scope:
     settings: dict[str, t.Any] = {
-        "records": frozenset({K1, CA1}), "chain": chain("K1", "CA1"),
+        "records": frozenset({K1, CA1}),
+        "chain": chain("K1", "CA1"),
         "targets": (target("K2", "CA1", scheme=FACTSHEET, policy=LOOSE),),
     }
     return Scope("renewal under the same CA, two records", **{**settings, **more})
@@ -302,7 +311,9 @@ def _withdrawn(_world: World, state: State) -> bool:
 
 def _withdrawal(**more: t.Any) -> Scope:
     settings: dict[str, t.Any] = {
-        "targets": (target(scheme=frozenset(), chains=(), next_keys=()),), "secure": False, "goal": _withdrawn,
+        "targets": (target(scheme=frozenset(), chains=(), next_keys=()),),
+        "secure": False,
+        "goal": _withdrawn,
     }
     return rotation("withdrawal", frozenset({K1, K2}), **{**settings, **more})
 
@@ -325,9 +336,12 @@ def _stolen_is_dead(world: World, state: State) -> bool:
 def _compromise(exposure: Exposure | None, *records: t.Any, **more: t.Any) -> Scope:
     wanted = target("K2", "CA1", scheme=ALL, revoked=(STOLEN,), exposure=exposure, fallback=(STOLEN,))
     settings: dict[str, t.Any] = {
-        "records": frozenset(records), "chain": STOLEN,
-        "targets": (wanted, dataclasses.replace(wanted, next_keys=(K3,))), "generated": {0: 1},
-        "delay": 3, "goal": _stolen_is_dead,
+        "records": frozenset(records),
+        "chain": STOLEN,
+        "targets": (wanted, dataclasses.replace(wanted, next_keys=(K3,))),
+        "generated": {0: 1},
+        "delay": 3,
+        "goal": _stolen_is_dead,
     }
     return Scope("compromise", **{**settings, **more})
 
@@ -335,8 +349,12 @@ def _compromise(exposure: Exposure | None, *records: t.Any, **more: t.Any) -> Sc
 def _replay(**more: t.Any) -> Scope:
     """A rotation that is turned round, with a secondary that passes through all that the primary had meanwhile."""
     settings: dict[str, t.Any] = {
-        "targets": (target(), target(next_key="K3"), target("K1", next_key="K2")), "flips": {1: 2},
-        "faults": ("flip",), "budget": 1, "in_order": True, "delay": 4,
+        "targets": (target(), target(next_key="K3"), target("K1", next_key="K2")),
+        "flips": {1: 2},
+        "faults": ("flip",),
+        "budget": 1,
+        "in_order": True,
+        "delay": 4,
     }
     return rotation("replication in order", **{**settings, **more})
 
@@ -355,88 +373,131 @@ def known_bad() -> tuple[Case, ...]:
         Case("KB-02", "replace the record, then deploy", rotation("", **scripted(replace_first)), "P1"),
         Case("KB-03", "wait one TTL from the primary write", rotation("", **only), "P1", patches=(_ttls(1), NO_LEAD)),
         Case(
-            "KB-04", "wait two TTLs from the primary write, slow secondary", rotation("", delay=3, **only), "P1",
+            "KB-04",
+            "wait two TTLs from the primary write, slow secondary",
+            rotation("", delay=3, **only),
+            "P1",
             patches=(_ttls(2), NO_LEAD),
         ),
         Case(
-            "KB-05", "gate on one of the name servers",
-            rotation("", secondaries=2, controllers=(Controller(planner=blind(lambda name: name != "ns2")),)), "P1",
+            "KB-05",
+            "gate on one of the name servers",
+            rotation("", secondaries=2, controllers=(Controller(planner=blind(lambda name: name != "ns2")),)),
+            "P1",
             patches=(NO_LEAD,),
         ),
         Case(
-            "KB-06", "no check after the ready mark",
-            rotation("", controllers=(Controller(planner=no_recheck),), faults=("remove",), budget=1), "P1",
+            "KB-06",
+            "no check after the ready mark",
+            rotation("", controllers=(Controller(planner=no_recheck),), faults=("remove",), budget=1),
+            "P1",
         ),
         Case("KB-07", "no margin, clock one ahead", rotation("", delay=3, faults=("clock",), budget=1), "P1"),
         Case(
-            "KB-08", "TTL lowered, wait the new one", rotation("", here, ttl=4, ttl_wanted=2), "P1",
+            "KB-08",
+            "TTL lowered, wait the new one",
+            rotation("", here, ttl=4, ttl_wanted=2),
+            "P1",
             patches=((guards, "cache_seconds", lambda _entry, _policy, _outage: 2), NO_LEAD),
         ),
         Case("KB-09", "two controllers, blind writes", _two_nodes(cas=False), "P1", patches=(NO_LEAD,)),
         Case(
-            "KB-10", "two controllers, compare-and-swap, clean-up removes records of others",
-            _two_nodes(controllers=EACH_ITS_OWN), "P1",
+            "KB-10",
+            "two controllers, compare-and-swap, clean-up removes records of others",
+            _two_nodes(controllers=EACH_ITS_OWN),
+            "P1",
             patches=((rotation_planner._Planner, "_final_records", _final_without_others), NO_LEAD),
         ),
         Case("KB-11", "delete all, add next, add current", rotation("", **scripted(delete_all_first)), "P3"),
         Case("KB-11", "the same, second step", rotation("", secure=False, **scripted(delete_all_first)), "P1"),
         Case(
-            "KB-12", "clean-up after the first of two nodes switched",
-            rotation("", n=2, controllers=(Controller(planner=blind(lambda name: name != "mx1")),)), "P1",
+            "KB-12",
+            "clean-up after the first of two nodes switched",
+            rotation("", n=2, controllers=(Controller(planner=blind(lambda name: name != "mx1")),)),
+            "P1",
         ),
         Case(
-            "KB-13", "back to the old chain after clean-up, at once",
+            "KB-13",
+            "back to the old chain after clean-up, at once",
             rotation(
-                "", targets=(target(), target(next_key="K3"), target("K1", next_key="K2")), flips={1: 2},
-                faults=("flip",), budget=1, controllers=(Controller(planner=no_way_back),),
-            ), "P1",
+                "",
+                targets=(target(), target(next_key="K3"), target("K1", next_key="K2")),
+                flips={1: 2},
+                faults=("flip",),
+                budget=1,
+                controllers=(Controller(planner=no_way_back),),
+            ),
+            "P1",
         ),
         Case(
-            "KB-14", "a node comes back with the retired key (to be detected)",
-            rotation("", n=2, faults=("restore",), budget=1), "P1",
+            "KB-14",
+            "a node comes back with the retired key (to be detected)",
+            rotation("", n=2, faults=("restore",), budget=1),
+            "P1",
         ),
         Case(
-            "KB-15", "record removed between decision and deployment (to be detected)",
-            rotation("", faults=("remove-late",), budget=1), "P1",
+            "KB-15",
+            "record removed between decision and deployment (to be detected)",
+            rotation("", faults=("remove-late",), budget=1),
+            "P1",
         ),
         Case("KB-16", "factsheet: renewal under the same CA", renewal, "P2", holds=("P1",)),
         Case(
-            "KB-17", "the same, but the CA used another intermediate",
-            _factsheet_renewal(targets=(target("K2", "CA3", scheme=FACTSHEET, policy=LOOSE),)), "P1",
+            "KB-17",
+            "the same, but the CA used another intermediate",
+            _factsheet_renewal(targets=(target("K2", "CA3", scheme=FACTSHEET, policy=LOOSE),)),
+            "P1",
             patches=(NO_DEPLOY_GUARD,),
         ),
         Case(
-            "KB-18", "factsheet: CA change, wait one TTL from the primary write", _factsheet_ca(**only), "P1",
+            "KB-18",
+            "factsheet: CA change, wait one TTL from the primary write",
+            _factsheet_ca(**only),
+            "P1",
             patches=(_ttls(1),),
         ),
         Case("KB-19", "factsheet: CA change, any wait", ca_change, "P2", holds=("P1",)),
         Case(
-            "KB-20", "unattended renewal with a new key from the old CA, during the CA change",
-            _factsheet_ca(faults=("rogue",), budget=1, rogues=(chain("K9", "CA1"),)), "P1",
+            "KB-20",
+            "unattended renewal with a new key from the old CA, during the CA change",
+            _factsheet_ca(faults=("rogue",), budget=1, rogues=(chain("K9", "CA1"),)),
+            "P1",
         ),
         Case(
-            "KB-21", "CA change with the next key published, but only the old CA",
+            "KB-21",
+            "CA change with the next key published, but only the old CA",
             Scope(
-                "", frozenset({K1, CA1}), chain("K1", "CA1"),
+                "",
+                frozenset({K1, CA1}),
+                chain("K1", "CA1"),
                 (target("K2", "CA2", policy=LOOSE, scheme=frozenset({Scheme.CURRENT})),),
-            ), "P2", holds=("P1",),
+            ),
+            "P2",
+            holds=("P1",),
             patches=(
                 (rotation_planner._Planner, "_interim_records", _keep_issuer),
                 (rotation_planner._Planner, "_policy", lambda self: self.target.policy),
             ),
         ),
         Case(
-            "KB-22", "another digest for the next key only", rotation("", **scripted(other_digest_for_next)), "P1",
+            "KB-22",
+            "another digest for the next key only",
+            rotation("", **scripted(other_digest_for_next)),
+            "P1",
         ),
         Case("KB-23", "TLS off right after the records", _withdrawal(**scripted(hand_over_at_once)), "P1"),
         Case("KB-23", "TLS off one TTL after the primary write", _withdrawal(**only), "P1", patches=(_ttls(1),)),
         Case(
-            "KB-24", "a clean-up that failed is taken for done",
-            rotation("", faults=("ttl",), budget=1, controllers=(Controller(planner=gives_up),), scheme=ONE), "P4",
+            "KB-24",
+            "a clean-up that failed is taken for done",
+            rotation("", faults=("ttl",), budget=1, controllers=(Controller(planner=gives_up),), scheme=ONE),
+            "P4",
         ),
         Case(
-            "KB-25", "first run on a living host: deploy a key of one's own, publish afterwards",
-            rotation("", fresh=True, policy=dataclasses.replace(EXACT, unknown_ttl=2), **scripted(deploy_first)), "P1",
+            "KB-25",
+            "first run on a living host: deploy a key of one's own, publish afterwards",
+            rotation("", fresh=True, policy=dataclasses.replace(EXACT, unknown_ttl=2), **scripted(deploy_first)),
+            "P1",
         ),
     )
 
@@ -457,109 +518,160 @@ def controls() -> tuple[Case, ...]:
         Case("C-03", "observed gate, D 3", rotation("", **far)),
         Case("C-04", "two crashes", rotation("", n=2, **far, faults=("crash",), budget=2, scheme=ONE)),
         Case(
-            "C-05", "stale or unreachable secondary",
+            "C-05",
+            "stale or unreachable secondary",
             rotation("", **far, faults=("stale", "down"), budget=1, scheme=ONE),
         ),
         Case("C-06", "TTL changed by somebody", rotation("", delay=2, faults=("ttl",), budget=1, scheme=ONE)),
         Case("C-07", "margin covers the jump", rotation("", delay=3, policy=margin, faults=("clock",), budget=1)),
         Case(
-            "C-08", "two controllers, owner-only deletion", _two_nodes(controllers=EACH_ITS_OWN),
+            "C-08",
+            "two controllers, owner-only deletion",
+            _two_nodes(controllers=EACH_ITS_OWN),
             patches=(NO_LEAD,),
         ),
         Case(
-            "C-09", "two controllers with blind writes, a lease", _two_nodes(cas=False, lease=True),
+            "C-09",
+            "two controllers with blind writes, a lease",
+            _two_nodes(cas=False, lease=True),
             patches=(NO_LEAD,),
         ),
         Case("C-10", "TTL lowered with the rotation", rotation("", ttl=4, ttl_wanted=2, delay=2)),
         Case("C-11", "factsheet: CA change, observed gate", _factsheet_ca(delay=3), holds=("P1",), broken="P2"),
         Case(
-            "C-12", "CA change with four records",
+            "C-12",
+            "CA change with four records",
             rotation(
-                "", four, {K2}, chain=k1,
-                targets=(target("K2", "CA2", scheme=ALL, fallback=(k1,)),
-                         target("K2", "CA2", next_key="K3", scheme=ALL, fallback=(k1,))),
+                "",
+                four,
+                {K2},
+                chain=k1,
+                targets=(
+                    target("K2", "CA2", scheme=ALL, fallback=(k1,)),
+                    target("K2", "CA2", next_key="K3", scheme=ALL, fallback=(k1,)),
+                ),
             ),
         ),
         Case(
-            "C-13", "same CA, both keys published before",
+            "C-13",
+            "same CA, both keys published before",
             rotation(
-                "", four, {K2}, chain=k1,
+                "",
+                four,
+                {K2},
+                chain=k1,
                 targets=(target("K2", "CA1", scheme=ALL), target("K2", "CA1", next_key="K3", scheme=ALL)),
             ),
         ),
         Case(
-            "C-14", "back and forth at any time",
+            "C-14",
+            "back and forth at any time",
             rotation(
-                "", targets=(target(), target(next_key="K3"), target("K1", next_key="K2")), flips={0: 2, 1: 2, 2: 0},
-                faults=("flip",), budget=2,
+                "",
+                targets=(target(), target(next_key="K3"), target("K1", next_key="K2")),
+                flips={0: 2, 1: 2, 2: 0},
+                faults=("flip",),
+                budget=2,
             ),
         ),
         Case("C-15", "emergency with an aged next key", _compromise(None, K1, K2, CA1)),
         Case(
-            "C-16", "record removed, decision and deployment in one",
+            "C-16",
+            "record removed, decision and deployment in one",
             rotation("", faults=("remove", "remove-late"), budget=1, atomic=True),
         ),
         Case("C-17", "record removed before anything needs it", rotation("", delay=2, faults=("remove",), budget=1)),
         Case("C-18", "removed and put back, unseen", rotation("", policy=watchful, faults=("flap",), budget=2)),
         Case("C-19", "an earlier RRset written over ours", rotation("", faults=("revert",), budget=1, scheme=ONE)),
         Case(
-            "C-20", "effect of a dead controller comes late",
+            "C-20",
+            "effect of a dead controller comes late",
             rotation("", n=2, policy=slow, faults=("orphan",), budget=1),
         ),
         Case("C-21", "journal lost", rotation("", policy=lossy, n=2, faults=("lose", "crash"), budget=2)),
         Case(
-            "C-22", "first rollout", rotation("", secure=False, fresh=True, records=frozenset(), policy=lossy),
+            "C-22",
+            "first rollout",
+            rotation("", secure=False, fresh=True, records=frozenset(), policy=lossy),
         ),
         Case(
-            "C-40", "first run on a bare host",
+            "C-40",
+            "first run on a bare host",
             rotation(
-                "", secure=False, fresh=True, records=frozenset(), n=2, chain=NO_TLS,
-                targets=(target("K1", n=2, bare=True, fallback=(), policy=lossy),
-                         target("K1", next_key="K2", n=2, bare=True, fallback=(), policy=lossy)),
+                "",
+                secure=False,
+                fresh=True,
+                records=frozenset(),
+                n=2,
+                chain=NO_TLS,
+                targets=(
+                    target("K1", n=2, bare=True, fallback=(), policy=lossy),
+                    target("K1", next_key="K2", n=2, bare=True, fallback=(), policy=lossy),
+                ),
             ),
         ),
         Case(
-            "C-41", "first run on a living host, its key is adopted",
+            "C-41",
+            "first run on a living host, its key is adopted",
             rotation("", fresh=True, targets=(target("K1", next_key="K2", fallback=(), policy=lossy),)),
         ),
         Case(
-            "C-42", "first run on a living host whose records went just before: its key is adopted, then moved",
+            "C-42",
+            "first run on a living host whose records went just before: its key is adopted, then moved",
             rotation(
-                "", secure=False, fresh=True, records=frozenset(), cached=frozenset({K1}), delay=2,
-                targets=(target("K1", next_key="K2", fallback=(), policy=lossy), target(policy=lossy),
-                         target(next_key="K3", policy=lossy)),
-                generated={1: 2}, flips={0: 1}, faults=("flip", "crash"), budget=2,
+                "",
+                secure=False,
+                fresh=True,
+                records=frozenset(),
+                cached=frozenset({K1}),
+                delay=2,
+                targets=(
+                    target("K1", next_key="K2", fallback=(), policy=lossy),
+                    target(policy=lossy),
+                    target(next_key="K3", policy=lossy),
+                ),
+                generated={1: 2},
+                flips={0: 1},
+                faults=("flip", "crash"),
+                budget=2,
             ),
         ),
         Case(
-            "C-43", "first run on a living host whose records went just before: straight to another key",
+            "C-43",
+            "first run on a living host whose records went just before: straight to another key",
             rotation("", secure=False, fresh=True, records=frozenset(), cached=frozenset({K1}), policy=lossy),
         ),
         Case(
-            "C-23", "from the CA's record alone to current and next",
+            "C-23",
+            "from the CA's record alone to current and next",
             Scope("", frozenset({CA1}), k1, (target("K1", "CA1", next_key="K2"),)),
         ),
         Case(
-            "C-24", "from current and next to all three",
+            "C-24",
+            "from current and next to all three",
             Scope("", frozenset({K1, K2}), k1, (target("K1", "CA1", next_key="K2", scheme=ALL),)),
         ),
         Case(
-            "C-25", "CA change where no CA is published any more",
+            "C-25",
+            "CA change where no CA is published any more",
             rotation("", four, chain=k1, targets=(target("K2", "CA2"), target("K2", "CA2", next_key="K3"))),
         ),
         Case("C-26", "withdrawal", _withdrawal(delay=3)),
         Case("C-27", "compromise, the stolen key is served until caches know", _compromise(Exposure.SERVE, K1, CA1)),
         Case("C-28", "compromise, no DANE meanwhile", _compromise(Exposure.DOWNGRADE, K1, CA1, secure=False)),
         Case(
-            "C-29", "renewal that keeps the key",
+            "C-29",
+            "renewal that keeps the key",
             rotation("", {K1}, {K2}, targets=(target("K1", "CA1", next_key="K2"),)),
         ),
         Case(
-            "C-31", "unreachable secondary that has followed a change of TTL unseen",
+            "C-31",
+            "unreachable secondary that has followed a change of TTL unseen",
             rotation("", ttl=1, raised_ttl=2, delay=0, faults=("down", "ttl"), budget=2, scheme=ONE),
         ),
         Case(
-            "C-32", "no name server can be reached for some time, resolvers hand out expired copies",
+            "C-32",
+            "no name server can be reached for some time, resolvers hand out expired copies",
             rotation("", faults=("outage",), budget=1, scheme=ONE),
         ),
         Case("C-44", "secondaries replay every change, back and forth at any time", _replay()),
@@ -578,9 +690,13 @@ def unguarded() -> tuple[Case, ...]:
 
     undone: dict[str, t.Any] = {
         "targets": (
-            target(policy=slow, scheme=ONE), target("K1", policy=slow, scheme=ONE),
+            target(policy=slow, scheme=ONE),
+            target("K1", policy=slow, scheme=ONE),
         ),
-        "flips": {0: 1}, "faults": ("orphan", "flip"), "budget": 2, "ttl": 1,
+        "flips": {0: 1},
+        "faults": ("orphan", "flip"),
+        "budget": 2,
+        "ttl": 1,
     }
 
     def unremembered(journal: Journal, _step: Step) -> Journal:
@@ -593,63 +709,91 @@ def unguarded() -> tuple[Case, ...]:
         Case("X-01", "caches of applications not counted", rotation("", delay=3, extra_cache=1), "P1"),
         Case("X-02", "such caches counted", rotation("", delay=3, extra_cache=1, policy=patient)),
         Case(
-            "X-25", "a host seen for the first time taken for one that never had records",
-            rotation("", secure=False, fresh=True, records=frozenset(), cached=frozenset({K1})), "P1",
+            "X-25",
+            "a host seen for the first time taken for one that never had records",
+            rotation("", secure=False, fresh=True, records=frozenset(), cached=frozenset({K1})),
+            "P1",
             patches=((world, "lost_journal", trusting), NO_LEAD),
         ),
         Case(
-            "X-03", "edits that nobody saw taken for impossible",
-            rotation("", faults=("flap",), budget=1, delay=3), "P1",
+            "X-03",
+            "edits that nobody saw taken for impossible",
+            rotation("", faults=("flap",), budget=1, delay=3),
+            "P1",
         ),
+        Case("X-04", "such edits suspected", rotation("", faults=("flap",), budget=1, delay=3, policy=watchful)),
         Case(
-            "X-04", "such edits suspected", rotation("", faults=("flap",), budget=1, delay=3, policy=watchful)
-        ),
-        Case(
-            "X-05", "a lost journal taken for a new one",
-            rotation("", delay=3, faults=("lose",), budget=1), "P1",
+            "X-05",
+            "a lost journal taken for a new one",
+            rotation("", delay=3, faults=("lose",), budget=1),
+            "P1",
             patches=((world, "lost_journal", trusting), NO_LEAD),
         ),
         Case(
-            "X-06", "intents not written down",
-            rotation("", **undone), "P1", patches=((rotation_planner, "remember", unremembered),),
+            "X-06",
+            "intents not written down",
+            rotation("", **undone),
+            "P1",
+            patches=((rotation_planner, "remember", unremembered),),
         ),
         Case(
-            "X-07", "the same, written down",
+            "X-07",
+            "the same, written down",
             rotation("", **undone),
         ),
         Case(
-            "X-08", "new combinations not held back",
-            Scope("", frozenset({K1}), chain("K1"), (target("K2", "CA1", scheme=ALL, next_key="K3"),)), "P2",
+            "X-08",
+            "new combinations not held back",
+            Scope("", frozenset({K1}), chain("K1"), (target("K2", "CA1", scheme=ALL, next_key="K3"),)),
+            "P2",
             patches=(
                 (guards, "change_obstacles", lambda *_args: []),
                 (rotation_planner._Planner, "_all_served_match", lambda *_args: True),
             ),
         ),
         Case(
-            "X-09", "the same, held back",
+            "X-09",
+            "the same, held back",
             Scope("", frozenset({K1}), chain("K1"), (target("K2", "CA1", scheme=ALL, next_key="K3"),)),
         ),
         Case(
-            "X-10", "a combination that fits only the past not dropped: no end",
-            rotation("", four, chain=k1, targets=(target("K2", "CA2"), target("K2", "CA2", next_key="K3"))), "P4",
+            "X-10",
+            "a combination that fits only the past not dropped: no end",
+            rotation("", four, chain=k1, targets=(target("K2", "CA2"), target("K2", "CA2", next_key="K3"))),
+            "P4",
             patches=(
                 (rotation_planner._Planner, "_may_drop", lambda *_args: False),
                 (rotation_planner._Planner, "_extension", lambda *_args: frozenset()),
             ),
         ),
         Case(
-            "X-11", "the operator chooses that mail is delayed", _compromise(Exposure.DEFER, K1, CA1), "P1",
+            "X-11",
+            "the operator chooses that mail is delayed",
+            _compromise(Exposure.DEFER, K1, CA1),
+            "P1",
             holds=("P3", "P4"),
         ),
         Case(
-            "X-12", "theft discovered in the middle of a rotation",
+            "X-12",
+            "theft discovered in the middle of a rotation",
             rotation(
-                "", four, chain=k1, flips={0: 2, 1: 3}, faults=("flip",), budget=1,
+                "",
+                four,
+                chain=k1,
+                flips={0: 2, 1: 3},
+                faults=("flip",),
+                budget=1,
                 targets=(
-                    target("K2", "CA1", scheme=ALL), target("K2", "CA1", scheme=ALL, next_key="K3"),
+                    target("K2", "CA1", scheme=ALL),
+                    target("K2", "CA1", scheme=ALL, next_key="K3"),
                     *(
                         target(
-                            "K2", "CA1", scheme=ALL, next_key=key, revoked=(k1,), exposure=Exposure.SERVE,
+                            "K2",
+                            "CA1",
+                            scheme=ALL,
+                            next_key=key,
+                            revoked=(k1,),
+                            exposure=Exposure.SERVE,
                             fallback=(k1,),
                         )
                         for key in ("", "K3")
@@ -659,25 +803,43 @@ def unguarded() -> tuple[Case, ...]:
             ),
         ),
         Case(
-            "X-13", "withdrawal begun in the middle of a rotation",
+            "X-13",
+            "withdrawal begun in the middle of a rotation",
             rotation(
-                "", targets=(target(), target(next_key="K3"), target(scheme=frozenset(), chains=())),
-                flips={0: 2, 1: 2}, faults=("flip",), budget=1, secure=False, goal=_over_or_withdrawn,
+                "",
+                targets=(target(), target(next_key="K3"), target(scheme=frozenset(), chains=())),
+                flips={0: 2, 1: 2},
+                faults=("flip",),
+                budget=1,
+                secure=False,
+                goal=_over_or_withdrawn,
             ),
         ),
         Case(
-            "X-14", "name servers that do not answer are believed to have what they had",
+            "X-14",
+            "name servers that do not answer are believed to have what they had",
             rotation(
-                "", faults=("outage",), budget=1, scheme=ONE,
+                "",
+                faults=("outage",),
+                budget=1,
+                scheme=ONE,
                 controllers=(Controller(planner=trusting_its_memory),),
-            ), "P1", patches=(NO_LEAD,),
+            ),
+            "P1",
+            patches=(NO_LEAD,),
         ),
         Case(
-            "X-16", "what a lagging server may still pass through not counted", _replay(), "P1",
+            "X-16",
+            "what a lagging server may still pass through not counted",
+            _replay(),
+            "P1",
             patches=((learn, "_followed", lambda entry, _lead, _marks: entry),),
         ),
         Case(
-            "X-15", "the first of two names taken for both", _two_names(), "P1",
+            "X-15",
+            "the first of two names taken for both",
+            _two_names(),
+            "P1",
             patches=((guards, "deploy_obstacles", _first_name_only), NO_LEAD),
         ),
     )
@@ -692,29 +854,42 @@ def large() -> tuple[Case, ...]:
     ca = {"scheme": ALL, "fallback": (k1,), "n": 2}
     return (
         Case(
-            "LARGE-1", "back and forth at any time, effects of dead controllers come late, two faults of six kinds",
+            "LARGE-1",
+            "back and forth at any time, effects of dead controllers come late, two faults of six kinds",
             rotation(
-                "", **{**wide, "faults": ("flip", "orphan", *faults)}, delay=2, flips={0: 2, 1: 2, 2: 0},
+                "",
+                **{**wide, "faults": ("flip", "orphan", *faults)},
+                delay=2,
+                flips={0: 2, 1: 2, 2: 0},
                 targets=(
-                    target(n=2, policy=slow), target(next_key="K3", n=2, policy=slow),
+                    target(n=2, policy=slow),
+                    target(next_key="K3", n=2, policy=slow),
                     target("K1", next_key="K2", n=2, policy=slow),
                 ),
             ),
         ),
         Case("LARGE-2", "secondaries up to 4 ticks late, two faults of four kinds", rotation("", **wide, delay=4)),
         Case(
-            "LARGE-3", "CA change with four records, two faults of four kinds",
+            "LARGE-3",
+            "CA change with four records, two faults of four kinds",
             rotation(
-                "", {K1, CA1}, {K2}, **wide, chain=k1, delay=2,
+                "",
+                {K1, CA1},
+                {K2},
+                **wide,
+                chain=k1,
+                delay=2,
                 targets=(target("K2", "CA2", **ca), target("K2", "CA2", next_key="K3", **ca)),
             ),
         ),
         Case(
-            "LARGE-4", "three secondaries, one fault of four kinds",
+            "LARGE-4",
+            "three secondaries, one fault of four kinds",
             rotation("", **{**wide, "secondaries": 3, "budget": 1}, delay=2),
         ),
         Case(
-            "LARGE-5", "strangers remove records or write earlier ones back, one fault of six kinds",
+            "LARGE-5",
+            "strangers remove records or write earlier ones back, one fault of six kinds",
             rotation("", **{**wide, "faults": ("revert", "remove", *faults), "budget": 1}, delay=2),
         ),
     )

@@ -56,7 +56,15 @@ _MANY_CHANGES: t.Final = 6
 
 #: A policy without reserves, in ticks: the guards have to be exact.
 EXACT: t.Final = Policy(
-    application_cache=0, clock_margin=0, serve_stale=0, unknown_ttl=0, worker=0, soak=0, effect=0, repeats=1, poll=1,
+    application_cache=0,
+    clock_margin=0,
+    serve_stale=0,
+    unknown_ttl=0,
+    worker=0,
+    soak=0,
+    effect=0,
+    repeats=1,
+    poll=1,
     exclusive_owner=True,
 )
 
@@ -322,9 +330,7 @@ class World:
 
     def _tick(self, state: State) -> State:
         limit = self.scope.delay
-        lags = tuple(
-            [min(lag + 1, limit) if self._is_behind(state, one) else 0 for one, lag in enumerate(state.lags)]
-        )
+        lags = tuple([min(lag + 1, limit) if self._is_behind(state, one) else 0 for one, lag in enumerate(state.lags)])
         if state.trouble == _OUTAGE:
             cache = tuple((value, max(left - 1, 0)) for value, left in state.cache)
         else:
@@ -407,9 +413,14 @@ class World:
             records, ttl = self.values.things[value]
             silent = trouble == _OUTAGE or (trouble == 2 and place == len(ns) - 1)
             seen = AuthorityView(
-                self.scope.owners[place // self._size], f"ns{place}", frozenset() if silent else records,
-                0 if silent else ttl, "no answer" if silent else "", place in self._primaries,
-                serial - late.get(place, 0), str(serial),
+                self.scope.owners[place // self._size],
+                f"ns{place}",
+                frozenset() if silent else records,
+                0 if silent else ttl,
+                "no answer" if silent else "",
+                place in self._primaries,
+                serial - late.get(place, 0),
+                str(serial),
             )
             authorities.append(seen)
         endpoints = tuple(
@@ -574,10 +585,7 @@ class World:
             ),
             visible=tuple(
                 sorted(
-                    (
-                        dataclasses.replace(entry, age=cap) if entry.age > cap else entry
-                        for entry in journal.visible
-                    ),
+                    (dataclasses.replace(entry, age=cap) if entry.age > cap else entry for entry in journal.visible),
                     key=lambda entry: (entry.owner, entry.record),
                 )
             ),
@@ -595,9 +603,7 @@ def _shifted(journal: Journal, changes: int) -> Journal:
     return dataclasses.replace(
         journal,
         rrsets=tuple(dataclasses.replace(entry, left=shifted(entry.left)) for entry in journal.rrsets),
-        marks=tuple(
-            dataclasses.replace(mark, serial=shifted(mark.serial), signature=None) for mark in journal.marks
-        ),
+        marks=tuple(dataclasses.replace(mark, serial=shifted(mark.serial), signature=None) for mark in journal.marks),
     )
 
 

@@ -40,8 +40,16 @@ from ansible_collections.mailsec.dane.plugins.module_utils._rotation.steps impor
 from .site import LONGEST_TTL, TTL, WORKER, Endpoint, Records, Script, Server, Zone, chain, record, refuses, unmatched
 
 POLICY: t.Final = Policy(
-    application_cache=10, clock_margin=5, serve_stale=100, unknown_ttl=LONGEST_TTL, maximum_ttl=LONGEST_TTL,
-    worker=WORKER, soak=50, effect=30, repeats=1, poll=7,
+    application_cache=10,
+    clock_margin=5,
+    serve_stale=100,
+    unknown_ttl=LONGEST_TTL,
+    maximum_ttl=LONGEST_TTL,
+    worker=WORKER,
+    soak=50,
+    effect=30,
+    repeats=1,
+    poll=7,
 )
 BEGIN: t.Final = 1_800_000_000.0
 ALL: t.Final = frozenset(Scheme)
@@ -614,7 +622,13 @@ class Life:
 def _records(records: Records) -> str:
     names = {}
     for label in [f"{letter}{number}{kind}" for letter in "ABC" for number in range(1, 30) for kind in "re"] + [
-        "CA1", "CA2", "CA3", "S1", "S2", "S3", "R1",
+        "CA1",
+        "CA2",
+        "CA3",
+        "S1",
+        "S2",
+        "S3",
+        "R1",
     ]:
         for usage in (2, 3):
             for selector in (0, 1):
@@ -639,24 +653,38 @@ PROFILES: t.Final = (
     Profile("journals", ("lost", "old", "dies", "stuck")),
     Profile("strangers", ("add", "add", "take", "ttl", "unseen", "revert", "rogue", "image", "stuck")),
     Profile(
-        "theft", ("dies", "lost", "stuck", "cut"), wishes=("theft", "theft", "rotate", "renew", "ca", "scheme"),
+        "theft",
+        ("dies", "lost", "stuck", "cut"),
+        wishes=("theft", "theft", "rotate", "renew", "ca", "scheme"),
     ),
     Profile(
-        "compatibility", ("dies", "lost", "stuck"), strict=False, owners=2, servers=2,
+        "compatibility",
+        ("dies", "lost", "stuck"),
+        strict=False,
+        owners=2,
+        servers=2,
         wishes=("rotate", "rotate", "ca", "ca", "renew", "theft", "scheme", "back"),
         schemes=(FACTSHEET, FACTSHEET, FACTSHEET, ALL, ISSUER, ONE),
     ),
     Profile(
-        "name servers", ("leave", "lags", "lags", "join", "stuck", "silent"),
-        wishes=("rotate", "rotate", "back", "back", "ca"), schemes=(KEYS, ALL, ONE),
+        "name servers",
+        ("leave", "lags", "lags", "join", "stuck", "silent"),
+        wishes=("rotate", "rotate", "back", "back", "ca"),
+        schemes=(KEYS, ALL, ONE),
     ),
     Profile("hosts and owners", ("dies", "lost", "stuck", "cut"), hosts=2, owners=2, servers=2),
     Profile(
-        "signers", ("unseen", "between", "ttl"), signers=("times", "week", "counts"),
-        wishes=("rotate", "rotate", "rotate", "back", "scheme"), schemes=(ONE, KEYS, ALL),
+        "signers",
+        ("unseen", "between", "ttl"),
+        signers=("times", "week", "counts"),
+        wishes=("rotate", "rotate", "rotate", "back", "scheme"),
+        schemes=(ONE, KEYS, ALL),
     ),
     Profile(
-        "two chains", ("dies", "lost", "stuck", "add"), kinds=2, wishes=("rotate", "rotate", "renew", "ca", "back"),
+        "two chains",
+        ("dies", "lost", "stuck", "add"),
+        kinds=2,
+        wishes=("rotate", "rotate", "renew", "ca", "back"),
     ),
 )
 

@@ -165,9 +165,15 @@ class Zone:
         one = self.servers[number]
         records, ttl = self.history[one.position]
         return AuthorityView(
-            self.owner, one.name, records if one.reachable else frozenset(), ttl if one.reachable else 0,
-            "" if one.reachable else "no answer", number == 0, self.serials[one.position],
-            self._signature(one.position), zone_signature="" if self.signer == "week" else str(one.position),
+            self.owner,
+            one.name,
+            records if one.reachable else frozenset(),
+            ttl if one.reachable else 0,
+            "" if one.reachable else "no answer",
+            number == 0,
+            self.serials[one.position],
+            self._signature(one.position),
+            zone_signature="" if self.signer == "week" else str(one.position),
         )
 
     def _signature(self, position: int) -> str:

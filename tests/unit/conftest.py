@@ -29,9 +29,7 @@ for path in (str(ROOT / "tests" / "unit"), str(_collections_root())):
 
 
 # A slow machine is no defect.
-hypothesis.settings.register_profile(
-    "patient", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
-)
+hypothesis.settings.register_profile("patient", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
 hypothesis.settings.load_profile("patient")
 
 

@@ -181,8 +181,12 @@ class Audit:
         )
         managed = None if settings.managed is None else dns.host in settings.managed
         return HostObservation(
-            dns, tuple(one for probes in found for one in probes), tuple(left_out.items()), managed,
-            await self._tlsa_zone(dns), await self._sibling(dns),
+            dns,
+            tuple(one for probes in found for one in probes),
+            tuple(left_out.items()),
+            managed,
+            await self._tlsa_zone(dns),
+            await self._sibling(dns),
         )
 
     async def _tlsa_zone(self, dns: HostDns) -> ZoneView | None:

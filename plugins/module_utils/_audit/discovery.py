@@ -48,7 +48,12 @@ async def locate(resolver: Resolver, host: str, port: int = 25) -> HostDns:
     answers = tuple(await asyncio.gather(resolver.resolve(name, "A"), resolver.resolve(name, "AAAA")))
     found = [address for answer in answers for address in answer.rdata]
     here = HostDns(
-        name, port, tuple(found[:MAX_ADDRESSES]), answers, Policy.OPPORTUNISTIC, "",
+        name,
+        port,
+        tuple(found[:MAX_ADDRESSES]),
+        answers,
+        Policy.OPPORTUNISTIC,
+        "",
         left_out=max(len(found) - MAX_ADDRESSES, 0),
     )
     if not found:

@@ -61,9 +61,7 @@ async def get(
     return _parse(data, max_bytes)
 
 
-async def _exchange(
-    address: str, port: int, name: str, path: str, context: ssl.SSLContext, max_bytes: int
-) -> bytes:
+async def _exchange(address: str, port: int, name: str, path: str, context: ssl.SSLContext, max_bytes: int) -> bytes:
     reader, writer = await asyncio.open_connection(address, port, ssl=context, server_hostname=name)
     try:
         # HTTP/1.0: whatever comes ends with the connection, and is in one piece.

@@ -115,6 +115,4 @@ def _is_anchored(chain: c.Sequence[Certificate], roots: c.Sequence[Certificate])
     paths = ((chain[0],), *signed_paths(chain[0], chain[1:], Signatures()))
     ends = dict.fromkeys(path[-1] for path in paths)
     known = {(root.subject, root.spki) for root in roots}
-    return any(
-        (end.subject, end.spki) in known or any(end.issued_by(root) for root in roots) for end in ends
-    )
+    return any((end.subject, end.spki) in known or any(end.issued_by(root) for root in roots) for end in ends)

@@ -125,7 +125,9 @@ def mx_set(name: str, answer: Answer) -> MxSet:
     if not hosts:
         return MxSet(name, answer, null=True, reason="null-mx")
     return MxSet(
-        name, answer, tuple(hosts[:MAX_HOSTS]),
+        name,
+        answer,
+        tuple(hosts[:MAX_HOSTS]),
         null_beside=len(named) < len({target for _preference, target in entries}),
         left_out=max(len(hosts) - MAX_HOSTS, 0),
     )

@@ -291,9 +291,9 @@ def _record_findings(host: HostVerdict, endpoint: EndpointVerdict, table: CaTabl
             found.append(explained if refused else dataclasses.replace(explained, severity=Severity.WARNING))
     if endpoint.result.authenticated and not endpoint.result.strict:
         owner = host.observation.dns.tlsa.name if host.observation.dns.tlsa else host.host
-        unmatched = {
-            e.record.parameters for e in endpoint.result.records if e.usable
-        } - {e.record.parameters for e in endpoint.result.records if e.matched}
+        unmatched = {e.record.parameters for e in endpoint.result.records if e.usable} - {
+            e.record.parameters for e in endpoint.result.records if e.matched
+        }
         shown = ", ".join(" ".join(map(str, parameters)) for parameters in sorted(unmatched))
         found.append(finding("strict-violation", owner, f"no {shown} record matches {endpoint.probe.endpoint}"))
     return found

@@ -250,9 +250,13 @@ class _Strict(_Judge):
                     return None
                 faults.append(fault)
             if not faults and any(has_data(certificate, record) for certificate in self.chain[1:]):
-                faults.append(Fault(certification_path.INVALID, "the certificate that has this data did not issue the leaf"))
+                faults.append(
+                    Fault(certification_path.INVALID, "the certificate that has this data did not issue the leaf")
+                )
         if self._signatures.exhausted:
-            faults.append(Fault(certification_path.INVALID, "the server sent more certificates than a sender would try"))
+            faults.append(
+                Fault(certification_path.INVALID, "the server sent more certificates than a sender would try")
+            )
         return min(faults, key=lambda fault: _TELLING.index(fault.code), default=_not_in_chain())
 
     def _paths_to(self, record: TlsaRecord) -> list[certification_path.Path]:
@@ -280,7 +284,9 @@ class _Strict(_Judge):
             )
             # No sender looks at the dates of an anchor further up that is not self-signed (RFC 5280 section 6.1.1 (d)).
             dated = path if len(path) == 2 or certification_path.looks_self_signed(path[-1]) else path[:-1]
-            expired = next(filter(None, (certification_path.date_fault(certificate, self.now) for certificate in dated)), None)
+            expired = next(
+                filter(None, (certification_path.date_fault(certificate, self.now) for certificate in dated)), None
+            )
             return invalid or certification_path.name_fault(path[0], self.names) or expired
         except CertificateError as error:
             return Fault(certification_path.INVALID, str(error))
@@ -307,9 +313,7 @@ class _OpenSsl(_Judge):
         return "tlsa-no-match" if fault.code == "ta-not-in-chain" and leaf_records else fault.code
 
     def anchor_fault(self, records: c.Sequence[TlsaRecord]) -> Fault | None:
-        held = [
-            Certificate(record.data) for record in records if record.parameters == (DANE_TA, tlsa.CERT, tlsa.FULL)
-        ]
+        held = [Certificate(record.data) for record in records if record.parameters == (DANE_TA, tlsa.CERT, tlsa.FULL)]
         path, anchored = certification_path.openssl_path(
             self.chain[0],
             [*held, *self.chain[1:]],
@@ -323,7 +327,10 @@ class _OpenSsl(_Judge):
         )
         if not anchored and not bare:
             if any(has_data(certificate, record) for certificate in self.chain[1:] for record in records):
-                return Fault(certification_path.INVALID, "the certificate with the data of the record is not on the path of issuers")
+                return Fault(
+                    certification_path.INVALID,
+                    "the certificate with the data of the record is not on the path of issuers",
+                )
             return _not_in_chain()
         return (
             certification_path.extension_fault(path, tolerant_anchor=True)

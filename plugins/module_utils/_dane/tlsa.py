@@ -100,7 +100,9 @@ class TlsaRecord:
 
     def __post_init__(self) -> None:
         for what, value in (
-            ("certificate usage", self.usage), ("selector", self.selector), ("matching type", self.matching_type)
+            ("certificate usage", self.usage),
+            ("selector", self.selector),
+            ("matching type", self.matching_type),
         ):
             if not 0 <= value <= 255:
                 raise TlsaError(f"{what} {value} does not fit into one byte (RFC 6698 section 2.1)")
@@ -151,8 +153,11 @@ class TlsaRecord:
     def as_dict(self) -> dict[str, int | str]:
         """The record as results carry it: the four fields, ``data`` in hex, and ``text``."""
         return {
-            "usage": self.usage, "selector": self.selector, "matching_type": self.matching_type,
-            "data": self.data.hex(), "text": self.to_text(),
+            "usage": self.usage,
+            "selector": self.selector,
+            "matching_type": self.matching_type,
+            "data": self.data.hex(),
+            "text": self.to_text(),
         }
 
     def unusable_reason(self) -> str | None:

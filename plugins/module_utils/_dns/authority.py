@@ -257,18 +257,21 @@ def _read(server: NameServer, owner: str, zone: str, reply: dns.message.QueryMes
     aliases = [rrset for rrset in _of_type(reply.answer, "CNAME") if _text(rrset.name) == owner]
     if aliases:
         target = _text(aliases[0][0])
-        return View(
-            server, owner, Status.ALIAS, f"has an alias there, to {target}", alias=(target, aliases[0].ttl)
-        )
+        return View(server, owner, Status.ALIAS, f"has an alias there, to {target}", alias=(target, aliases[0].ttl))
     here = [rrset for rrset in _of_type(reply.answer, "TLSA") if _text(rrset.name) == owner]
     if here:
         records = {TlsaRecord(rdata.usage, rdata.selector, rdata.mtype, bytes(rdata.cert)) for rdata in here[0]}
         wildcard = _wildcard(here[0], reply)
         proofs = [rrset.ttl for rdtype in ("NSEC", "NSEC3") for rrset in _of_type(reply.authority, rdtype)]
         return View(
-            server, owner, Status.SERVED, records=tuple(sorted(records)), ttl=here[0].ttl,
+            server,
+            owner,
+            Status.SERVED,
+            records=tuple(sorted(records)),
+            ttl=here[0].ttl,
             signatures=_signatures(reply, here[0]),
-            wildcard=wildcard, proof_ttl=max(proofs, default=0) if wildcard else 0,
+            wildcard=wildcard,
+            proof_ttl=max(proofs, default=0) if wildcard else 0,
         )
     denials = [_text(rrset.name) for rrset in _of_type(reply.authority, "SOA")]
     if zone in denials:

@@ -14,6 +14,7 @@ if t.TYPE_CHECKING:
     pass
     from ansible_collections.mailsec.dane.plugins.module_utils._dns.tsig_key import TsigKey
 
+
 @dataclasses.dataclass(frozen=True)
 class NameServer:
     """A name server at one IP address (a literal); ``name`` is '' when only the address is known.
@@ -35,6 +36,7 @@ class NameServer:
         host = f"[{self.address}]" if ":" in self.address and self.port != 53 else self.address
         where = host if self.port == 53 else f"{host}:{self.port}"
         return f"{self.name} ({where})" if self.name else where
+
 
 @dataclasses.dataclass(frozen=True)
 class Server:

@@ -114,7 +114,11 @@ def _parse(query: dns.message.Message, wire: bytes, server: Server) -> dns.messa
     except dns.message.Truncated as error:
         answer = error.message()  # type: ignore[no-untyped-call]
     except (
-        dns.tsig.PeerError, dns.tsig.BadTime, dns.tsig.BadSignature, dns.tsig.BadKey, dns.tsig.BadAlgorithm
+        dns.tsig.PeerError,
+        dns.tsig.BadTime,
+        dns.tsig.BadSignature,
+        dns.tsig.BadKey,
+        dns.tsig.BadAlgorithm,
     ) as error:
         raise ExchangeError("dns-tsig", _tsig_words(query, error)) from None
     except (dns.exception.DNSException, ValueError) as error:

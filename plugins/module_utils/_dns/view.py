@@ -15,8 +15,8 @@ from ansible_collections.mailsec.dane.plugins.module_utils._dane.tlsa import Tls
 from ansible_collections.mailsec.dane.plugins.module_utils._dns.server import NameServer
 
 if t.TYPE_CHECKING:
-
     pass
+
 
 class Status(enum.Enum):
     """What an address says about the TLSA RRset at a name.
@@ -90,9 +90,15 @@ class View:
         """The view as results carry it."""
         ends = [signature.expiration for signature in self.signatures]
         return {
-            "name": self.server.name, "address": self.server.address, "port": self.server.port,
-            "status": self.status.value, "detail": self.detail, "serial": self.serial, "ttl": self.ttl,
-            "records": [record.to_text() for record in self.records], "wildcard": self.wildcard,
+            "name": self.server.name,
+            "address": self.server.address,
+            "port": self.server.port,
+            "status": self.status.value,
+            "detail": self.detail,
+            "serial": self.serial,
+            "ttl": self.ttl,
+            "records": [record.to_text() for record in self.records],
+            "wildcard": self.wildcard,
             "signed_until": max(ends).isoformat() if ends else None,
         }
 

@@ -214,8 +214,11 @@ class ZoneLook:
         own = _at_apex(soa, "SOA", zone)
         hashing = [rdata.iterations for rrset in _at_apex(nsec3, "NSEC3PARAM", zone) for rdata in rrset]
         return ServerView(
-            server, _read(udp, zone, owner, rdtype), _read(tcp, zone, owner, rdtype),
-            own[0][0].serial if own else None, own[0][0].refresh if own else None,
+            server,
+            _read(udp, zone, owner, rdtype),
+            _read(tcp, zone, owner, rdtype),
+            own[0][0].serial if own else None,
+            own[0][0].refresh if own else None,
             not isinstance(parent, Unanswered) and parent.rcode() == dns.rcode.NXDOMAIN,
             max(hashing, default=None),
         )

@@ -77,7 +77,9 @@ class Evidence:
 
     def ds_absence(self, name: dns.name.Name, work: Work) -> Proof:
         """Say what is proven about a delegation at ``name``."""
-        return self._ask(lambda: dnssec_nsec.ds_absence(name, self.nsec), lambda: dnssec_nsec3.ds_absence(name, self.nsec3, work))
+        return self._ask(
+            lambda: dnssec_nsec.ds_absence(name, self.nsec), lambda: dnssec_nsec3.ds_absence(name, self.nsec3, work)
+        )
 
     def no_closer(self, name: dns.name.Name, encloser: dns.name.Name, work: Work) -> Proof:
         """Say whether it is proven that ``name`` may be expanded from the wildcard below ``encloser``."""
@@ -150,7 +152,9 @@ def _denial_code(code: str) -> str:
     return "denial-rrsig-bad" if code == "rrsig-bad-signature" else code
 
 
-def _usable(rrset: RRset, check: dnssec_signature.Check, zone: dns.name.Name) -> dnssec_nsec.Nsec | dnssec_nsec3.Nsec3 | Proof:
+def _usable(
+    rrset: RRset, check: dnssec_signature.Check, zone: dns.name.Name
+) -> dnssec_nsec.Nsec | dnssec_nsec3.Nsec3 | Proof:
     rdata = rrset.rdatas[0]
     if len(rrset.canonical) != 1:
         return unproven("denial-rrsig-bad", f"{rrset.owner} has {len(rrset.canonical)} {rrset.type_text} records")

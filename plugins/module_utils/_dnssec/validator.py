@@ -223,7 +223,13 @@ class _Lookup:
             return self._finish(judged)
         self._judged.append(judged)
         self._hops.append(
-            Hop(dnssec_result.text(self._current), dnssec_result.text(target), alias.type_text, judged.security, judged.code)
+            Hop(
+                dnssec_result.text(self._current),
+                dnssec_result.text(target),
+                alias.type_text,
+                judged.security,
+                judged.code,
+            )
         )
         return target
 

@@ -126,9 +126,7 @@ def _first_look(
     return _files(services, offering, keys[0], ports)
 
 
-def _files(
-    services: c.Sequence[Fields], offering: c.Sequence[Fields], key: str, ports: c.Collection[int]
-) -> FirstLook:
+def _files(services: c.Sequence[Fields], offering: c.Sequence[Fields], key: str, ports: c.Collection[int]) -> FirstLook:
     own = [one for one in services if one["port"] in ports and one["security_level"] != "none"]
     pairs = {(item["key_file"], item["chain_file"]) for one in own for item in one["certificates"]}
     if not own:

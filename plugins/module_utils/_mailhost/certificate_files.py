@@ -225,8 +225,10 @@ class Files:
         mode = stat.S_IMODE(found.stat.st_mode)
         # The group may read a key, and nobody else; write only its owner.
         if mode & (0o027 if private else 0o022):
-            rule = "only its owner may write a key, and only its owner and group read it" if private else (
-                "only its owner may write it"
+            rule = (
+                "only its owner may write a key, and only its owner and group read it"
+                if private
+                else ("only its owner may write it")
             )
             wanted = mode & (0o640 if private else 0o755)
             raise FilesError(

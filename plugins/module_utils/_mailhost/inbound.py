@@ -158,9 +158,7 @@ def wishes(
     return [ServiceWish(name, kind, {}, options) for (name, kind), options in found.items()]
 
 
-def _add(
-    found: dict[tuple[str, str], dict[str, str | None]], service: Service, options: dict[str, str | None]
-) -> None:
+def _add(found: dict[tuple[str, str], dict[str, str | None]], service: Service, options: dict[str, str | None]) -> None:
     found.setdefault((service.name, service.type), {}).update(options)
 
 

@@ -54,9 +54,7 @@ def resolve(target: Target, names: Names) -> Found:
     return names.domain(target.name, target.dnssec, host) if target.kind == "domain" else host(target.name)
 
 
-def look(
-    targets: t.Mapping[Target, t.Sequence[str]], below: t.Callable[[str], Names]
-) -> dict[str, dict[str, t.Any]]:
+def look(targets: t.Mapping[Target, t.Sequence[str]], below: t.Callable[[str], Names]) -> dict[str, dict[str, t.Any]]:
     """Return what became of each target, by its key. ``below`` gives the way to resolve names in a root directory."""
     with concurrent.futures.ThreadPoolExecutor(_WORKERS) as pool:
 

@@ -204,9 +204,7 @@ class Instance:
                 if not name or "$" in name:
                     continue
                 domain = mail_exchangers and not word.startswith("[")
-                self._found.add(
-                    Target(name, "domain" if domain else "host", place, how, dnssec, root, learned), source
-                )
+                self._found.add(Target(name, "domain" if domain else "host", place, how, dnssec, root, learned), source)
                 port = word.rpartition(":")[2] if ":" in word else "smtp"
                 if domain and port in words(self._value(one, "use_srv_lookup", self._main)):
                     self._found.add(Target(f"_{port}._tcp.{name}", "service", place, how, dnssec, root), source)
@@ -478,9 +476,9 @@ class Known:
 
 
 @functools.lru_cache(maxsize=1)
-def _log(paths: tuple[str, ...] = ("/var/log/mail.log", "/var/log/maillog", "/var/log/mail.log.1")) -> tuple[
-    list[str], list[str]
-]:
+def _log(
+    paths: tuple[str, ...] = ("/var/log/mail.log", "/var/log/maillog", "/var/log/mail.log.1"),
+) -> tuple[list[str], list[str]]:
     """Return the domains that mail was sent to, and the hosts that took it, last ones first."""
     domains: dict[str, None] = {}
     hosts: dict[str, None] = {}

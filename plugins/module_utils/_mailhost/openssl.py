@@ -176,7 +176,9 @@ def pem_blocks(text: str) -> list[tuple[str, str]]:
     off or not base64.
     """
     found = []
-    for number, (label, body) in enumerate(pki_certificate.pem_blocks(text.encode("utf-8", "surrogateescape")), start=1):
+    for number, (label, body) in enumerate(
+        pki_certificate.pem_blocks(text.encode("utf-8", "surrogateescape")), start=1
+    ):
         if b":" in body:
             found.append((label, ""))
             continue

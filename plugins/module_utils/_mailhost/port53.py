@@ -86,9 +86,7 @@ class Choice:
     reason: str
 
 
-def choose(
-    found: t.Iterable[Listener], address: str, ours: bool, wanted: bool, proven: bool, evidence: str
-) -> Choice:
+def choose(found: t.Iterable[Listener], address: str, ours: bool, wanted: bool, proven: bool, evidence: str) -> Choice:
     """Say what to do about a resolver at ``address``.
 
     ``ours``: unbound has the configuration of role resolver; ``wanted``: it shall have settings that only unbound of

@@ -79,9 +79,7 @@ class Settings:
         self.first = self.first or old.digest()
         self.states = (old.digest(), new.digest())
         was, becomes = parameters(old.main), parameters(new.main)
-        self.parameters |= {
-            name: becomes.get(name) for name in {*was, *becomes} if was.get(name) != becomes.get(name)
-        }
+        self.parameters |= {name: becomes.get(name) for name in {*was, *becomes} if was.get(name) != becomes.get(name)}
         before, after = services(old.master), services(new.master)
         for key in {*before, *after}:
             one, other = before.get(key), after.get(key)

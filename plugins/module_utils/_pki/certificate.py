@@ -157,7 +157,9 @@ def _outline(der: bytes) -> _Outline:
     rest = [field.tag for field in fields[first + 6 :]]
     odd = any(field.tag != 0xA3 and not 0 <= pki_der.unused_bits(der, field) <= 7 for field in fields[first + 6 :])
     if not set(rest) <= {0x81, 0x82, 0xA3} or rest != sorted(set(rest)) or odd:
-        raise pki_der.DerError(f"offset {tbs.start}: the certificate has fields behind its key that do not belong there")
+        raise pki_der.DerError(
+            f"offset {tbs.start}: the certificate has fields behind its key that do not belong there"
+        )
     extensions = [der[field.body : field.end] for field in fields[first + 6 :] if field.tag == 0xA3]
     version = der[fields[0].body : fields[0].end] if first else b""
     return _Outline(
@@ -295,9 +297,11 @@ class Certificate:
         """The version: 1, 2 or 3 (RFC 5280 section 4.1.2.1)."""
         return self._field(
             "the version",
-            lambda outline: 1 + pki_der.integer(outline.version, pki_der.read_whole(outline.version, pki_der.INTEGER))
-            if outline.version
-            else 1,
+            lambda outline: (
+                1 + pki_der.integer(outline.version, pki_der.read_whole(outline.version, pki_der.INTEGER))
+                if outline.version
+                else 1
+            ),
         )
 
     @property
@@ -439,7 +443,7 @@ class Certificate:
 
     @functools.cached_property
     def key_type(self) -> str:
-        """"rsa", "ec", "dsa", "ed25519", "ed448", or "other"."""
+        """ "rsa", "ec", "dsa", "ed25519", "ed448", or "other"."""
         return self._field("the public key", lambda outline: _KEYS.get(_algorithm(_first(outline.spki))[0], "other"))
 
     @functools.cached_property
@@ -560,7 +564,9 @@ def _signature_hash(algorithm: bytes) -> str:
 
 def _pss(data: bytes) -> tuple[str, str, int]:
     """Return the hash, the hash of the mask, and the length of the salt (RFC 4055 section 3.1). Raises DerError."""
-    found = {one.tag: data[one.body : one.end] for one in pki_der.children(data, pki_der.read_whole(data, pki_der.SEQUENCE))}
+    found = {
+        one.tag: data[one.body : one.end] for one in pki_der.children(data, pki_der.read_whole(data, pki_der.SEQUENCE))
+    }
     digest = mask = "1.3.14.3.2.26"
     if 0xA0 in found:
         digest = _algorithm(found[0xA0])[0]

@@ -63,9 +63,13 @@ class Coverage:
     def as_dict(self) -> dict[str, t.Any]:
         """The entry as results carry it."""
         return {
-            "address": self.endpoint.address, "port": self.endpoint.port,
-            "server_name": self.server_name, "key_type": self.key_type or "any",
-            "fit": self.fit.value, "reason": self.reason, "detail": self.detail,
+            "address": self.endpoint.address,
+            "port": self.endpoint.port,
+            "server_name": self.server_name,
+            "key_type": self.key_type or "any",
+            "fit": self.fit.value,
+            "reason": self.reason,
+            "detail": self.detail,
         }
 
 
@@ -120,8 +124,7 @@ def _fit(
     if not chain:
         return Fit.UNKNOWN, probe.outcome, probe.detail or "its certificates cannot be read"
     results = {
-        profile: matching.match(records, chain, (base_domain,), now, profile, session)
-        for profile in matching.Profile
+        profile: matching.match(records, chain, (base_domain,), now, profile, session) for profile in matching.Profile
     }
     refusing = matching.refusals(results)
     if not refusing:
@@ -140,9 +143,9 @@ def helpful(probe: Probe, records: c.Iterable[TlsaRecord], base_domain: str, now
     return {
         record
         for record in records
-        if chain and any(
-            matching.match((record,), chain, (base_domain,), now, profile).authenticated
-            for profile in matching.Profile
+        if chain
+        and any(
+            matching.match((record,), chain, (base_domain,), now, profile).authenticated for profile in matching.Profile
         )
     }
 

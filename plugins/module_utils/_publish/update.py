@@ -159,7 +159,11 @@ def _check(
     try:
         reply = _parse(wire, sent, server, key)
     except (
-        dns.tsig.PeerError, dns.tsig.BadTime, dns.tsig.BadSignature, dns.tsig.BadKey, dns.tsig.BadAlgorithm
+        dns.tsig.PeerError,
+        dns.tsig.BadTime,
+        dns.tsig.BadSignature,
+        dns.tsig.BadKey,
+        dns.tsig.BadAlgorithm,
     ) as error:
         fault = transport.tsig_fault(error, str(key))
         if fault:
@@ -180,9 +184,7 @@ def _check(
         raise UpdateError(Refusal.UNSIGNED_REPLY, said)
 
 
-def _parse(
-    wire: bytes, sent: dns.update.UpdateMessage, server: NameServer, key: TsigKey | None
-) -> dns.message.Message:
+def _parse(wire: bytes, sent: dns.update.UpdateMessage, server: NameServer, key: TsigKey | None) -> dns.message.Message:
     if key is None or not _is_signed(wire):
         # An unsigned answer proves nothing, but its error code still tells people what to look for.
         return dns.message.from_wire(wire)

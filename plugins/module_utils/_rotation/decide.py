@@ -242,7 +242,8 @@ class _Decision:
             bare = frozenset({NO_TLS})
             views = tuple(
                 dataclasses.replace(view, chains=bare, failure="", repeats=wanted.policy.repeats)
-                if view.endpoint in own and not view.chains else view
+                if view.endpoint in own and not view.chains
+                else view
                 for view in views
             )
         return Observation(
@@ -272,17 +273,20 @@ class _Decision:
         goal = rotation_goal.read_goal(self.stored.field("goal"))
         key = self.stored.field("key").text("")
         return rotation_findings.judge(
-            Known(
-                before, after, self.observation, target, self.chains, goal, key, self.now, missed, self.look.doubts
-            )
+            Known(before, after, self.observation, target, self.chains, goal, key, self.now, missed, self.look.doubts)
         )
 
     def _aside_findings(self, revoked: t.Mapping[str, Chain]) -> Judgement:
         """Return what there is to say although nothing is planned."""
         wanted, before = self.wanted, self._journal()
         nothing = Target(
-            wanted.owners, self._endpoints(), (), scheme=frozenset(), revoked=tuple(revoked.values()),
-            release=wanted.release, policy=wanted.policy,
+            wanted.owners,
+            self._endpoints(),
+            (),
+            scheme=frozenset(),
+            revoked=tuple(revoked.values()),
+            release=wanted.release,
+            policy=wanted.policy,
         )
         after = learn.learn(before, self.observation, nothing, self.now)
         return self._findings(before, after, nothing)
@@ -304,26 +308,42 @@ class _Decision:
         step: dict[str, t.Any] = {"action": action, "summary": summary, "why": why}
         findings, missed = self._aside_findings(revoked)
         content = {
-            "journal": self.stored.field("journal").value, "goal": rotation_goal.goal_data(goal),
+            "journal": self.stored.field("journal").value,
+            "goal": rotation_goal.goal_data(goal),
             "revoked": list(revoked),
             "discarded": self.stored.field("discarded").text("") if discarded is None else discarded,
-            "key": self.stored.field("key").text(""), "missed": _missed_data(missed),
+            "key": self.stored.field("key").text(""),
+            "missed": _missed_data(missed),
             "adopted": self._adopted_data,
         }
         phase = "preparing"
         if self.lock:
             step = {
-                "action": "wait", "summary": f"Wait: {self.lock} holds the lease of this rotation.", "why": "lease",
-                "until": None, "until_epoch": None, "look_again_epoch": self.now.wall + self.wanted.policy.poll,
+                "action": "wait",
+                "summary": f"Wait: {self.lock} holds the lease of this rotation.",
+                "why": "lease",
+                "until": None,
+                "until_epoch": None,
+                "look_again_epoch": self.now.wall + self.wanted.policy.poll,
                 "obstacles": [],
             }
         return {
-            "step": step, "phase": phase, "notes": [], "findings": [one.as_dict() for one in findings],
+            "step": step,
+            "phase": phase,
+            "notes": [],
+            "findings": [one.as_dict() for one in findings],
             "report": [f"Phase: {phase}", step["summary"], *map(_sentence, findings)],
             "outcome": {"state": "blocked" if self.lock else "pending", "sentence": step["summary"]},
-            "content": content, "events": [], "chains": [serial.chain_data(self.chains["live"])],
-            "wants": None, "waits_for": [], "slot": "next", "key": self.chains["live"].key.to_text(), "lagging": [],
-            "observation": self._shown(self.observation), "decided": self.now.wall,
+            "content": content,
+            "events": [],
+            "chains": [serial.chain_data(self.chains["live"])],
+            "wants": None,
+            "waits_for": [],
+            "slot": "next",
+            "key": self.chains["live"].key.to_text(),
+            "lagging": [],
+            "observation": self._shown(self.observation),
+            "decided": self.now.wall,
         }
 
     def _revoked(self, choice: Choice, discard: bool) -> dict[str, Chain]:
@@ -429,7 +449,8 @@ class _Decision:
         watched = self.chains.get(self.wanted.watch)
         wanted = frozenset({watched} if watched else target.chains)
         return [
-            view.endpoint for view in self.observation.endpoints
+            view.endpoint
+            for view in self.observation.endpoints
             if view.endpoint in target.endpoints and (view.failure or view.chains != wanted)
         ]
 
@@ -476,17 +497,26 @@ class _Decision:
         return {
             "authorities": [
                 {
-                    "owner": view.owner, "address": view.address, "failure": view.failure, "ttl": view.ttl,
-                    "records": sorted(record.to_text() for record in view.records), "primary": view.primary,
-                    "serial": view.serial, "signature": view.signature, "signed_until": view.signed_until,
-                    "unvalidated": view.unvalidated, "wildcard": view.wildcard,
+                    "owner": view.owner,
+                    "address": view.address,
+                    "failure": view.failure,
+                    "ttl": view.ttl,
+                    "records": sorted(record.to_text() for record in view.records),
+                    "primary": view.primary,
+                    "serial": view.serial,
+                    "signature": view.signature,
+                    "signed_until": view.signed_until,
+                    "unvalidated": view.unvalidated,
+                    "wildcard": view.wildcard,
                     "zone_signature": view.zone_signature,
                 }
                 for view in observation.authorities
             ],
             "endpoints": [
                 {
-                    "endpoint": view.endpoint, "repeats": view.repeats, "failure": view.failure,
+                    "endpoint": view.endpoint,
+                    "repeats": view.repeats,
+                    "failure": view.failure,
                     "keys": sorted(chain.key.to_text() for chain in view.chains),
                 }
                 for view in observation.endpoints

@@ -59,7 +59,7 @@ def encode(document: Document) -> str:
         "events": list(document.events[-MAX_EVENTS:]),
     }
     rest = json.dumps(body, sort_keys=True, separators=(",", ":"), allow_nan=False)[1:]
-    text = f'{_start(rest)}{rest}\n'
+    text = f"{_start(rest)}{rest}\n"
     if len(text.encode()) > MAX_BYTES:
         raise JournalError("unwritable", f"the journal of {document.subject} would have over {MAX_BYTES} bytes")
     return text

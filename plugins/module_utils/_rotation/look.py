@@ -99,9 +99,7 @@ class Look:
     ) -> tuple[EndpointView, ...]:
         """Return what the endpoints served; see ``observe.endpoint_view``."""
         return tuple(
-            observe.endpoint_view(
-                str(endpoint), probes, names, now, repeats, sorted(self.published), issuer_depths
-            )
+            observe.endpoint_view(str(endpoint), probes, names, now, repeats, sorted(self.published), issuer_depths)
             for endpoint, probes in self.probes.items()
         )
 
@@ -145,7 +143,8 @@ async def _owner(
     # With the key the primary may show a view of its own; senders get the one that it shows without.
     public = (listed,) if listed and primary.key else ()
     seen, doubt, wildcard = await asyncio.gather(
-        authority.observe(owner, zone, (primary, *others, *public), means.timeout), _doubt(owner, resolver),
+        authority.observe(owner, zone, (primary, *others, *public), means.timeout),
+        _doubt(owner, resolver),
         _hidden_wildcard(primary, owner, zone, means.timeout),
     )
     bogus, unvalidated = "", ""

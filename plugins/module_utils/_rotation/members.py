@@ -60,7 +60,10 @@ class Members:
     def content(self, own: Content, chains: c.Iterable[Content], wants: c.Iterable[str] | None) -> Content:
         """Return what is to be remembered; ``wants`` None: what was remembered before."""
         return {
-            **own, "node": self.node, "chains": list(chains), "wants": list(self.past if wants is None else wants),
+            **own,
+            "node": self.node,
+            "chains": list(chains),
+            "wants": list(self.past if wants is None else wants),
             "others": dict(self.others),
         }
 

@@ -252,7 +252,8 @@ class _Planner:
         """Guard G5: a host that nobody has heard of may serve anything."""
         return [
             Obstacle(
-                guards.ACCOUNTED, name,
+                guards.ACCOUNTED,
+                name,
                 f"{name} belongs to the same name, and no run has reached it yet: what it serves is unknown",
             )
             for name in self.observation.unaccounted
@@ -264,9 +265,7 @@ class _Planner:
         wanted = frozenset(self.target.chains)
         views = {view.endpoint: view for view in self.observation.endpoints}
         return tuple(
-            endpoint
-            for endpoint in self.target.endpoints
-            if endpoint not in views or views[endpoint].chains != wanted
+            endpoint for endpoint in self.target.endpoints if endpoint not in views or views[endpoint].chains != wanted
         )
 
     @functools.cached_property
@@ -391,7 +390,8 @@ class _Planner:
         """Name the records of others for whose sake senders refuse mail."""
         return [
             Obstacle(
-                "senders accept what is served", owner,
+                "senders accept what is served",
+                owner,
                 f"{owner} has {record.to_text()}, which was not published here and does not match every chain that "
                 f"{endpoint} serves; senders that support its stronger digest look at no other, so they refuse mail. "
                 f"Find out who published it, or have it removed at once with rotation_release: ['{record.to_text()}']",
@@ -506,13 +506,16 @@ class _Planner:
 
     def _extension(self, wanted: Records) -> Records:
         """Return what combinations of ours still need for the wanted chains, although the scheme has them no more."""
-        return frozenset(
-            record
-            for key, group in guards.combinations(wanted).items()
-            for chain in self.target.chains
-            for record in (chain.key, *chain.issuers)
-            if record.parameters == key and not group & chain.satisfies and group & self.journal.owned
-        ) - self._revoked
+        return (
+            frozenset(
+                record
+                for key, group in guards.combinations(wanted).items()
+                for chain in self.target.chains
+                for record in (chain.key, *chain.issuers)
+                if record.parameters == key and not group & chain.satisfies and group & self.journal.owned
+            )
+            - self._revoked
+        )
 
     def _may_drop(self, candidate: Records, wanted: Records) -> bool:
         """Say whether what is left still lets through all that is served."""
@@ -576,7 +579,8 @@ class _Planner:
         """Name the records of others that no key can be deployed beside."""
         return [
             Obstacle(
-                "every combination that is published matches the chain to deploy", owner,
+                "every combination that is published matches the chain to deploy",
+                owner,
                 f"{owner} has {record.to_text()}, which was not published here and does not match the chain to deploy; "
                 "nor does another record with its usage, selector and matching type. Find out who needs it, or have it "
                 f"removed with rotation_release: ['{record.to_text()}']",

@@ -55,7 +55,8 @@ def events_between(before: Journal, after: Journal, step: Step, wall: float) -> 
         endpoints = seen_after.get(chain, frozenset())
         if chain is not None and endpoints != seen_before.get(chain, frozenset()):
             fact: dict[str, t.Any] = {
-                "identity": chain.identity, "key": chain.key.to_text(),
+                "identity": chain.identity,
+                "key": chain.key.to_text(),
                 "satisfies": sorted(record.to_text() for record in chain.satisfies),
             }
             events.append({"at": wall, "event": "chain", "chain": fact, "endpoints": sorted(endpoints)})
@@ -227,8 +228,12 @@ def timeline_data(record: Timeline, strict: bool = True) -> dict[str, t.Any]:
     def spans(entries: c.Iterable[Span]) -> list[dict[str, t.Any]]:
         return [
             {
-                "where": span.where, "records": sorted(one.to_text() for one in span.records),
-                "begin": span.begin, "end": _finite(span.end), "until": _finite(span.until), "label": span.label,
+                "where": span.where,
+                "records": sorted(one.to_text() for one in span.records),
+                "begin": span.begin,
+                "end": _finite(span.end),
+                "until": _finite(span.until),
+                "label": span.label,
             }
             for span in entries
         ]
@@ -241,8 +246,12 @@ def timeline_data(record: Timeline, strict: bool = True) -> dict[str, t.Any]:
         "steps": [{"at": at, "action": action, "summary": summary} for at, action, summary in record.steps],
         "gaps": [
             {
-                "begin": gap.begin, "end": _finite(gap.end), "owner": gap.rrset.where, "rrset": gap.rrset.label,
-                "endpoint": gap.chain.where, "chain": gap.chain.label,
+                "begin": gap.begin,
+                "end": _finite(gap.end),
+                "owner": gap.rrset.where,
+                "rrset": gap.rrset.label,
+                "endpoint": gap.chain.where,
+                "chain": gap.chain.label,
             }
             for gap in gaps(record, strict)
         ],

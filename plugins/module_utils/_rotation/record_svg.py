@@ -143,7 +143,9 @@ class _Drawing:
 
     def _covers(self, span: Span, piece: _Piece) -> bool:
         only = rotation_record.Timeline(piece.begin, piece.end, (span,), piece.served, ())
-        return not [gap for gap in rotation_record.gaps(only, self.strict) if gap.begin < piece.end and gap.end > piece.begin]
+        return not [
+            gap for gap in rotation_record.gaps(only, self.strict) if gap.begin < piece.end and gap.end > piece.begin
+        ]
 
     def _rrsets(self) -> None:
         self._heading("RRsets: published (framed), and in caches at most until (pale)")
@@ -268,8 +270,32 @@ class _Drawing:
 
 
 _STEPS: t.Final = (
-    1, 2, 5, 10, 20, 30, 60, 120, 300, 600, 1200, 1800, 3600, 7200, 14400, 21600, 43200, 86400, 172800, 604800,
-    2592000, 7776000, 31536000, 10 * 31536000, 100 * 31536000, math.inf,
+    1,
+    2,
+    5,
+    10,
+    20,
+    30,
+    60,
+    120,
+    300,
+    600,
+    1200,
+    1800,
+    3600,
+    7200,
+    14400,
+    21600,
+    43200,
+    86400,
+    172800,
+    604800,
+    2592000,
+    7776000,
+    31536000,
+    10 * 31536000,
+    100 * 31536000,
+    math.inf,
 )
 
 

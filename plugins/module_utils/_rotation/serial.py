@@ -398,23 +398,33 @@ def step_data(step: Step) -> dict[str, t.Any]:
     data: dict[str, t.Any] = {"action": action(step), "summary": summary(step), "why": step.why}
     if isinstance(step, Publish):
         data |= {
-            "owner": step.owner, "ttl": step.ttl, "records": _plain(step.records),
-            "expected": _plain(step.expected), "expected_ttl": step.expected_ttl,
-            "added": _plain(step.added), "removed": _plain(step.removed), "delays": step.delays,
+            "owner": step.owner,
+            "ttl": step.ttl,
+            "records": _plain(step.records),
+            "expected": _plain(step.expected),
+            "expected_ttl": step.expected_ttl,
+            "added": _plain(step.added),
+            "removed": _plain(step.removed),
+            "delays": step.delays,
         }
     elif isinstance(step, Deploy):
         data |= {
             "chains": [chain.identity for chain in step.chains],
             "key_records": [chain.key.to_text() for chain in step.chains],
-            "endpoints": list(step.endpoints), "returnable": step.returnable, "repairs": step.repairs,
+            "endpoints": list(step.endpoints),
+            "returnable": step.returnable,
+            "repairs": step.repairs,
         }
     elif isinstance(step, Choose):
         data["options"] = [{"exposure": one.exposure.value, "sentence": one.sentence} for one in step.options]
         data["obstacles"] = [_obstacle(one) for one in step.obstacles]
     elif isinstance(step, Wait):
         data |= {
-            "until": moment_text(step.until), "until_epoch": step.until, "look_again": moment_text(step.look_again),
-            "look_again_epoch": step.look_again, "obstacles": [_obstacle(one) for one in step.obstacles],
+            "until": moment_text(step.until),
+            "until_epoch": step.until,
+            "look_again": moment_text(step.look_again),
+            "look_again_epoch": step.look_again,
+            "obstacles": [_obstacle(one) for one in step.obstacles],
         }
     elif isinstance(step, Done):
         known = step.exposed_until is not None and math.isfinite(step.exposed_until)
@@ -431,7 +441,12 @@ def action(step: Step) -> str:
     if isinstance(step, Publish):
         return "retire" if step.removed and not step.added else "publish"
     return {
-        Deploy: "deploy", Generate: "generate", HandOver: "hand_over", Choose: "choose", Wait: "wait", Done: "done",
+        Deploy: "deploy",
+        Generate: "generate",
+        HandOver: "hand_over",
+        Choose: "choose",
+        Wait: "wait",
+        Done: "done",
     }[type(step)]
 
 
@@ -454,7 +469,19 @@ def summary(step: Step) -> str:
 
 
 __all__ = (
-    "DataError", "Node", "TargetError", "action", "journal_data", "plan_data", "read_chain",
-    "read_journal", "read_moment", "read_observation", "read_target", "read_update", "step_data", "summary",
+    "DataError",
+    "Node",
+    "TargetError",
+    "action",
+    "journal_data",
+    "plan_data",
+    "read_chain",
+    "read_journal",
+    "read_moment",
+    "read_observation",
+    "read_target",
+    "read_update",
+    "step_data",
+    "summary",
     "update_data",
 )

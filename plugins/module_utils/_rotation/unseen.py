@@ -96,7 +96,9 @@ def _with_update(journal: Journal, update: OwnUpdate, observation: Observation) 
     mark = next((one for one in journal.marks if [one.address] == primaries and one.owner == before.owner), None)
     was_begun = any(
         # Absence has the TTL that the zone gives it.
-        entry.intended and entry.owner == after.owner and entry.records == after.records
+        entry.intended
+        and entry.owner == after.owner
+        and entry.records == after.records
         and (entry.ttl == after.ttl or not after.records)
         for entry in journal.rrsets
     )

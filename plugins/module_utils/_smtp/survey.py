@@ -59,9 +59,7 @@ async def survey(
     return [entry for entries in found for entry in entries]
 
 
-async def _one(
-    wish: Wish, port: int, ehlo_name: str, limits: Limits, room: Room
-) -> list[Seen | NotProbed]:
+async def _one(wish: Wish, port: int, ehlo_name: str, limits: Limits, room: Room) -> list[Seen | NotProbed]:
     async with room.place():
         addresses = wish.addresses or await addresses_of(wish.host)
     if isinstance(addresses, NotProbed):

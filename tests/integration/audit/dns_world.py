@@ -65,9 +65,7 @@ class Zone:
     elsewhere: bool = False
     nsec3: int | None = None
     spoil: Callable[[dns.zone.Zone], None] | None = None
-    key: ec.EllipticCurvePrivateKey = dataclasses.field(
-        default_factory=lambda: ec.generate_private_key(ec.SECP256R1())
-    )
+    key: ec.EllipticCurvePrivateKey = dataclasses.field(default_factory=lambda: ec.generate_private_key(ec.SECP256R1()))
 
     @property
     def origin(self) -> dns.name.Name:
@@ -134,8 +132,12 @@ class Zone:
         rrset = zone.get_rrset(owner, rdtype)
         assert rrset is not None
         signature = dns.dnssec.sign(
-            rrset, self.key, self.origin, self.dnskey,
-            inception=now - datetime.timedelta(days=30), expiration=now + datetime.timedelta(days=self.days),
+            rrset,
+            self.key,
+            self.origin,
+            self.dnskey,
+            inception=now - datetime.timedelta(days=30),
+            expiration=now + datetime.timedelta(days=self.days),
         )
         zone.find_rdataset(owner, "RRSIG", rdtype, create=True).add(signature, rrset.ttl)
 

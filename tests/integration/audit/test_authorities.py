@@ -86,11 +86,10 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[World, int
         }
         second = [dataclasses.replace(one, **changes.get(name, {})) for name, one in both.items()]  # type: ignore[arg-type]
         open_to_all = [
-            zone("nods", port, EE, TA, also="", listed=False), zone("plain", port, EE, TA, also="", signed=False)
+            zone("nods", port, EE, TA, also="", listed=False),
+            zone("plain", port, EE, TA, also="", signed=False),
         ]
-        open_to_all += [
-            zone("hashed", port, EE, TA, also="", nsec3=0), zone("often", port, EE, TA, also="", nsec3=160)
-        ]
+        open_to_all += [zone("hashed", port, EE, TA, also="", nsec3=0), zone("often", port, EE, TA, also="", nsec3=160)]
         first = [top, *open_to_all, *both.values(), *alone, zone("unserved", port, EE, TA)]
         with contextlib.ExitStack() as stack:
             directory: Path = tmp_path_factory.mktemp("dns")

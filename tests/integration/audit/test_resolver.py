@@ -41,9 +41,7 @@ def find(world: World, host: str) -> HostDns:
 
 def test_secure_data(world: World) -> None:
     answer = ask(world, "MX.good.nl.", "a")
-    assert answer == Answer(
-        "mx.good.nl", "A", Outcome.DATA, SECURE, ("192.0.2.25",), 300, canonical_name="mx.good.nl"
-    )
+    assert answer == Answer("mx.good.nl", "A", Outcome.DATA, SECURE, ("192.0.2.25",), 300, canonical_name="mx.good.nl")
 
 
 def test_tlsa_in_presentation_format_with_the_published_ttl(world: World) -> None:

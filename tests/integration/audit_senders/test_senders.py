@@ -185,7 +185,7 @@ def in_log(log: str, domain: str) -> str:
 
 def said_by_postfix(lab: Lab) -> dict[str, str]:
     finger = "posttls-finger -t20 -T20 -c -l dane -L verbose,summary $domain 2>&1"
-    said = lab.host("sender", f"for domain in {' '.join(EXPECTED)}; do echo \"== $domain\"; {finger}; done")
+    said = lab.host("sender", f'for domain in {" ".join(EXPECTED)}; do echo "== $domain"; {finger}; done')
     pieces = said.split("== ")[1:]
     return {piece.split()[0]: understood(piece) for piece in pieces}
 

@@ -24,8 +24,10 @@ def certificate(path: Path) -> x509.Certificate:
 
 
 def spki(path: Path) -> bytes:
-    return certificate(path).public_key().public_bytes(
-        serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo
+    return (
+        certificate(path)
+        .public_key()
+        .public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
     )
 
 

@@ -222,9 +222,7 @@ def test_rotation_through_the_entry_points(hosts: RealHosts) -> None:
     before = {host: serves(hosts, host) for host in NAMES}
 
     def step(entry: str, check: bool = True, **more: t.Any) -> t.Any:
-        return hosts.site.play(
-            ENTRY_PLAY.format(entry=entry) + HANDLER, check=check, certificate_slot="next", **more
-        )
+        return hosts.site.play(ENTRY_PLAY.format(entry=entry) + HANDLER, check=check, certificate_slot="next", **more)
 
     step("stage")
     planned = {host: spki(chain(hosts, host, "next")[0]) for host in NAMES}

@@ -137,7 +137,7 @@ def test_the_way_back_is_exact_link_and_all(lab: t.Any) -> None:
 @pytest.mark.long
 def test_an_unbound_of_the_administrator_keeps_running_after_the_way_back(lab: t.Any) -> None:
     lab.host("d12", "apt-get install -y -q unbound dns-root-data")
-    own = f"server:\n  module-config: iterator\nforward-zone:\n  name: \".\"\n  forward-addr: {INSIDE}"
+    own = f'server:\n  module-config: iterator\nforward-zone:\n  name: "."\n  forward-addr: {INSIDE}'
     lab.put("d12", "/etc/unbound/unbound.conf.d/own.conf", own)
     lab.host("d12", "systemctl enable -q unbound; systemctl restart unbound")
     lab.host("d12", "echo nameserver 127.0.0.1 > /etc/resolv.conf")

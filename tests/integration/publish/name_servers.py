@@ -304,9 +304,7 @@ def mail(network: None) -> Iterator[Responder]:
 
 
 @pytest.fixture
-def call(
-    names: Names, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> Iterator[Call]:
+def call(names: Names, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Iterator[Call]:
     """Run the module in this process: BIND alone, our key and HOST unless told otherwise; without RRset at first."""
     monkeypatch.setattr(authority, "system_resolvers", lambda: (NameServer(RESOLVER),))
     names.meddle()

@@ -59,15 +59,19 @@ def play(names: Names, mail: Responder, tmp_path: pathlib.Path) -> Iterator[Play
     (tmp_path / "inventory.yml").write_text(
         f"all: {{hosts: {{mail: {{ansible_connection: local, ansible_python_interpreter: {sys.executable}}}}}}}\n"
     )
-    (tmp_path / "play.yml").write_text(
-        "- hosts: mail\n  gather_facts: false\n  roles: [{role: mailsec.dane.tlsa}]\n"
-    )
+    (tmp_path / "play.yml").write_text("- hosts: mail\n  gather_facts: false\n  roles: [{role: mailsec.dane.tlsa}]\n")
     (tmp_path / "own-resolver").write_text('mount --bind "$0" /etc/resolv.conf && exec "$@"\n')
 
     def run(*arguments: str, **variables: t.Any) -> Run:
         given = {
-            "tlsa_base_domain": HOST, "tlsa_rrset_owner": OWNER, "tlsa_rrset_records": BOTH, "tlsa_server": BIND,
-            "tlsa_key_name": "tlsa", "tlsa_key_secret": SECRET, "tlsa_ttl": 60, **variables,
+            "tlsa_base_domain": HOST,
+            "tlsa_rrset_owner": OWNER,
+            "tlsa_rrset_records": BOTH,
+            "tlsa_server": BIND,
+            "tlsa_key_name": "tlsa",
+            "tlsa_key_secret": SECRET,
+            "tlsa_ttl": 60,
+            **variables,
         }
         (tmp_path / "variables.json").write_text(json.dumps(given))
         script = (tmp_path / "own-resolver").read_text()
@@ -75,7 +79,8 @@ def play(names: Names, mail: Responder, tmp_path: pathlib.Path) -> Iterator[Play
         command += [str(pathlib.Path(sys.executable).with_name("ansible-playbook")), str(tmp_path / "play.yml")]
         command += ["-i", str(tmp_path / "inventory.yml"), "-e", f"@{tmp_path / 'variables.json'}", *arguments]
         environment = os.environ | {
-            "ANSIBLE_COLLECTIONS_PATH": str(ROOT / ".cache" / "collections"), "ANSIBLE_NOCOLOR": "1",
+            "ANSIBLE_COLLECTIONS_PATH": str(ROOT / ".cache" / "collections"),
+            "ANSIBLE_NOCOLOR": "1",
             "ANSIBLE_LOCALHOST_WARNING": "false",
         }
         environment.pop("ANSIBLE_CONFIG", None)

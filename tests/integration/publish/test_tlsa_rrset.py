@@ -305,7 +305,8 @@ def test_it_waits_for_a_server_that_lags(call: Call, names: Names, mail: Respond
     wait_for(lambda: names.served(server=SECONDARY)[0] == [])
     hasty = call([EE], name_servers=None, wait=False)
     assert [(one["name"], one["address"]) for one in hasty["served"]] == [
-        ("ns1.example.nl", BIND), ("ns2.example.nl", SECONDARY)
+        ("ns1.example.nl", BIND),
+        ("ns2.example.nl", SECONDARY),
     ]
     result = call([EE, TA], name_servers=None)
     assert [one["records"] for one in result["served"]] == [BOTH, BOTH]

@@ -144,7 +144,5 @@ def test_an_alias_at_the_owner_waits_for_a_person(call: Call, names: Names) -> N
     outcome = rotation_outcome.outcome(found.step, "")
     assert outcome["state"] == "choose" and "rotation_owners has to be mx._tlsa.example.nl" in outcome["sentence"]
     alone = look("_25._tcp.mx.example.nl", "127.0.0.6")
-    found = planner.plan(
-        state.first_journal(), state.Observation(alone, ()), target, Moment(0, 0, "boot")
-    )
+    found = planner.plan(state.first_journal(), state.Observation(alone, ()), target, Moment(0, 0, "boot"))
     assert rotation_outcome.outcome(found.step, "")["state"] == "blocked"

@@ -76,9 +76,7 @@ def make(spec: Spec) -> bytes:
     if spec.eku is not None:
         builder = builder.add_extension(x509.ExtendedKeyUsage(spec.eku), critical=False)
     if spec.cert_sign is not None:
-        usage = x509.KeyUsage(
-            spec.digital_signature, False, False, False, False, spec.cert_sign, True, False, False
-        )
+        usage = x509.KeyUsage(spec.digital_signature, False, False, False, False, spec.cert_sign, True, False, False)
         builder = builder.add_extension(usage, critical=True)
     if spec.identifiers:
         builder = builder.add_extension(x509.SubjectKeyIdentifier.from_public_key(key(spec.key).public_key()), False)

@@ -116,16 +116,14 @@ def spki(name: str) -> bytes:
     if name.startswith("pss"):
         command = ("openssl", "pkey", "-pubout", "-outform", "DER")
         return subprocess.run(command, input=_pss_pem(name), capture_output=True, check=True, timeout=60).stdout
-    return key(name).public_key().public_bytes(
-        serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo
+    return (
+        key(name).public_key().public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
     )
 
 
 def compressed(name: str) -> bytes:
     """The EC key with a compressed point (RFC 5480 section 2.2)."""
-    point = key(name).public_key().public_bytes(
-        serialization.Encoding.X962, serialization.PublicFormat.CompressedPoint
-    )
+    point = key(name).public_key().public_bytes(serialization.Encoding.X962, serialization.PublicFormat.CompressedPoint)
     return sequence(sequence(oid("1.2.840.10045.2.1"), oid("1.2.840.10045.3.1.7")), tlv(3, b"\0", point))
 
 
@@ -207,9 +205,7 @@ def alternative(*names: bytes | str, critical: bool = False) -> bytes:
     return extension("2.5.29.17", sequence(*(dns(one) if isinstance(one, str) else one for one in names)), critical)
 
 
-def constraints(
-    permitted: t.Sequence[bytes] = (), excluded: t.Sequence[bytes] = (), critical: bool = True
-) -> bytes:
+def constraints(permitted: t.Sequence[bytes] = (), excluded: t.Sequence[bytes] = (), critical: bool = True) -> bytes:
     """nameConstraints of general names."""
     parts = [tlv(tag, *map(sequence, names)) for tag, names in ((0xA0, permitted), (0xA1, excluded)) if names]
     return extension("2.5.29.30", sequence(*parts), critical)
@@ -263,8 +259,11 @@ class Raw:
         outer = self.outer or algorithm(self.signer, self.digest)
         tbs = sequence(
             b"" if self.version is None else tlv(0xA0, integer(self.version)),
-            integer(self.serial), self.inner or outer, names[0],
-            self.validity or sequence(_time(NOW + self.start * DAY), _time(NOW + self.days * DAY)), names[1],
+            integer(self.serial),
+            self.inner or outer,
+            names[0],
+            self.validity or sequence(_time(NOW + self.start * DAY), _time(NOW + self.days * DAY)),
+            names[1],
             self.spki or spki(self.key),
             tlv(0xA3, sequence(*self.extensions)) if self.extensions else b"",
         )

@@ -94,8 +94,18 @@ def _by_command(directory: pathlib.Path, *generate: str, convert: tuple[str, ...
     if convert:
         _openssl(*convert, "-in", str(key), "-out", str(key))
     return _openssl(
-        "req", "-x509", "-key", str(key), "-subj", "/CN=mx.example.nl", "-days", "90", "-outform", "DER",
-        "-addext", "subjectAltName=DNS:mx.example.nl",
+        "req",
+        "-x509",
+        "-key",
+        str(key),
+        "-subj",
+        "/CN=mx.example.nl",
+        "-days",
+        "90",
+        "-outform",
+        "DER",
+        "-addext",
+        "subjectAltName=DNS:mx.example.nl",
     )
 
 
@@ -116,8 +126,16 @@ ODD = {
     ),
     "RSA-PSS": lambda tmp: _by_command(tmp, "genpkey", "-algorithm", "RSA-PSS", "-pkeyopt", "rsa_keygen_bits:2048"),
     "RSA-PSS restricted": lambda tmp: _by_command(
-        tmp, "genpkey", "-algorithm", "RSA-PSS", "-pkeyopt", "rsa_keygen_bits:2048",
-        "-pkeyopt", "rsa_pss_keygen_md:sha256", "-pkeyopt", "rsa_pss_keygen_saltlen:32",
+        tmp,
+        "genpkey",
+        "-algorithm",
+        "RSA-PSS",
+        "-pkeyopt",
+        "rsa_keygen_bits:2048",
+        "-pkeyopt",
+        "rsa_pss_keygen_md:sha256",
+        "-pkeyopt",
+        "rsa_pss_keygen_saltlen:32",
     ),
     **{f"RSA {bits}": lambda tmp, bits=bits: _rsa(bits) for bits in (1024, 2048, 3072, 4096, 8192)},
 }

@@ -42,8 +42,11 @@ class Authority:
     ) -> x509.CertificateBuilder:
         now = datetime.datetime.now(datetime.UTC)
         start = min(now, now + days * DAY) - DAY
-        builder = x509.CertificateBuilder().subject_name(subject).issuer_name(issuer).serial_number(
-            x509.random_serial_number()
+        builder = (
+            x509.CertificateBuilder()
+            .subject_name(subject)
+            .issuer_name(issuer)
+            .serial_number(x509.random_serial_number())
         )
         builder = builder.public_key(public).not_valid_before(start).not_valid_after(now + days * DAY + DAY / 2)  # type: ignore[arg-type]
         builder = builder.add_extension(x509.SubjectKeyIdentifier.from_public_key(public), False)  # type: ignore[arg-type]

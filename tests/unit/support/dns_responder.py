@@ -39,9 +39,7 @@ def reply(
     if authentic:
         answer.flags |= dns.flags.AD
     section = answer.answer if lines else answer.authority
-    for line in lines or (
-        [". 300 IN SOA a. b. 1 2 3 4 5"] if rcode in (dns.rcode.NOERROR, dns.rcode.NXDOMAIN) else []
-    ):
+    for line in lines or ([". 300 IN SOA a. b. 1 2 3 4 5"] if rcode in (dns.rcode.NOERROR, dns.rcode.NXDOMAIN) else []):
         name, ttl, _in, rdtype, rdata = line.split(None, 4)
         section.append(dns.rrset.from_text(name, int(ttl), "IN", rdtype, rdata))
         if signed:

@@ -43,7 +43,14 @@ from ansible_collections.mailsec.dane.plugins.module_utils._rotation.steps impor
 OWNER: t.Final = "_25._tcp.mx.example.nl"
 LEASE: t.Final = 90
 POLICY: t.Final = Policy(
-    application_cache=10, clock_margin=5, serve_stale=300, unknown_ttl=300, worker=20, soak=120, effect=30, repeats=1,
+    application_cache=10,
+    clock_margin=5,
+    serve_stale=300,
+    unknown_ttl=300,
+    worker=20,
+    soak=120,
+    effect=30,
+    repeats=1,
     poll=7,
 )
 
@@ -140,8 +147,13 @@ class Site:
         wanted = self.keys["staged"] or self.keys["current"]
         ready = (record(self.keys["next"]),) if self.keys["next"] and self.keys["next"] != wanted else ()
         return Target(
-            owners=(OWNER,), endpoints=("mx0", "mx1"), chains=(chain(wanted, self.wanted_ca),), next_keys=ready,
-            scheme=frozenset(Scheme), fallback=(chain(self.keys["current"]),), policy=self.policy,
+            owners=(OWNER,),
+            endpoints=("mx0", "mx1"),
+            chains=(chain(wanted, self.wanted_ca),),
+            next_keys=ready,
+            scheme=frozenset(Scheme),
+            fallback=(chain(self.keys["current"]),),
+            policy=self.policy,
         )
 
     def observe(self) -> Observation:

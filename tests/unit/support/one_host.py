@@ -42,8 +42,10 @@ def pem(key: str) -> str:
 
 
 def _digest(der: bytes) -> str:
-    spki = x509.load_der_x509_certificate(der).public_key().public_bytes(
-        serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo
+    spki = (
+        x509.load_der_x509_certificate(der)
+        .public_key()
+        .public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
     )
     return hashlib.sha256(spki).hexdigest()
 
@@ -78,14 +80,21 @@ class World:
         there = {"ns1": self.published, "ns2": self.published if self.secondary is None else self.secondary}
         views = tuple(
             AuthorityView(
-                OWNER, address, frozenset(() if self.failure else map(TlsaRecord.from_text, texts)), self.ttl,
-                primary=address == "ns1", serial=1, failure=self.failure,
+                OWNER,
+                address,
+                frozenset(() if self.failure else map(TlsaRecord.from_text, texts)),
+                self.ttl,
+                primary=address == "ns1",
+                serial=1,
+                failure=self.failure,
                 unvalidated=self.doubts[0].sentence if self.doubts else "",
             )
             for address, texts in there.items()
         )
-        seen = Probe(ENDPOINT, NAME, TLS, chain=_der(self.served)) if self.served else (
-            Probe(ENDPOINT, NAME, "starttls-not-offered", detail="STARTTLS is not offered")
+        seen = (
+            Probe(ENDPOINT, NAME, TLS, chain=_der(self.served))
+            if self.served
+            else (Probe(ENDPOINT, NAME, "starttls-not-offered", detail="STARTTLS is not offered"))
         )
         probes = {ENDPOINT: (seen,)}
         return Look(views, probes, doubts=self.doubts)

@@ -47,7 +47,10 @@ def _params(*records: str, **more: t.Any) -> dict[str, t.Any]:
             "endpoints": [{"endpoint": "192.0.2.25:25", "chains": [CHAIN], "repeats": 5}],
         },
         "target": {
-            "owners": [OWNER], "endpoints": ["192.0.2.25:25"], "chains": [CHAIN], "scheme": ["current", "issuer"],
+            "owners": [OWNER],
+            "endpoints": ["192.0.2.25:25"],
+            "chains": [CHAIN],
+            "scheme": ["current", "issuer"],
             "policy": {"worker": 0, "effect": 0},
         },
         "names": [NAME],
@@ -168,7 +171,10 @@ def test_the_module_itself_takes_arguments_and_exits(tmp_path: pathlib.Path) -> 
     arguments.write_text(json.dumps({"ANSIBLE_MODULE_ARGS": {**params, "_ansible_check_mode": True}}), encoding="utf-8")
     done = subprocess.run(
         [sys.executable, "-m", "ansible_collections.mailsec.dane.plugins.modules.rollover_plan", str(arguments)],
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}, capture_output=True, text=True, check=False,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+        capture_output=True,
+        text=True,
+        check=False,
     )
     found = json.loads(done.stdout)
     assert found["changed"] is False and found["step"]["action"] == "publish" and OTHER in found["step"]["records"]

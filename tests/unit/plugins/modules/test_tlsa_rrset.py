@@ -30,8 +30,13 @@ def call(capsys: pytest.CaptureFixture[str]) -> Call:
 
     def run(**options: t.Any) -> dict[str, t.Any]:
         defaults = {
-            "base_domain": HOST, "records": [RECORD], "server": "127.0.0.1", "server_port": 1,
-            "key_name": "k", "key_secret": SECRET, "timeout": 20,
+            "base_domain": HOST,
+            "records": [RECORD],
+            "server": "127.0.0.1",
+            "server_port": 1,
+            "key_name": "k",
+            "key_secret": SECRET,
+            "timeout": 20,
         }
         given = {name: value for name, value in {**defaults, **options}.items() if value is not None}
         with patch_module_args(given), pytest.raises(SystemExit) as left:
@@ -50,7 +55,10 @@ def test_everything_documented_is_returned_and_nothing_else(call: Call) -> None:
     assert "cannot be reached" in result["msg"]
     assert set(result) - {"changed", "failed", "msg", "invocation"} == set(yaml.safe_load(tlsa_rrset.RETURN))
     assert (result["changed"], result["owner"], result["before"], result["served"]) == (
-        False, f"_25._tcp.{HOST}", None, []
+        False,
+        f"_25._tcp.{HOST}",
+        None,
+        [],
     )
 
 

@@ -60,9 +60,7 @@ class TestMailDomain:
 
     def test_insecure_alias_of_the_domain_makes_the_mx_set_insecure_m2_n2(self) -> None:
         dns = (
-            MemoryDns()
-            .alias("example.nl", "x.example.org", INSECURE)
-            .add("x.example.org", "MX", "10 mx.example.org.")
+            MemoryDns().alias("example.nl", "x.example.org", INSECURE).add("x.example.org", "MX", "10 mx.example.org.")
         )
         found = mx_of(dns)
         assert not found.is_secure
@@ -132,9 +130,7 @@ class TestAddresses:
         assert dns.asked[:3] == ["mx.example.nl A", "mx.example.nl AAAA", "_25._tcp.mx.example.nl TLSA"]
 
     def test_secure_host_without_alias_is_its_own_base_domain_a5_p1(self) -> None:
-        found = located(
-            host().add("mx.example.nl", "AAAA", "2001:db8::1").add("_25._tcp.mx.example.nl", "TLSA", TLSA)
-        )
+        found = located(host().add("mx.example.nl", "AAAA", "2001:db8::1").add("_25._tcp.mx.example.nl", "TLSA", TLSA))
         assert (found.policy, found.base_domain, found.reason) == (Policy.DANE, "mx.example.nl", "")
         assert found.addresses == ("192.0.2.1", "2001:db8::1")
         assert found.tlsa is not None

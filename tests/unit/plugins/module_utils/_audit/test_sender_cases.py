@@ -29,9 +29,7 @@ from ansible_collections.mailsec.dane.plugins.module_utils._publish import check
 ENDPOINT = Endpoint("192.0.2.25")
 _VERSIONS = {"TLSv1": "TLSv1", "TLSv1_1": "TLSv1.1", "TLSv1_2": "TLSv1.2"}
 #: What the dialogue tells, and not the certificate, is in test_smtp.
-CASES = {
-    name: case for name, case in KNOWN.items() if not case.play.client_certificate and not case.play.behaviour
-}
+CASES = {name: case for name, case in KNOWN.items() if not case.play.client_certificate and not case.play.behaviour}
 
 #: Case -> what is found there, beside the verdict.
 CODES = {

@@ -192,9 +192,7 @@ class TestWithUsableRecords:
         verdict = judged(zone(TA), seen(chain=CHAIN[:1], chain_complete=False))
         assert decision(verdict) == (HostState.UNKNOWN, "chain-incomplete")
         assert "chain-incomplete" in codes(verdict)
-        assert (
-            decision(judged(zone(EE, TA), seen(chain=CHAIN[:1], chain_complete=False)))[0] is HostState.AUTHENTICATED
-        )
+        assert decision(judged(zone(EE, TA), seen(chain=CHAIN[:1], chain_complete=False)))[0] is HostState.AUTHENTICATED
 
 
 class TestWithUnusableRecords:
@@ -274,9 +272,7 @@ class TestWithoutRecords:
 
 
 class TestLookupErrors:
-    @pytest.mark.parametrize(
-        "reason", ["dnssec-bogus", "dns-servfail", "dns-refused", "dns-timeout", "dns-malformed"]
-    )
+    @pytest.mark.parametrize("reason", ["dnssec-bogus", "dns-servfail", "dns-refused", "dns-timeout", "dns-malformed"])
     @pytest.mark.parametrize("where", ["address", "tlsa"])
     def test_senders_skip_the_host_p4_d6_d7(self, reason: str, where: str) -> None:
         dns = zone(EE)
@@ -392,10 +388,7 @@ class TestSenders:
 
     def test_b05_exim_asks_below_the_final_name_only(self) -> None:
         dns = (
-            MemoryDns()
-            .alias(HOST, "mx.example.org")
-            .add("mx.example.org", "A", "192.0.2.1")
-            .add(OWNER, "TLSA", EE, TA)
+            MemoryDns().alias(HOST, "mx.example.org").add("mx.example.org", "A", "192.0.2.1").add(OWNER, "TLSA", EE, TA)
         )
         verdict = judged(dns)
         assert verdict.profiles["postfix"] == (HostState.AUTHENTICATED, "dane-ok")
@@ -513,9 +506,7 @@ class TestDomains:
         )
         assert verdict.state.status == 3
 
-    @pytest.mark.parametrize(
-        "reason", ["dnssec-bogus", "dns-servfail", "dns-refused", "dns-timeout", "dns-malformed"]
-    )
+    @pytest.mark.parametrize("reason", ["dnssec-bogus", "dns-servfail", "dns-refused", "dns-timeout", "dns-malformed"])
     def test_mx_lookup_error_d5(self, reason: str) -> None:
         verdict = domain(MemoryDns().fail("example.nl", "MX", reason), {})
         assert (verdict.state, verdict.reason, verdict.hosts) == (DomainState.FAILING, reason, ())

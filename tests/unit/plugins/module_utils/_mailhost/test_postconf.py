@@ -62,9 +62,7 @@ def test_an_entry_that_says_it_already_keeps_its_bytes() -> None:
 
 def test_r20_a_comment_inside_a_changed_entry_stays_with_the_line_that_it_is_about() -> None:
     old = "mynetworks = 127.0.0.0/8\n# between\n    192.0.2.0/24\n\n    # indented comment\n\t198.51.100.0/24\n"
-    kept = (
-        "# mynetworks = 127.0.0.0/8\n# between\n#     192.0.2.0/24\n\n    # indented comment\n# \t198.51.100.0/24\n"
-    )
+    kept = "# mynetworks = 127.0.0.0/8\n# between\n#     192.0.2.0/24\n\n    # indented comment\n# \t198.51.100.0/24\n"
     changed = set_parameters(MAIN, {"mynetworks": "192.0.2.1"})
     assert changed == MAIN.replace(old, kept + "mynetworks = 192.0.2.1\n")
     assert set_parameters(changed, {"mynetworks": "192.0.2.2"}) == changed.replace("192.0.2.1\n", "192.0.2.2\n")

@@ -199,7 +199,13 @@ def test_damaged_certificates_raise_only_certificate_error(offset: int, patch: b
 @given(st.binary(max_size=300) | st.binary(max_size=60).map(lambda tail: LEAF[:200] + tail))
 def test_random_bytes_raise_only_certificate_error(data: bytes) -> None:
     _exercise(Certificate(data))
-    for load in (pki_certificate.load, pki_certificate.load_der, pki_certificate.load_pem, pki_certificate.load_spki, pki_certificate.check_public_key):
+    for load in (
+        pki_certificate.load,
+        pki_certificate.load_der,
+        pki_certificate.load_pem,
+        pki_certificate.load_spki,
+        pki_certificate.check_public_key,
+    ):
         cut_off = b"-----BEGIN CERTIFICATE-----\n" + data
         for content in (data, cut_off, pem(data).encode(), pem(data, "PUBLIC KEY").encode()):
             try:

@@ -41,7 +41,10 @@ Answer = t.Callable[[bytes], bytes]
 
 
 def send(
-    answer: Answer, expected: TlsaRrset = NONE, wanted: TlsaRrset = WANTED, key: TsigKey | None = KEY,
+    answer: Answer,
+    expected: TlsaRrset = NONE,
+    wanted: TlsaRrset = WANTED,
+    key: TsigKey | None = KEY,
     wildcard: str = "",
 ) -> tuple[UpdateError | None, list[bytes]]:
     """Send an update to a server that answers thus; return the error and what the server got."""

@@ -225,13 +225,17 @@ def test_c27_a_record_that_nobody_knows(world: World) -> None:
     world.published[-1] = "3 0 1" + STRANGE[5:]
     result = world.decide(KEYS)
     assert harm(result) == {"tlsa-leftover": "warning"} and "alone" in evidence(result)
-    assert harm(world.decide(dataclasses.replace(KEYS, release=frozenset(
-        world.look().published)))) == {}
+    assert harm(world.decide(dataclasses.replace(KEYS, release=frozenset(world.look().published)))) == {}
 
 
-@pytest.mark.parametrize(("slot", "served", "severity"), [
-    ("live", "leaf-8", "critical"), ("live", "leaf", "error"), ("staged", "leaf", "error"),
-])
+@pytest.mark.parametrize(
+    ("slot", "served", "severity"),
+    [
+        ("live", "leaf-8", "critical"),
+        ("live", "leaf", "error"),
+        ("staged", "leaf", "error"),
+    ],
+)
 def test_c28_a_key_that_no_rotation_brought(world: World, slot: str, served: str, severity: str) -> None:
     world.slots[slot], world.served = "leaf-8", served
     result = world.decide(KEYS)

@@ -229,7 +229,9 @@ def test_killed_anywhere_it_is_the_old_or_the_new_one(path: str, token: str, cal
         before = journal_file.read(path, SUBJECT, HOST).sequence
         subprocess.run(
             [sys.executable, "-c", _KILLED, path, token, call, str(number), str(before + 1)],
-            check=False, env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}, timeout=60,
+            check=False,
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+            timeout=60,
         )
         after = journal_file.read(path, SUBJECT, HOST).sequence
         assert after in (before, before + 1)

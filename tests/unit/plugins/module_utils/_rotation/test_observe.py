@@ -32,9 +32,7 @@ def _probe(outcome: str = TLS, chain: tuple[bytes, ...] = (), detail: str = "") 
 def test_a_served_rrset_with_its_signature() -> None:
     ends = [pki.NOW + datetime.timedelta(days=days) for days in (5, 9)]
     signatures = tuple(Signature(pki.NOW, end, 7) for end in ends)
-    found = authority_view(
-        View(SERVER, OWNER, Status.SERVED, "", (record("K1"),), 3600, 12, signatures), str(SERVER)
-    )
+    found = authority_view(View(SERVER, OWNER, Status.SERVED, "", (record("K1"),), 3600, 12, signatures), str(SERVER))
     assert (found.records, found.ttl, found.serial, found.failure) == ({record("K1")}, 3600, 12, "")
     assert found.primary and found.signed_until == ends[1].timestamp()
     again = authority_view(

@@ -55,7 +55,10 @@ BEGIN = 1_800_000_000.0
 
 def _target(served: Chain = K1, *next_keys: str, **more: t.Any) -> Target:
     settings: dict[str, t.Any] = {
-        "owners": (SMTP,), "endpoints": ("mx",), "chains": (served,), "policy": POLICY,
+        "owners": (SMTP,),
+        "endpoints": ("mx",),
+        "chains": (served,),
+        "policy": POLICY,
         "next_keys": tuple(record(label) for label in next_keys),
     }
     return Target(**{**settings, **more})
@@ -510,7 +513,9 @@ def test_a_target_that_contradicts_itself_is_refused(more: dict[str, t.Any], mes
 def test_journals_survive_json() -> None:
     seen = _seen(*BOTH, signature="1", signed_until=BEGIN + 900_000)
     for journal in (
-        _steady(_target(K1, "K2"), seen), lost_journal((SMTP,), POLICY), first_journal(),
+        _steady(_target(K1, "K2"), seen),
+        lost_journal((SMTP,), POLICY),
+        first_journal(),
         _plan(_steady(_target(K1), _seen(K1.key)), _seen(K1.key), _target(K2, "K3")).journal,
     ):
         text = json.dumps(serial.journal_data(journal), allow_nan=False)
@@ -541,17 +546,29 @@ _RECORDS = st.frozensets(
               _LABELS, st.integers(0, 4), st.integers(0, 2)), max_size=6,
 )  # fmt: skip
 _VIEWS = st.builds(
-    AuthorityView, st.just(SMTP), st.sampled_from(["ns1", "ns2", "ns3"]), _RECORDS, st.integers(0, 2**31 - 1),
-    st.sampled_from(["", "", "", "no answer"]), st.booleans(), st.none() | st.integers(0, 3),
-    st.none() | st.text(max_size=1), st.none() | st.floats(BEGIN - 9e5, BEGIN + 9e5),
+    AuthorityView,
+    st.just(SMTP),
+    st.sampled_from(["ns1", "ns2", "ns3"]),
+    _RECORDS,
+    st.integers(0, 2**31 - 1),
+    st.sampled_from(["", "", "", "no answer"]),
+    st.booleans(),
+    st.none() | st.integers(0, 3),
+    st.none() | st.text(max_size=1),
+    st.none() | st.floats(BEGIN - 9e5, BEGIN + 9e5),
 )
 _CHAINS = st.builds(chain, _LABELS)
 _ENDPOINTS = st.builds(
-    EndpointView, st.sampled_from(["mx", "other"]), st.frozensets(_CHAINS, max_size=2), st.integers(0, 6),
+    EndpointView,
+    st.sampled_from(["mx", "other"]),
+    st.frozensets(_CHAINS, max_size=2),
+    st.integers(0, 6),
     st.sampled_from(["", "", "refused"]),
 )
 _OBSERVATIONS = st.builds(
-    Observation, st.lists(_VIEWS, max_size=4).map(tuple), st.lists(_ENDPOINTS, max_size=3).map(tuple),
+    Observation,
+    st.lists(_VIEWS, max_size=4).map(tuple),
+    st.lists(_ENDPOINTS, max_size=3).map(tuple),
 )
 _MOMENTS = st.builds(Moment, st.floats(BEGIN - 1e6, BEGIN + 1e6), st.floats(0, 1e6), st.sampled_from("ab"))
 
@@ -561,7 +578,11 @@ def _any_target(
 ) -> Target:
     try:
         return _target(
-            chain(wanted), next_key, scheme=scheme, revoked=(chain(stolen),) if stolen else (), exposure=exposure,
+            chain(wanted),
+            next_key,
+            scheme=scheme,
+            revoked=(chain(stolen),) if stolen else (),
+            exposure=exposure,
             policy=dataclasses.replace(POLICY, strict=strict),
         )
     except TargetError:
@@ -569,8 +590,13 @@ def _any_target(
 
 
 _TARGETS = st.builds(
-    _any_target, _LABELS, _LABELS, st.frozensets(st.sampled_from(Scheme)), st.just("") | _LABELS,
-    st.none() | st.sampled_from(Exposure), st.booleans(),
+    _any_target,
+    _LABELS,
+    _LABELS,
+    st.frozensets(st.sampled_from(Scheme)),
+    st.just("") | _LABELS,
+    st.none() | st.sampled_from(Exposure),
+    st.booleans(),
 )
 
 

@@ -96,9 +96,18 @@ class World:
 
     def view(self, one: Server, owner: str = SMTP) -> AuthorityView:
         return AuthorityView(
-            owner, one.address, frozenset() if one.failure else one.records[owner], one.ttl, one.failure,
-            one is self.ns0, one.serial, one.signature, decides=one.decides, wildcard=one.wildcard,
-            proof_ttl=one.proof_ttl, zone_signature=str(one.serial) if self.signs else one.signature,
+            owner,
+            one.address,
+            frozenset() if one.failure else one.records[owner],
+            one.ttl,
+            one.failure,
+            one is self.ns0,
+            one.serial,
+            one.signature,
+            decides=one.decides,
+            wildcard=one.wildcard,
+            proof_ttl=one.proof_ttl,
+            zone_signature=str(one.serial) if self.signs else one.signature,
         )
 
     def plan(self, target: Target, seconds: float = 1) -> Plan:
@@ -150,8 +159,13 @@ class World:
 
 def target(served: Chain = K0, *next_keys: str, **more: t.Any) -> Target:
     given: dict[str, t.Any] = {
-        "owners": (SMTP,), "endpoints": ("mx",), "chains": (served,), "policy": POLICY, "fallback": (K0,),
-        "next_keys": tuple(record(label) for label in next_keys), "generates": False,
+        "owners": (SMTP,),
+        "endpoints": ("mx",),
+        "chains": (served,),
+        "policy": POLICY,
+        "fallback": (K0,),
+        "next_keys": tuple(record(label) for label in next_keys),
+        "generates": False,
     }
     return Target(**{**given, **more})
 
@@ -162,6 +176,7 @@ def why(found: Plan) -> str:
 
 
 # L01: a stale digest that outweighs the right one.
+
 
 @pytest.mark.parametrize("stale", [digest("OLD"), digest("OLD", 3, 1, 2), digest("OLD", 2, 1, 2)])
 def test_l01_a_stale_record_that_refuses_mail_goes_at_once_when_released(stale: TlsaRecord) -> None:
@@ -183,6 +198,7 @@ def test_l01_without_release_it_is_named_as_what_refuses_mail() -> None:
 
 
 # L02: a server that lags may still pass through what the primary left.
+
 
 @pytest.mark.parametrize("serials", [True, False])
 def test_l02_an_rrset_counts_until_the_lagging_server_has_shown_a_later_serial(serials: bool) -> None:
@@ -221,6 +237,7 @@ def test_l02_what_nobody_remembers_may_be_passed_through_as_well() -> None:
 
 # L03: not looked at is not "seen without it".
 
+
 @pytest.mark.parametrize("looks", [1, 2])
 def test_l03_a_server_that_drops_out_of_the_look_counts_as_having_what_it_had(looks: int) -> None:
     world = World(K0.key).steady(target(K0))
@@ -253,6 +270,7 @@ def test_l03_it_counts_for_as_long_as_its_delegation_and_its_copies_may_live() -
 
 
 # L04: a TTL raised and put back between two looks.
+
 
 @pytest.mark.parametrize("gap", [10, 1000])
 def test_l04_a_zone_changed_unseen_may_have_had_the_longest_ttl(gap: float) -> None:
@@ -336,6 +354,7 @@ def test_l04_an_update_that_nobody_began_vouches_for_nothing() -> None:
 
 # L05 and L06: a theft in compatibility mode.
 
+
 @pytest.mark.parametrize("exposure", list(Exposure))
 @pytest.mark.parametrize("owners", [(SMTP,), (SMTP, SUBMISSION)])
 @pytest.mark.parametrize("lost", [False, True])
@@ -346,7 +365,10 @@ def test_l05_l06_a_theft_in_compatibility_mode_ends(exposure: Exposure, owners: 
         if lost:
             world.journal = lost_journal(owners, LOOSE)
         wanted = dataclasses.replace(
-            before, chains=(K1,), revoked=(dataclasses.replace(K0, not_after=BEGIN + 9e8),), exposure=exposure,
+            before,
+            chains=(K1,),
+            revoked=(dataclasses.replace(K0, not_after=BEGIN + 9e8),),
+            exposure=exposure,
             release=frozenset({record("OTHER CA", 2)}),
         )
         assert isinstance(world.run(wanted).step, Done)
@@ -355,6 +377,7 @@ def test_l05_l06_a_theft_in_compatibility_mode_ends(exposure: Exposure, owners: 
 
 
 # L07: given up once, put back once.
+
 
 def test_l07_records_come_back_once_and_stay() -> None:
     stolen = dataclasses.replace(K0, not_after=BEGIN + 9e8)
@@ -377,6 +400,7 @@ def test_l07_records_come_back_once_and_stay() -> None:
 
 
 # L08: nobody knows what workers and late deployments serve.
+
 
 @pytest.mark.parametrize("journal", [lost_journal((SMTP,), POLICY), first_journal()])
 @pytest.mark.parametrize(
@@ -410,6 +434,7 @@ def test_l08_a_record_beside_others_of_its_combination_need_not_wait() -> None:
 
 # L09: with nothing but the CA's record, a theft leaves nothing to publish.
 
+
 @pytest.mark.parametrize("exposure", [None, Exposure.DEFER])
 def test_l09_protection_is_not_given_up_without_asking(exposure: Exposure | None) -> None:
     stolen = dataclasses.replace(K0, not_after=BEGIN + 5_000_000)
@@ -428,6 +453,7 @@ def test_l09_protection_is_not_given_up_without_asking(exposure: Exposure | None
 
 # L10: what is seen outweighs what is said.
 
+
 def test_l10_a_first_rollout_over_standing_records_is_none() -> None:
     world = World(K0.key)
     wanted = target(K1)
@@ -440,6 +466,7 @@ def test_l10_a_first_rollout_over_standing_records_is_none() -> None:
 
 # L11: released combinations that block each other.
 
+
 def test_l11_released_combinations_are_judged_together() -> None:
     one, other = digest("X", 3, 0, 1), digest("Y", 2, 0, 1)
     for lagging in (True, False):
@@ -451,6 +478,7 @@ def test_l11_released_combinations_are_judged_together() -> None:
 
 
 # L12: one matching record is an alarm.
+
 
 def test_l12_the_record_of_the_served_key_is_put_back_before_anything_else() -> None:
     wanted = target(K0, "K1", scheme=frozenset(Scheme))
@@ -479,6 +507,7 @@ def test_l12_from_the_ca_alone_to_other_keys_of_another_ca() -> None:
 
 # L13: records that happen to fit.
 
+
 @pytest.mark.parametrize("other", [CA, digest("CA", 2, 0, 1), digest("K0", 3, 0, 1), digest("K0", 3, 1, 2)])
 def test_l13_what_somebody_else_published_stays_although_it_fits(other: TlsaRecord) -> None:
     fits = dataclasses.replace(K0, issuers=(), satisfies=frozenset({other, CA}))
@@ -496,6 +525,7 @@ def test_l13_what_somebody_else_published_stays_although_it_fits(other: TlsaReco
 
 # L14: a stolen certificate is not put back.
 
+
 @pytest.mark.parametrize("lost", [False, True])
 def test_l14_there_is_no_way_back_to_a_stolen_key(lost: bool) -> None:
     world = World(K0.key, K1.key).steady(target(K0, "K1"))
@@ -509,6 +539,7 @@ def test_l14_there_is_no_way_back_to_a_stolen_key(lost: bool) -> None:
 
 
 # L15: an expired copy that an outage digs out again.
+
 
 def test_l15_a_stale_copy_counts_until_its_signature_and_serve_stale_are_over() -> None:
     world = World(K0.key).steady(target(K0))

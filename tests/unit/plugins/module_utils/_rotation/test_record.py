@@ -33,10 +33,14 @@ def _chain(at: float, label: str, *endpoints: str) -> dict[str, t.Any]:
 
 
 GOOD: t.Final = [
-    _rrset(0, "K1"), _chain(0, "K1", "mx"),
-    _rrset(100, "K1", "K2"), _rrset(110, "K1", servers=()),
-    _chain(180, "K2", "mx"), _chain(180, "K1"),
-    _rrset(300, "K2"), _rrset(310, "K1", "K2", servers=()),
+    _rrset(0, "K1"),
+    _chain(0, "K1", "mx"),
+    _rrset(100, "K1", "K2"),
+    _rrset(110, "K1", servers=()),
+    _chain(180, "K2", "mx"),
+    _chain(180, "K1"),
+    _rrset(300, "K2"),
+    _rrset(310, "K1", "K2", servers=()),
 ]
 
 

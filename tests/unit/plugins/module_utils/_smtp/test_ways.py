@@ -64,7 +64,11 @@ def audited(server: Responder, *records: TlsaRecord) -> dict[str, object]:
             dns = MemoryDns().add(HOST, "A", "127.0.0.1")
             dns.add(f"_{server.port}._tcp.{HOST}", "TLSA", *(one.to_text() for one in records))
             settings = Settings(
-                port=server.port, special_use=True, now=pki.NOW, limits=LIMITS, sni=(True, False),
+                port=server.port,
+                special_use=True,
+                now=pki.NOW,
+                limits=LIMITS,
+                sni=(True, False),
                 key_types=ALL_KEY_TYPES,
             )
             (verdict,) = [one async for one in Audit(dns, settings).hosts([HOST])]
@@ -188,9 +192,7 @@ def test_the_gate_before_publication() -> None:
     assert fits(seen(), rsa) == [("matches", "dane-ok"), ("mismatch", "algorithm-uncovered")]
     assert fits(seen(), rsa, records=(record(EC), record(RSA))) == [("matches", "dane-ok")] * 2
     assert fits(seen(), lacks, seen(server_name=None)) == [("matches", "dane-ok")]
-    assert fits(seen(), seen(OTHER.chain, server_name=None)) == [
-        ("matches", "dane-ok"), ("mismatch", "sni-divergence")
-    ]
+    assert fits(seen(), seen(OTHER.chain, server_name=None)) == [("matches", "dane-ok"), ("mismatch", "sni-divergence")]
     assert fits(seen(OTHER.chain), seen(OTHER.chain, server_name=None)) == [("mismatch", "tlsa-no-match")]
     unseen = seen(key_type="rsa", outcome="endpoint-partly-seen")
     assert fits(seen(), unseen) == [("matches", "dane-ok"), ("unknown", "endpoint-partly-seen")]

@@ -61,7 +61,9 @@ def codes(offer: Offer, edition: str = NEWEST) -> set[str]:
 
 def test_the_data_is_what_the_table_says():
     generated = load("guideline_data").text()
-    assert (ROOT / "plugins" / "module_utils" / "_tls_scan" / "guideline_data.py").read_text(encoding="utf-8") == generated
+    assert (ROOT / "plugins" / "module_utils" / "_tls_scan" / "guideline_data.py").read_text(
+        encoding="utf-8"
+    ) == generated
 
 
 def test_the_counts_of_suites_are_those_of_the_appendices():
