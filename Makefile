@@ -79,6 +79,10 @@ docs: deps ## Build the documentation of modules, filters and roles as web pages
 findings: ## Write docs/findings.md anew from the catalogue of findings
 	@python3 tests/run/findings_page.py
 
+.PHONY: rooms
+rooms: ## Draw the rooms of the core in docs/architecture.md anew from their imports
+	@python3 tests/run/rooms_page.py
+
 .PHONY: lab
 lab: deps root ## Start the lab, a private Internet on this machine (root; ARGS=... for Ansible)
 	@$(BIN)/ansible-playbook mailsec.dane.lab $(ARGS)

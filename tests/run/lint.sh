@@ -67,6 +67,7 @@ else
   say "not run shellcheck (apt-get install shellcheck)"
 fi
 check ruff ruff check --cache-dir "$CACHE/ruff" .
+check "ruff format" ruff format --cache-dir "$CACHE/ruff" --check --quiet .
 check mypy run_mypy
 check yamllint yamllint --strict .
 check ansible-lint ansible-lint --offline --profile production

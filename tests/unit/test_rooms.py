@@ -15,10 +15,10 @@ PAGES = load("rooms_page")
 
 #: What decides without looking. Libraries that load the network by themselves are not among their imports either.
 PURE = (
-    "_findings", "_catalogue", "_audit.verdict", "_audit.verdict_findings", "_audit.ca_findings", "_audit.zone_findings",
-    "_audit.policy_findings", "_audit.report", "_dane.matching", "_dns.view", "_publish.check", "_rotation.planner",
-    "_rotation.guards", "_rotation.learn", "_rotation.findings", "_rotation.decide", "_smtp.findings", "_probe",
-    "_tls_scan.report",
+    "_findings", "_catalogue", "_probe", "_audit.verdict", "_audit.verdict_findings", "_audit.ca_findings",
+    "_audit.zone_findings", "_audit.policy_findings", "_audit.report", "_dane.matching", "_dns.view", "_publish.check",
+    "_rotation.planner", "_rotation.guards", "_rotation.learn", "_rotation.findings", "_rotation.decide",
+    "_smtp.findings", "_tls_scan.report",
 )  # fmt: skip
 NETWORK = ("socket", "ssl", "asyncio")
 #: What a mail server need not have.
