@@ -58,7 +58,7 @@ def drawing() -> str:
 
 def page() -> str:
     """The page with the drawing as it has to be."""
-    before, _, rest = PAGE.read_text().partition(BEGIN)
+    before, _begin, rest = PAGE.read_text().partition(BEGIN)
     return before + drawing() + END + rest.partition(END)[2]
 
 

@@ -23,8 +23,8 @@ WRONG_SECRET = base64.b64encode(bytes(range(100, 132))).decode()
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Fault:
-    """``begin`` and ``end`` are scripts for ``host``. ``says``: what a run must name; ``status``: how it ends, 0 when it may
-    just wait, 4 when something is in the way that may pass, 2 when a person must act.
+    """``begin`` and ``end`` are scripts for ``host``. ``says``: what a run must name. ``status``: how it ends, 0 when
+    it just waits, 4 when something is in the way that may pass, 2 when a person must act.
 
     ``clock``: what the Python of the host that looks is called by.
     """
