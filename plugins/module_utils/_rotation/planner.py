@@ -372,6 +372,9 @@ class _Planner:
             return self._publish(owner, records | {chain.key}, why)
         if endpoint not in self.target.endpoints:
             return None
+        if self._is_known(chain):
+            # Its record was taken away because the operator chose so.
+            return self._go_back(endpoint, f"{endpoint} still serves the stolen key, whose record is gone", False)
         return self._go_back(endpoint, f"{endpoint} serves an unplanned key that no published record matches")
 
     @staticmethod
@@ -400,7 +403,7 @@ class _Planner:
             for record in sorted(stale)
         ]
 
-    def _go_back(self, endpoint: str, why: str) -> Step | None:
+    def _go_back(self, endpoint: str, why: str, repairs: bool = True) -> Step | None:
         """Deploy what every known copy matches, on all managed endpoints that serve anything else."""
         unstolen = [(one,) for one in self.target.fallback if one.key not in self._revoked]
         # Copies that nobody knows are old ones, and the keys of old are likelier there than one to come.
@@ -411,7 +414,7 @@ class _Planner:
         for strict, chains in itertools.product((True, False) if self.policy.strict else (False,), candidates):
             if guards.may_return(self._cached, chains, strict):
                 others = [one for one in self.target.endpoints if self._fails(one)]
-                return Deploy(chains, tuple(dict.fromkeys((endpoint, *others))), False, why, repairs=True)
+                return Deploy(chains, tuple(dict.fromkeys((endpoint, *others))), False, why, repairs=repairs)
         return None
 
     def _short_cut_step(self) -> Step | None:

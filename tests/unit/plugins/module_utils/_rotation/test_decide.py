@@ -309,6 +309,8 @@ def test_f15_only_a_theft_lets_records_differ_from_what_is_served(world: World) 
     steps = [world.step(theft)["step"] for _turn in range(3)]
     assert [step["action"] for step in steps] == ["discard", "publish", "deploy"]
     assert steps[1]["delays"] is True
+    # Nobody else did this: the last line of the run must not send people to look for a program.
+    assert steps[2]["repairs"] is False and "still serves the stolen key" in steps[2]["summary"]
     world.run(theft)
     world.now += 100
     world.published.remove(record(world.slots["next"]))
