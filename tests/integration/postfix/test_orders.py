@@ -78,7 +78,10 @@ def test_f23_the_other_half_undoes_nothing(lab: t.Any) -> None:
     # it off: it is set there. Debian 13 has it mended.
     only_older = {"smtp_tls_dane_insecure_mx_policy"}
     assert older.keys() - newer.keys() == only_older and newer.keys() <= older.keys()
-    assert [lab.tell(host, f"postconf -h {name}") for host in HOSTS for name in only_older] == ["dane", "dane"]
+    assert [lab.tell(host, f"postconf -h {name} 2>/dev/null") for host in HOSTS for name in only_older] == [
+        "dane",
+        "dane",
+    ]
     assert {name for name in newer if older[name] != newer[name]} == {"myhostname"}
     assert "X25519MLKEM768" in option(lab, "d13", "tls_eecdh_auto_curves")
     assert "X25519MLKEM768" not in option(lab, "d12", "tls_eecdh_auto_curves")
