@@ -297,6 +297,9 @@ async def _change(wish: Wish, seen: View, wanted: TlsaRrset, course: Course, mea
     current = seen.rrset
     begin = asyncio.get_running_loop().time()
     before = await _look_at_primary(wish, course, means)
+    if before.serves(wanted) and not before.wildcard:
+        # Somebody else has just made the same change.
+        return
     if before.is_known and not same(before.rrset, current):
         course.after = before.rrset
         raise PublicationError(
