@@ -172,8 +172,10 @@ def test_f14_the_next_record_is_deleted_in_the_moment_before_the_deployment(stea
     run = rotate(steady, check=False, rotation_stop_after=1, rotation_effect=30)
     assert "the last one being deploy" in run.text and served(steady) == coming
     update(steady, f"update delete {OWNER} TLSA {coming}", f"update delete {OWNER} TLSA {issuer(steady)}")
-    run = finish(steady, rotation_effect=30)
+    run = finish(steady, check=False, rotation_effect=30)
     assert codes(run).get("tlsa-retired-too-early") == "critical", run.output
+    # Until caches have it again, the former key is served, and somebody has to find out who removed it.
+    assert run.status == 2 and "find out which program did it" in run.text
     assert coming in records(steady)
     is_steady(steady)
 
