@@ -42,6 +42,7 @@ _KNOWN_FORMS: t.Final = frozenset(
         extensions.IP_ADDRESS, extensions.REGISTERED_ID,
     }
 )  # fmt: skip
+_VALUE_OF_OTHER_NAME: t.Final = 0xA0
 _ALTERNATIVE_NAMES: t.Final = (extensions.SUBJECT_ALTERNATIVE_NAME, extensions.ISSUER_ALTERNATIVE_NAME)
 _CURVES: t.Final = frozenset({"secp192r1", "secp224r1", "secp256r1", "secp384r1", "secp521r1"})
 #: Path lengths from which on GnuTLS does not read basicConstraints.
@@ -91,7 +92,22 @@ def _import_fault(certificate: Certificate) -> str | None:
             return "an empty alternative name"
         if form == extensions.DIRECTORY_NAME and pki_names.literal(value) is None:
             return "an alternative name that is a directory name and does not parse"
+        if form == extensions.OTHER_NAME and not _is_other_name(value):
+            return "an alternative name that is an otherName and does not parse"
     return None
+
+
+def _is_other_name(content: bytes) -> bool:
+    """Say whether the content has an OBJECT IDENTIFIER, then one value in [0] (RFC 5280 section 4.2.1.6)."""
+    try:
+        kind = der.read(content)
+        value = der.read(content, kind.end)
+        inner = der.read(content, value.body, value.end)
+    except der.DerError:
+        return False
+    # It is not particular about the OBJECT IDENTIFIER, but for one that is empty or begins with padding.
+    named = kind.tag == der.OBJECT_IDENTIFIER and kind.end > kind.body and content[kind.body] != 0x80
+    return named and value.tag == _VALUE_OF_OTHER_NAME and inner.end == value.end == len(content)
 
 
 def key_fault(certificate: Certificate) -> str | None:

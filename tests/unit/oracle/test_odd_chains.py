@@ -96,6 +96,32 @@ def test_mutated_certificates_are_authenticated_by_nobody_who_cannot_read_them()
     assert decided[True, True] > COUNT // 20 and decided[False, False] > COUNT // 20, decided
 
 
+OID = bytes.fromhex("06032a0304")
+OTHER_NAMES = {
+    "whole": OID + raw.tlv(0xA0, b"\x0c\x01x"),
+    "a number": OID + raw.tlv(0xA0, b"\x02\x01\x01"),
+    "an identifier that is cut off": bytes.fromhex("06032a0384") + raw.tlv(0xA0, b"\x0c\x01x"),
+    "an identifier that is empty": bytes.fromhex("0600") + raw.tlv(0xA0, b"\x0c\x01x"),
+    "an identifier with padding": bytes.fromhex("060680808080812a") + raw.tlv(0xA0, b"\x0c\x01x"),
+    "an identifier alone": OID,
+    "no value": OID + raw.tlv(0xA0),
+    "two values": OID + raw.tlv(0xA0, b"\x0c\x01x\x0c\x01y"),
+    "a value that is cut off": OID + raw.tlv(0xA0, b"\x0c\x05x"),
+    "bytes behind": OID + raw.tlv(0xA0, b"\x0c\x01x") + b"\x05\x00",
+    "another tag": OID + raw.tlv(0x80, b"\x0c\x01x"),
+    "a sequence": raw.tlv(0x30, OID + raw.tlv(0xA0, b"\x0c\x01x")),
+    "nothing": b"",
+    "text": HOST.encode(),
+}
+
+
+@pytest.mark.parametrize("kind", OTHER_NAMES)
+def test_v01_an_other_name_that_does_not_parse_spoils_a_certificate_for_gnutls(kind: str) -> None:
+    made = leaf(raw.alternative(HOST, raw.tlv(0xA0, OTHER_NAMES[kind])))
+    fault = pki_gnutls.import_fault(load_der(made.der))
+    assert (libgnutls().has_name(made.der, HOST) is None) == (fault is not None)
+
+
 @pytest.mark.parametrize("kind", range(2))
 def test_gnutls_finds_the_names_that_we_say_that_it_finds(kind: int) -> None:
     """V07, V08: names and forms of names in every order, beside common names of every type."""
