@@ -12,7 +12,7 @@ version_added: 0.1.0
 description:
   - Looks at every authoritative address, at what a validating resolver makes of it, and at every address of the mail
     server, again and again, with and without server name and for each type of key. Then plans as
-    M(mailsec.dane.rollover_plan) does.
+    M(mailsec.dane.rotation_plan) does.
   - Knows which of the chains that the mail server holds shall be served. A rotation that was begun is remembered in
     RV(content) and brought to its end by whichever run comes next.
   - Changes nothing. RV(content) has to be stored with M(mailsec.dane.rotation_journal) before the step is carried out.
@@ -107,7 +107,7 @@ options:
     description: TTL wanted. The default leaves it as it is.
     type: int
   exposure:
-    description: See C(target.exposure) of M(mailsec.dane.rollover_plan).
+    description: See C(target.exposure) of M(mailsec.dane.rotation_plan).
     type: str
     choices: [serve, defer, downgrade]
   release:
@@ -116,7 +116,7 @@ options:
     elements: str
     default: []
   policy:
-    description: See C(target.policy) of M(mailsec.dane.rollover_plan).
+    description: See C(target.policy) of M(mailsec.dane.rotation_plan).
     type: dict
   first_rollout:
     description:
@@ -235,7 +235,7 @@ options:
     type: float
     default: 5
 seealso:
-  - module: mailsec.dane.rollover_plan
+  - module: mailsec.dane.rotation_plan
   - module: mailsec.dane.rotation_journal
 """
 
@@ -263,7 +263,7 @@ EXAMPLES = r"""
 RETURN = r"""
 step:
   description:
-    - The next step, as M(mailsec.dane.rollover_plan) returns it. Its C(action) can also be V(discard), to remove a next
+    - The next step, as M(mailsec.dane.rotation_plan) returns it. Its C(action) can also be V(discard), to remove a next
       key that was stolen.
   returned: success
   type: dict

@@ -84,7 +84,7 @@ options:
     default: false
 seealso:
   - module: mailsec.dane.rotation_info
-  - module: mailsec.dane.rollover_plan
+  - module: mailsec.dane.rotation_plan
 """
 
 EXAMPLES = r"""

@@ -277,7 +277,7 @@ serial:
 confirmed_update:
   description:
     - What O(server) served just before and just after the update, in the form of C(observation.updates) of
-      M(mailsec.dane.rollover_plan), for O(mailsec.dane.rotation_info#module:confirmed_update). It shows that nobody
+      M(mailsec.dane.rotation_plan), for O(mailsec.dane.rotation_info#module:confirmed_update). It shows that nobody
       else changed the RRset in between, however the serial number moved.
     - Null when no update was made, when it was not confirmed, or when more than two seconds lay between the two.
   returned: success or failure after the options were read

@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, mailsec.dane contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The module rollover_plan as a playbook calls it: plain data in, plain data out (B01, B02)."""
+"""The module rotation_plan as a playbook calls it: plain data in, plain data out (B01, B02)."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from cryptography.hazmat.primitives import serialization
 from oracle import pki
 
 from ansible_collections.mailsec.dane.plugins.module_utils._rotation import serial
-from ansible_collections.mailsec.dane.plugins.modules import rollover_plan
+from ansible_collections.mailsec.dane.plugins.modules import rotation_plan
 
 OWNER, NAME = "_25._tcp.mx.example.nl", "mx.example.nl"
 ROOT = pki.Spec("root", "root", "root", "root")
@@ -61,31 +61,31 @@ def _params(*records: str, **more: t.Any) -> dict[str, t.Any]:
 
 
 def test_a_first_rollout_in_three_calls() -> None:
-    first = rollover_plan.decide(_params())
+    first = rotation_plan.decide(_params())
     assert first["step"]["action"] == "publish"
     records = first["step"]["records"]
     assert [text[:5] for text in records] == ["2 1 1", "3 1 1"]
-    second = rollover_plan.decide(_params(*records, journal=first["journal"], now={**NOW, "wall": NOW["wall"] + 9}))
+    second = rotation_plan.decide(_params(*records, journal=first["journal"], now={**NOW, "wall": NOW["wall"] + 9}))
     assert second["step"]["action"] == "done"
     assert {event["event"] for event in second["events"]} == {"rrset", "step"}
-    third = rollover_plan.decide(_params(*records, journal=second["journal"], now={**NOW, "wall": NOW["wall"] + 99}))
+    third = rotation_plan.decide(_params(*records, journal=second["journal"], now={**NOW, "wall": NOW["wall"] + 99}))
     assert third["step"]["action"] == "done" and not third["events"], "nothing to do leaves no trace"
 
 
 def test_a_lost_journal_waits_and_says_why() -> None:
-    found = rollover_plan.decide(_params("3 1 1 " + "ab" * 32, first_rollout=False))
+    found = rotation_plan.decide(_params("3 1 1 " + "ab" * 32, first_rollout=False))
     assert found["step"]["action"] in ("deploy", "wait", "publish")
     other = pki.Spec(NAME, "root", "other leaf", "root", ca=False, san=(NAME,))
     params = _params(first_rollout=False)
     params["target"]["chains"] = [{"certificates": [_pem(other, ROOT)]}]
-    served = rollover_plan.decide(_params())["step"]["records"]
+    served = rotation_plan.decide(_params())["step"]["records"]
     for view in params["observation"]["authorities"]:
         view["records"] = served
-    step = rollover_plan.decide(params)["step"]
+    step = rotation_plan.decide(params)["step"]
     assert step["action"] == "publish" and len(step["added"]) == 1
     for view in params["observation"]["authorities"]:
         view["records"] = step["records"]
-    step = rollover_plan.decide(params)["step"]
+    step = rotation_plan.decide(params)["step"]
     assert step["action"] == "wait"
     assert any("nobody remembers" in obstacle["sentence"] for obstacle in step["obstacles"])
     # A day for a TTL that nobody knows, and what application caches and clocks may add.
@@ -99,8 +99,8 @@ OTHER: t.Final = "3 1 1 " + "ab" * 32
 def _with_other(**more: t.Any) -> dict[str, t.Any]:
     """Everything in order, and one more record, which the planner published itself."""
     params = _params()
-    records = [*rollover_plan.decide(params)["step"]["records"], OTHER]
-    journal = {**rollover_plan.decide(_params(*records))["journal"], "owned": records}
+    records = [*rotation_plan.decide(params)["step"]["records"], OTHER]
+    journal = {**rotation_plan.decide(_params(*records))["journal"], "owned": records}
     params = _params(*records, journal=journal)
     params["target"]["policy"] = {"soak": 0, "worker": 0}
     for part, values in more.items():
@@ -109,13 +109,13 @@ def _with_other(**more: t.Any) -> dict[str, t.Any]:
 
 
 def test_records_that_other_hosts_need_stay() -> None:
-    step = rollover_plan.decide(_with_other())["step"]
+    step = rotation_plan.decide(_with_other())["step"]
     assert step["action"] == "retire" and step["removed"] == [OTHER]
-    assert rollover_plan.decide(_with_other(target={"kept": [OTHER]}))["step"]["action"] == "done"
+    assert rotation_plan.decide(_with_other(target={"kept": [OTHER]}))["step"]["action"] == "done"
 
 
 def test_nothing_is_removed_while_a_host_is_unaccounted_for() -> None:
-    step = rollover_plan.decide(_with_other(observation={"unaccounted": ["mx2"]}))["step"]
+    step = rotation_plan.decide(_with_other(observation={"unaccounted": ["mx2"]}))["step"]
     assert step["action"] == "wait" and step["obstacles"][0]["subject"] == "mx2"
 
 
@@ -125,10 +125,10 @@ def test_the_record_of_a_known_chain_that_is_served_is_put_back() -> None:
     params = _with_other(observation={"endpoints": [shown]}, target={"known": [other], "scheme": ["current"]})
     for view in params["observation"]["authorities"]:
         view["records"] = [one for one in view["records"] if one.startswith("3")]
-    step = rollover_plan.decide(params)["step"]
+    step = rotation_plan.decide(params)["step"]
     assert step["action"] == "publish" and len(step["added"]) == 1
     params["target"]["known"] = []
-    step = rollover_plan.decide(params)["step"]
+    step = rotation_plan.decide(params)["step"]
     assert step["action"] == "deploy", "nobody planned it, so that the planned chain comes back"
 
 
@@ -142,7 +142,7 @@ def test_the_record_of_a_known_chain_that_is_served_is_put_back() -> None:
 )
 def test_wrong_options_are_named(change: dict[str, t.Any], message: str) -> None:
     with pytest.raises(ValueError) as error:
-        rollover_plan.decide(_params(**change))
+        rotation_plan.decide(_params(**change))
     assert message in str(error.value)
 
 
@@ -151,7 +151,7 @@ def test_what_is_no_certificate_is_named(text: str) -> None:
     params = _params()
     params["target"]["chains"] = [{"certificates": [text]}]
     with pytest.raises(ValueError, match=r"target.chains\[0\].certificates"):
-        rollover_plan.decide(params)
+        rotation_plan.decide(params)
 
 
 def test_a_private_key_is_refused_and_never_shown() -> None:
@@ -159,7 +159,7 @@ def test_a_private_key_is_refused_and_never_shown() -> None:
     secret = "-----BEGIN PRIVATE KEY-----\nc2VjcmV0\n-----END PRIVATE KEY-----\n"
     params["target"]["chains"] = [{"certificates": [secret]}]
     with pytest.raises(serial.DataError) as error:
-        rollover_plan.decide(params)
+        rotation_plan.decide(params)
     assert "private key" in str(error.value) and "c2VjcmV0" not in str(error.value)
 
 
@@ -170,7 +170,7 @@ def test_the_module_itself_takes_arguments_and_exits(tmp_path: pathlib.Path) -> 
     arguments = tmp_path / "args.json"
     arguments.write_text(json.dumps({"ANSIBLE_MODULE_ARGS": {**params, "_ansible_check_mode": True}}), encoding="utf-8")
     done = subprocess.run(
-        [sys.executable, "-m", "ansible_collections.mailsec.dane.plugins.modules.rollover_plan", str(arguments)],
+        [sys.executable, "-m", "ansible_collections.mailsec.dane.plugins.modules.rotation_plan", str(arguments)],
         env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
         capture_output=True,
         text=True,

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 DOCUMENTATION = r"""
-module: rollover_plan
+module: rotation_plan
 short_description: Say the next safe step of a rotation of keys, certificates or CAs
 version_added: 0.1.0
 description:
@@ -295,7 +295,7 @@ seealso:
 EXAMPLES = r"""
 ---
 - name: Ask for the next safe step
-  mailsec.dane.rollover_plan:
+  mailsec.dane.rotation_plan:
     journal: "{{ remembered.content | default({}) }}"
     observation:
       authorities: "{{ seen_authorities }}"
