@@ -1,4 +1,4 @@
-# Copyright: (c) 2026, mailsec.dane contributors
+# Copyright (c) 2026, mailsec.dane contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Mail servers from small Debian systems of their own: installing them would remove this machine's mail server."""
 

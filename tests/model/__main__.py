@@ -1,4 +1,4 @@
-# Copyright: (c) 2026, mailsec.dane contributors
+# Copyright (c) 2026, mailsec.dane contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
 """``python -m tests.model``: the long search; with names of cases (``KB-03``), those, and their counterexamples."""
 

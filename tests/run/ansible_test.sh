@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Copyright: (c) 2026, mailsec.dane contributors
+# Copyright (c) 2026, mailsec.dane contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
 # ansible_test.sh sanity|units [newest]: runs ansible-test without containers on the files of this work tree, with the
 # ansible-core of the development environment, or with the newest one and the newest Python of this machine.

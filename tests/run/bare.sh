@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Copyright: (c) 2026, mailsec.dane contributors
+# Copyright (c) 2026, mailsec.dane contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
 # bare.sh [WORD, WORD…]: carries out README.md's two commands on bare Debian systems, made by debootstrap for this run.
 # Words, divided by commas: a release (bookworm, trixie; both, when none is named), "make TARGET", or a stage of test.sh

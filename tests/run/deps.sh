@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Copyright: (c) 2026, mailsec.dane contributors
+# Copyright (c) 2026, mailsec.dane contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Makes everything that a checkout needs: .venv, the collections that roles call, and the link that makes the checkout a
 # collection. Does nothing when nothing changed.

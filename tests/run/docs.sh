@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Copyright: (c) 2026, mailsec.dane contributors
+# Copyright (c) 2026, mailsec.dane contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Builds the reference of modules, filters, tests and roles as web pages in .cache/docs. Needs no network.
 . "$(dirname "$0")/common.sh"

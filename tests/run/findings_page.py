@@ -1,4 +1,4 @@
-# Copyright: (c) 2026, mailsec.dane contributors
+# Copyright (c) 2026, mailsec.dane contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Writes docs/findings.md from the catalogue of findings. ``make findings`` calls it."""
 
@@ -12,7 +12,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 PAGE = ROOT / "docs" / "findings.md"
 
 HEAD = """\
-<!-- Copyright: (c) 2026, mailsec.dane contributors -->
+<!-- Copyright (c) 2026, mailsec.dane contributors -->
 <!-- SPDX-License-Identifier: GPL-3.0-or-later -->
 <!-- Made from plugins/module_utils/_catalogue.py by `make findings`; edit that file instead. -->
 # Findings

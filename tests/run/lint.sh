@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Copyright: (c) 2026, mailsec.dane contributors
+# Copyright (c) 2026, mailsec.dane contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Every check that only reads. All of them run, whatever the others say; what a passing check writes is not shown.
 . "$(dirname "$0")/common.sh"
@@ -76,6 +76,7 @@ for kind in module role filter test inventory; do
 done
 check antsibull-docs antsibull-docs lint-collection-docs --plugin-docs --validate-collection-refs self .
 check changelog antsibull-changelog lint
+check reuse reuse lint --quiet
 
 say "$passed checks passed, ${#failed[@]} failed${failed:+: ${failed[*]}}"
 [ ${#failed[@]} -eq 0 ]

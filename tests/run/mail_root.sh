@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Copyright: (c) 2026, mailsec.dane contributors
+# Copyright (c) 2026, mailsec.dane contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
 # mail_root.sh PACKAGE: prints the directory of a small Debian system that has this mail server, and builds it first when
 # it is missing. Tests run it from there, because installing it would remove the mail server that this machine may have.

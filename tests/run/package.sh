@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Copyright: (c) 2026, mailsec.dane contributors
+# Copyright (c) 2026, mailsec.dane contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Builds the collection as a user would get it, looks for what does not belong in it, installs it into an empty place,
 # and asks for the documentation of everything there. The file stays in .cache/package.

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Copyright: (c) 2026, mailsec.dane contributors
+# Copyright (c) 2026, mailsec.dane contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
 # test.sh [STAGE…]: runs all tests, or the stages whose names begin with one of the words. Every stage runs, whatever the
 # others say. A stage that this machine cannot run is named as such and counts neither as passed nor as failed.

@@ -1,4 +1,4 @@
-# Copyright: (c) 2026, mailsec.dane contributors
+# Copyright (c) 2026, mailsec.dane contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What holds for every module, role and page of the collection."""
 
@@ -172,6 +172,6 @@ def test_every_source_file_names_its_licence() -> None:
         name_of(path)
         for path in sources
         if path.name not in generated and path.stat().st_size > 200
-        if "SPDX-License-Identifier:" not in path.read_text(errors="replace")[:600]
+        if "SPDX-License-Identifier" not in path.read_text(errors="replace")[:600]
     ]
     assert without == []

@@ -1,4 +1,4 @@
-# Copyright: (c) 2026, mailsec.dane contributors
+# Copyright (c) 2026, mailsec.dane contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Lets the zoo import the checkout as ``ansible_collections.mailsec.dane``, and its own files by their names."""
 

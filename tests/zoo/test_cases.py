@@ -1,4 +1,4 @@
-# Copyright: (c) 2026, mailsec.dane contributors
+# Copyright (c) 2026, mailsec.dane contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Answers that seem to hold, or do so for some only: aliases, wildcards, TTLs, disputed proofs (B04)."""
 

@@ -1,4 +1,4 @@
-# Copyright: (c) 2026, mailsec.dane contributors
+# Copyright (c) 2026, mailsec.dane contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What one bad name server among good ones can do to a verdict: nothing (B04; RFC 1034 section 5.3.3, RFC 2308)."""
 

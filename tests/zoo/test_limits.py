@@ -1,4 +1,4 @@
-# Copyright: (c) 2026, mailsec.dane contributors
+# Copyright (c) 2026, mailsec.dane contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Hostile and broken answers: bounded work, no crash, no false verdict (DV sections 4.3, 4.4 and 5, N12)."""
 

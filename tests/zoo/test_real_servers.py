@@ -1,4 +1,4 @@
-# Copyright: (c) 2026, mailsec.dane contributors
+# Copyright (c) 2026, mailsec.dane contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Zones signed and served by BIND, Knot and PowerDNS, below a root and a parent zone that Knot serves, validated from
 the root down by following delegations, by the module as a user calls it (B04)."""

@@ -1,4 +1,4 @@
-# Copyright: (c) 2026, mailsec.dane contributors
+# Copyright (c) 2026, mailsec.dane contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The zoo: one zone for every way in which DNSSEC holds or fails, with the verdict the RFCs demand.
 

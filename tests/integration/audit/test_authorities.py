@@ -1,4 +1,4 @@
-# Copyright: (c) 2026, mailsec.dane contributors
+# Copyright (c) 2026, mailsec.dane contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Every authoritative address of a zone: one Knot in order, and a second name server with one fault (MK-C18 to C21)."""
 

@@ -1,4 +1,4 @@
-# Copyright: (c) 2026, mailsec.dane contributors
+# Copyright (c) 2026, mailsec.dane contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What is looked at beside MX and TLSA: MTA-STS policies of a web server, TLS reports, senders that insist on DANE."""
 

@@ -1,4 +1,4 @@
-# Copyright: (c) 2026, mailsec.dane contributors
+# Copyright (c) 2026, mailsec.dane contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Mistakes people make with records and certificates (F11), each made for real: in a signed zone that Knot serves and
 Unbound validates, and by Postfix on an address of its own."""

@@ -1,4 +1,4 @@
-# Copyright: (c) 2026, mailsec.dane contributors
+# Copyright (c) 2026, mailsec.dane contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Answers by way of a real validating resolver (Unbound) over real authoritative data (Knot)."""
 

@@ -1,4 +1,4 @@
-# Copyright: (c) 2026, mailsec.dane contributors
+# Copyright (c) 2026, mailsec.dane contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Verdicts of the audit beside what Postfix and Exim make of the same domains (B05), in a lab of four hosts.
 

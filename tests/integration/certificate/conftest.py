@@ -1,4 +1,4 @@
-# Copyright: (c) 2026, mailsec.dane contributors
+# Copyright (c) 2026, mailsec.dane contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Hosts that get certificates: a directory of this machine, and two bare hosts of a lab, Debian 12 and 13."""
 

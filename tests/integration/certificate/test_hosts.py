@@ -1,4 +1,4 @@
-# Copyright: (c) 2026, mailsec.dane contributors
+# Copyright (c) 2026, mailsec.dane contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
 """F04, F05: bare Debian 12 and 13 hosts get a key and a chain of their own. The tests build on one another."""
 

@@ -1,4 +1,4 @@
-# Copyright: (c) 2026, mailsec.dane contributors
+# Copyright (c) 2026, mailsec.dane contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Judges from outside whether a host and its mail are worse off, by openssl, dig, getent, sha256sum and logs alone.
 

@@ -1,4 +1,4 @@
-# Copyright: (c) 2026, mailsec.dane contributors
+# Copyright (c) 2026, mailsec.dane contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The judge sees the harm that was once measured, done by hand here; so a run without complaint means something.
 

@@ -1,4 +1,4 @@
-# Copyright: (c) 2026, mailsec.dane contributors
+# Copyright (c) 2026, mailsec.dane contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Two first runs at the same time, from two controllers, with different settings: none undoes what the other did."""
 

@@ -1,4 +1,4 @@
-# Copyright: (c) 2026, mailsec.dane contributors
+# Copyright (c) 2026, mailsec.dane contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Outgoing mail of hosts set up by hand: what is said, beside what becomes of real mail to a wrong TLSA record."""
 

@@ -1,4 +1,4 @@
-# Copyright: (c) 2026, mailsec.dane contributors
+# Copyright (c) 2026, mailsec.dane contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
 """How every playbook ends: the last line, the exit status, and the hosts that the recap shows as failed (F10, R14).
 

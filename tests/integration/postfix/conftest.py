@@ -1,4 +1,4 @@
-# Copyright: (c) 2026, mailsec.dane contributors
+# Copyright (c) 2026, mailsec.dane contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A lab of its own for the roles postfix and resolver: two bare hosts, Debian 12 and 13, and the outside sender."""
 

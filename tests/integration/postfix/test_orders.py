@@ -1,4 +1,4 @@
-# Copyright: (c) 2026, mailsec.dane contributors
+# Copyright (c) 2026, mailsec.dane contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
 """F22, F23: inbound and outbound alone, in both orders, on a Postfix that somebody else configured before. Tests build
 on each other, in the order of this file."""

@@ -1,4 +1,4 @@
-# Copyright: (c) 2026, mailsec.dane contributors
+# Copyright (c) 2026, mailsec.dane contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Module postconf on Debian 12 and 13: what Postfix would not accept is refused by name, and nothing is half done."""
 

@@ -1,4 +1,4 @@
-# Copyright: (c) 2026, mailsec.dane contributors
+# Copyright (c) 2026, mailsec.dane contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
 """F05, F18, F19, F20, F22: from a bare host to STARTTLS as the guidelines ask and to verified delivery. Tests build on
 each other, in the order of this file."""

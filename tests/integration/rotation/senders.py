@@ -1,4 +1,4 @@
-# Copyright: (c) 2026, mailsec.dane contributors
+# Copyright (c) 2026, mailsec.dane contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What the logs of both enforcing senders, and the receiver, say of the mail they sent during a rotation."""
 

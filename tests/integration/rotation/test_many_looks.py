@@ -1,4 +1,4 @@
-# Copyright: (c) 2026, mailsec.dane contributors
+# Copyright (c) 2026, mailsec.dane contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
 """B02: a rotation may take as many looks as it needs; Ansible ends tasks that include themselves at a depth of 250."""
 

@@ -1,4 +1,4 @@
-# Copyright: (c) 2026, mailsec.dane contributors
+# Copyright (c) 2026, mailsec.dane contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Both keys stolen, and the operator's choice: mail that comes late, or a time without DANE. No mail is lost (F15)."""
 

@@ -1,4 +1,4 @@
-# Copyright: (c) 2026, mailsec.dane contributors
+# Copyright (c) 2026, mailsec.dane contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
 """One key on several ports: the deployment waits for all owner names, each RRset is cleaned up by itself (F14)."""
 

@@ -1,4 +1,4 @@
-# Copyright: (c) 2026, mailsec.dane contributors
+# Copyright (c) 2026, mailsec.dane contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
 """V01 to V14, and their kinds: our audit beside posttls-finger at level dane, and a message that Exim sends."""
 

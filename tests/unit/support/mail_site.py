@@ -1,4 +1,4 @@
-# Copyright: (c) 2026, mailsec.dane contributors
+# Copyright (c) 2026, mailsec.dane contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A mail site in seconds instead of ticks: name servers that follow, resolvers that cache, endpoints, a journal file.
 

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Copyright: (c) 2026, mailsec.dane contributors
+# Copyright (c) 2026, mailsec.dane contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
 # check.sh [LAB CACHE HOSTS]: can this machine carry a lab of that many hosts? Every obstacle is named with its remedy.
 # Without words only what must be so before packages can be installed: a bare machine lacks the programs called below.

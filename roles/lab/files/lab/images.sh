@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Copyright: (c) 2026, mailsec.dane contributors
+# Copyright (c) 2026, mailsec.dane contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
 # images.sh base|repository|layers PLAN CACHE: build what the plan needs and the cache lacks, releases side by side.
 # Runs in a mount and process namespace of its own, so that a kill leaves no mount behind. This file's text is part of

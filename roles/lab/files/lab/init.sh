@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Copyright: (c) 2026, mailsec.dane contributors
+# Copyright (c) 2026, mailsec.dane contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
 # init.sh LAB: first process of the lab, in its own mount, network and process namespace. When it ends, the kernel ends
 # everything it started. Everything hosts write is in RAM and vanishes with the namespace.

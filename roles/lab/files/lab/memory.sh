@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Copyright: (c) 2026, mailsec.dane contributors
+# Copyright (c) 2026, mailsec.dane contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
 # memory.sh LAB: MiB that the lab's processes share out among themselves, plus what its hosts wrote.
 set -euo pipefail

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Copyright: (c) 2026, mailsec.dane contributors
+# Copyright (c) 2026, mailsec.dane contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
 # plan.sh LAB PYTHON < parameters.json: make the lab's directory and write the plan into it. Ends what still runs there.
 set -euo pipefail

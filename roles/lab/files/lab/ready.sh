@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Copyright: (c) 2026, mailsec.dane contributors
+# Copyright (c) 2026, mailsec.dane contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
 # ready.sh LAB hosts|dns|systems SECONDS: wait until that much of the lab works, or say what does not.
 set -euo pipefail

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Copyright: (c) 2026, mailsec.dane contributors
+# Copyright (c) 2026, mailsec.dane contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
 # start.sh LAB: make this lab's keys and boot its hosts; LAB/plan is ready. Whatever an interrupted start left is ended.
 set -euo pipefail

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Copyright: (c) 2026, mailsec.dane contributors
+# Copyright (c) 2026, mailsec.dane contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
 # status.sh LAB < parameters.json: one word on stdout: absent, unfinished, running, or different (other parameters).
 set -euo pipefail

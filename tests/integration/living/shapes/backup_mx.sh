@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# Copyright: (c) 2026, mailsec.dane contributors
+# Copyright (c) 2026, mailsec.dane contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
 # R-I, the primary of two MX hosts; the backup is a provider's, with its own name, key and record, and a DANE sender itself.
 certbot "$FQDN" ecdsa "$FQDN"

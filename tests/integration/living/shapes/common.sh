@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# Copyright: (c) 2026, mailsec.dane contributors
+# Copyright (c) 2026, mailsec.dane contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
 # What every hand-made host begins with: words for its administrator. $SHAPE is its name, /root/public-ca the CA that mail
 # clients trust. Nothing here comes from the roles under test.

@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# Copyright: (c) 2026, mailsec.dane contributors
+# Copyright (c) 2026, mailsec.dane contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
 # R-B, as mailcow: main.cf is a bind mount of what a start script puts together; postscreen; names of other containers, which
 # only the inside's name server knows, for the milter and for the first table of policies; one transport that enforces TLS.

@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# Copyright: (c) 2026, mailsec.dane contributors
+# Copyright (c) 2026, mailsec.dane contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
 # R-D, a gateway before Exchange: the inside's name server knows the next hop, the recipient table and the content filter's
 # name; recipients are verified; a filter is found in /etc/hosts by an old option; the inside hop has its own certificate

@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# Copyright: (c) 2026, mailsec.dane contributors
+# Copyright (c) 2026, mailsec.dane contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
 # What stands behind and beside the mail hosts, on one machine: the name server of the inside (corp.lan, names of containers,
 # a block list, inside addresses of public names), an Exchange server's stand-in with a self-signed certificate, a provider

@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# Copyright: (c) 2026, mailsec.dane contributors
+# Copyright (c) 2026, mailsec.dane contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
 # R-A, as the ISPmail guide has it: one certificate of certbot for Postfix and Dovecot, virtual domains over LMTP, a milter
 # and a policy service; everything chrooted. 3 1 1 of the key in use is published with an hour.

@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# Copyright: (c) 2026, mailsec.dane contributors
+# Copyright (c) 2026, mailsec.dane contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
 # R-C, as Mail-in-a-Box: NSD serves the domain's signed zone, made anew every night; BIND is the resolver on loopback; one old
 # RSA key, its certificate behind a link; DANE is on, and the record is the program's own.

@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# Copyright: (c) 2026, mailsec.dane contributors
+# Copyright (c) 2026, mailsec.dane contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Virtualmin's way: plain smtp became two lines when the first address got its own pair; main.cf has the older parameters.
 issue /etc/mail-tls/a ecdsa "$FQDN"

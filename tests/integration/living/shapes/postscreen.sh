@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# Copyright: (c) 2026, mailsec.dane contributors
+# Copyright (c) 2026, mailsec.dane contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
 # R-G, postscreen with a block list that the inside's name server has, RSA and ECDSA, and for admitted clients another
 # certificate than for new ones, because smtpd has its own options and tlsproxy takes main.cf's. A listener without TLS for

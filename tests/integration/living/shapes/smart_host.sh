@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# Copyright: (c) 2026, mailsec.dane contributors
+# Copyright (c) 2026, mailsec.dane contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
 # R-F, a host that only sends, all of it through a provider, who knows it by its client certificate; the provider's name is
 # verified with the public CA. Left over from long ago: smtp_use_tls and Debian's own pair.

@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# Copyright: (c) 2026, mailsec.dane contributors
+# Copyright (c) 2026, mailsec.dane contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
 # R-H, many domains: a default pair, a table of certificates by name with a wildcard entry, and a second address with its own
 # pair and name in master.cf. Three MX names with three keys, each with its own 3 1 1.

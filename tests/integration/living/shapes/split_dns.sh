@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# Copyright: (c) 2026, mailsec.dane contributors
+# Copyright (c) 2026, mailsec.dane contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
 # R-E, two views of one name: signed in public; unsigned with other addresses inside, which a validating resolver that asks the
 # public would call bogus. resolv.conf is a link to a file that another program writes.

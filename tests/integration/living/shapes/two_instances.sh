@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# Copyright: (c) 2026, mailsec.dane contributors
+# Copyright (c) 2026, mailsec.dane contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
 # R-J, a list server: tables that the list manager rewrites, a second instance for what goes out, registered with postmulti,
 # and a third that only alternate_config_directories knows. 3 1 1 and 2 1 1 are published.

@@ -1,4 +1,4 @@
-# Copyright: (c) 2026, mailsec.dane contributors
+# Copyright (c) 2026, mailsec.dane contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A slice of the random simulation (B01, B02); ``make simulation`` runs ten thousand lives of every profile."""
 

@@ -1,4 +1,4 @@
-# Copyright: (c) 2026, mailsec.dane contributors
+# Copyright (c) 2026, mailsec.dane contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Single decisions of the planner in seconds (F13 to F16, B01 to B03): what the model's ticks leave out."""
 

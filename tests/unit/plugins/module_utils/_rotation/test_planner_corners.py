@@ -1,4 +1,4 @@
-# Copyright: (c) 2026, mailsec.dane contributors
+# Copyright (c) 2026, mailsec.dane contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Corners in which the planner refused mail, came to no end, or changed its mind for ever (cases L01 to L15)."""
 

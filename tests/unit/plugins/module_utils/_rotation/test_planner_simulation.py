@@ -1,4 +1,4 @@
-# Copyright: (c) 2026, mailsec.dane contributors
+# Copyright (c) 2026, mailsec.dane contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Rotations from end to end in seconds, with a journal file (B02, F13, F14): nothing stays behind, no kill matters."""
 
