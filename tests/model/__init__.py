@@ -1,6 +1,6 @@
 # Copyright (c) 2026, mailsec.dane contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Exhaustive search through everything that can happen during a rotation; see docs/rotation.md."""
+"""Exhaustive search through everything that can happen during a rotation; see docs/rotation-safety.md."""
 
 from __future__ import annotations
 

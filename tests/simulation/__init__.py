@@ -1,6 +1,6 @@
 # Copyright (c) 2026, mailsec.dane contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Random lives of mail sites under the rotation planner, written apart from the model; see docs/rotation.md."""
+"""Random lives of mail sites under the rotation planner, written apart from the model; see docs/rotation-safety.md."""
 
 from __future__ import annotations
 

@@ -87,7 +87,7 @@ def steady(mail: Lab) -> Lab:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Say how much mail flowed: the numbers that docs/rotating.md shows are these."""
+    """Say how much mail flowed: the numbers that docs/rotation-guide.md shows are these."""
     if senders.EVIDENCE:
         terminalreporter.section("mail that flowed meanwhile")
         for line in senders.table():

@@ -52,7 +52,7 @@ def test_b01_f13_a_rotation_loses_and_defers_nothing(mail: Lab) -> None:
 
 
 def test_b02_while_caches_learn_check_mode_says_until_when(steady: Lab) -> None:
-    page = examples(CHECKOUT / "docs" / "rotating.md")
+    page = examples(CHECKOUT / "docs" / "rotation-guide.md")
     (example,) = [one for one in page if {"mailsec.dane.rotate", "--check"} <= {*one.command}]
     forget_next(steady)
     # Longer than it takes to look again.

@@ -33,8 +33,8 @@ OWNERS = {
 
 
 def example(heading: str) -> str:
-    """The inventory that docs/rotating.md shows under a heading: what is documented is what is tried."""
-    text = (CHECKOUT / "docs" / "rotating.md").read_text()
+    """The inventory that docs/rotation-guide.md shows under a heading: what is documented is what is tried."""
+    text = (CHECKOUT / "docs" / "rotation-guide.md").read_text()
     found = re.search(rf"^### {re.escape(heading)}\n.*?^```yaml\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
     assert found, heading
     return found[1]
