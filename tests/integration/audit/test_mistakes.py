@@ -251,5 +251,6 @@ def test_a_server_that_limits_connections(tmp_path: Path, limit: int, codes: lis
     documented = yaml.safe_load(starttls_info.DOCUMENTATION)["options"]
     given = {name: described.get("default") for name, described in documented.items()}
     with servers.postfix(tmp_path / "postfix", [who], settings) as port:
-        result = starttls_info.gather({**given, "host": ["localhost"], "address": [servers.HOST], "port": port})
+        there = {"host": ["localhost"], "address": [servers.HOST], "port": port, "ehlo_name": ""}
+        result = starttls_info.gather({**given, **there})
     assert sorted({entry["code"] for entry in result["findings"]}) == codes
