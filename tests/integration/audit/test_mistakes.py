@@ -218,7 +218,7 @@ def found(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, dict[s
     who.key.write_bytes(SERVERS["sound"].key_pem)
     who.chain.write_bytes(SERVERS["sound"].pem.removeprefix(SERVERS["sound"].key_pem))
     settings = {"tls_server_sni_maps": by_name}
-    postfix = servers.postfix(directory / "postfix", [who], settings, ADDRESS["sound"], port, beside)
+    postfix = servers.postfix([who], settings, ADDRESS["sound"], port, beside)
     with postfix, World(tmp_path_factory.mktemp("dns"), listed) as world:
         given = {
             **{name: described.get("default") for name, described in documented.items()},
@@ -250,7 +250,7 @@ def test_a_server_that_limits_connections(tmp_path: Path, limit: int, codes: lis
     settings = {"smtpd_client_connection_rate_limit": str(limit), "smtpd_client_event_limit_exceptions": ""}
     documented = yaml.safe_load(starttls_info.DOCUMENTATION)["options"]
     given = {name: described.get("default") for name, described in documented.items()}
-    with servers.postfix(tmp_path / "postfix", [who], settings) as port:
-        there = {"host": ["localhost"], "address": [servers.HOST], "port": port, "ehlo_name": ""}
+    with servers.postfix([who], settings) as port:
+        there = {"host": ["localhost"], "address": [servers.HOST], "port": port, "ehlo_name": None}
         result = starttls_info.gather({**given, **there})
     assert sorted({entry["code"] for entry in result["findings"]}) == codes

@@ -42,7 +42,7 @@ def port(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
     WHO = servers.identity(directory, "first", "EC", "ec_paramgen_curve:P-256")
     with contextlib.ExitStack() as stack:
         for name, settings in SERVERS.items():
-            stack.enter_context(servers.postfix(directory / name, [WHO], settings, ADDRESS[name], number))
+            stack.enter_context(servers.postfix([WHO], settings, ADDRESS[name], number))
         yield number
 
 

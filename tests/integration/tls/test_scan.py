@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import tempfile
 import threading
 from pathlib import Path
 
@@ -303,8 +304,8 @@ def test_nobody_there(examine):
     assert set(found.levels().values()) == {"unknown"}
 
 
-def test_postfix_as_debian_ships_it(identities, examine, tmp_path: Path):
-    with servers.postfix(tmp_path, [identities("ecdsa"), identities("rsa3072")], {}) as port:
+def test_postfix_as_debian_ships_it(identities, examine):
+    with servers.postfix([identities("ecdsa"), identities("rsa3072")], {}) as port:
         found = examine(port)
     assert found.endpoint["protocols"] == ["TLSv1.3", "TLSv1.2", "TLSv1.1", "TLSv1.0"]
     assert found.level() == "insufficient"
@@ -313,12 +314,15 @@ def test_postfix_as_debian_ships_it(identities, examine, tmp_path: Path):
     assert "tls-scan-incomplete" not in found.codes
 
 
-def test_postfix_with_the_profile_of_the_collection(identities, examine, tmp_path: Path):
-    file = tmp_path / "openssl.cnf"
-    file.write_text(OPENSSL_FILE)
-    settings = {**POSTFIX_PROFILE, "tls_config_file": str(file)}
-    with servers.postfix(tmp_path / "postfix", [identities("ecdsa"), identities("rsa3072")], settings) as port:
-        found = examine(port)
+def test_postfix_with_the_profile_of_the_collection(identities, examine):
+    # smtpd reads it as another user.
+    with tempfile.NamedTemporaryFile("w", suffix=".cnf") as file:
+        file.write(OPENSSL_FILE)
+        file.flush()
+        Path(file.name).chmod(0o644)
+        settings = {**POSTFIX_PROFILE, "tls_config_file": file.name}
+        with servers.postfix([identities("ecdsa"), identities("rsa3072")], settings) as port:
+            found = examine(port)
     assert found.findings == []
     assert {*found.levels().values()} <= {"good", "sufficient", None}
     assert (found.level("2025-05"), found.endpoint["early_data"], found.endpoint["client_renegotiations"]) == (

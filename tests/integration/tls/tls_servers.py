@@ -15,6 +15,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import tempfile
 import threading
 import time
 import typing as t
@@ -222,7 +223,6 @@ def _private(path: pathlib.Path, data: bytes) -> pathlib.Path:
 
 @contextlib.contextmanager
 def postfix(
-    directory: pathlib.Path,
     who: t.Sequence[Identity],
     settings: t.Mapping[str, str],
     address: str = HOST,
@@ -233,7 +233,23 @@ def postfix(
 
     ``beside``: other addresses where it listens, and the key with the chain (PEM) that it serves there.
     """
-    port = port or free_port()
+    # smtpd runs as another user, to whom pytest closes its directories whenever another run of it begins.
+    with tempfile.TemporaryDirectory(prefix="postfix-", ignore_cleanup_errors=True) as name:
+        directory = pathlib.Path(name)
+        directory.chmod(0o755)
+        with _postfix(directory, who, settings, address, port or free_port(), beside or {}) as found:
+            yield found
+
+
+@contextlib.contextmanager
+def _postfix(
+    directory: pathlib.Path,
+    who: t.Sequence[Identity],
+    settings: t.Mapping[str, str],
+    address: str,
+    port: int,
+    beside: t.Mapping[str, bytes],
+) -> t.Iterator[int]:
     config, queue, data = (directory / name for name in ("config", "queue", "data"))
     for path in (config, queue, data):
         path.mkdir(parents=True)
@@ -241,12 +257,8 @@ def postfix(
     chain = _private(directory / "keychain.pem", b"".join(one.key.read_bytes() + one.chain.read_bytes() for one in who))
     services = "".join(
         f"{other}:{port} inet n - n - - smtpd\n  -o smtpd_tls_chain_files={_private(directory / f'{other}.pem', pem)}\n"
-        for other, pem in (beside or {}).items()
+        for other, pem in beside.items()
     )
-    # A directory of pytest is closed to others, and smtpd runs as another user.
-    for path in (directory, *directory.parents):
-        if path.is_relative_to("/tmp") and path != pathlib.Path("/tmp"):
-            path.chmod(0o755)
     subprocess.run(postfix_root.command("chown", "postfix", str(data)), check=True, timeout=60)
     main = {
         "compatibility_level": "3.6",
@@ -272,12 +284,17 @@ def postfix(
     # Its log, which is standard output, must not be the deleted file that pytest makes of it.
     check = postfix_root.command("postfix", "-c", str(config), "check")
     subprocess.run(check, check=True, timeout=60, stdout=subprocess.DEVNULL)
-    process = subprocess.Popen(
-        postfix_root.command("postfix", "-c", str(config), "start-fg"), stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL, start_new_session=True,
-    )  # fmt: skip
+    log = directory / "log"
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            postfix_root.command("postfix", "-c", str(config), "start-fg"),
+            stdout=output, stderr=output, start_new_session=True,
+        )  # fmt: skip
     try:
-        wait_for(port, process, address)
+        try:
+            wait_for(port, process, address)
+        except RuntimeError as error:
+            raise RuntimeError(f"{error}: {log.read_text(errors='replace')[-2000:]}") from error
         yield port
     finally:
         # The master makes a group of its own, which outlives that of the program that started it, with its sockets.

@@ -9,7 +9,6 @@ import json
 import signal
 import socket
 import sys
-import tempfile
 import time
 from pathlib import Path
 
@@ -30,21 +29,19 @@ def listens(address: str) -> bool:
 
 def serve(address: str, keys: str, settings: str) -> None:
     """Postfix, until interrupted; ``keys`` is a directory, its key is made when first asked for."""
-    with tempfile.TemporaryDirectory() as name:
-        directory = Path(name)
-        chain = Path(keys) / "ecdsa-chain.pem"
-        who = servers.Identity(Path(keys) / "ecdsa-key.pem", chain)
-        if not chain.exists():
-            who = servers.identity(Path(keys), "ecdsa", "EC", "ec_paramgen_curve:P-256", "sha256")
-        signal.signal(signal.SIGTERM, lambda *_: sys.exit())
-        # No nameserver can be reached from here, and smtpd would wait for one before it greets.
-        # All, because Postfix takes no address that is on no interface, as that of a middlebox.
-        main = {"inet_interfaces": "all", "smtpd_peername_lookup": "no", **json.loads(settings)}
-        with servers.postfix(directory / "postfix", [who], main, address, 25):
-            while not listens(address):
-                time.sleep(0.05)
-            print("ready", flush=True)
-            signal.pause()
+    chain = Path(keys) / "ecdsa-chain.pem"
+    who = servers.Identity(Path(keys) / "ecdsa-key.pem", chain)
+    if not chain.exists():
+        who = servers.identity(Path(keys), "ecdsa", "EC", "ec_paramgen_curve:P-256", "sha256")
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit())
+    # No nameserver can be reached from here, and smtpd would wait for one before it greets.
+    # All, because Postfix takes no address that is on no interface, as that of a middlebox.
+    main = {"inet_interfaces": "all", "smtpd_peername_lookup": "no", **json.loads(settings)}
+    with servers.postfix([who], main, address, 25):
+        while not listens(address):
+            time.sleep(0.05)
+        print("ready", flush=True)
+        signal.pause()
 
 
 def removed(line: bytes) -> bytes:
