@@ -26,8 +26,8 @@ class ActionModule(ActionBase):
         _validated, options = self.validate_argument_spec(specification)
         try:
             told = outcome.conclude(options["outcomes"], options["notes"])
-        except (AttributeError, KeyError, TypeError, ValueError) as error:
-            raise AnsibleActionFail(f"outcomes is not a dictionary of outcomes by host: {error!r}") from error
+        except ValueError as error:
+            raise AnsibleActionFail(str(error)) from None
         text = "\n".join([*told["lines"], told["line"]])
         if told["state"] not in ("blocked", "choose", "failed"):
             # Also seen where the tasks that are "ok" are not shown.

@@ -176,6 +176,7 @@ import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ansible_collections.mailsec.dane.plugins.module_utils._address import is_address
 from ansible_collections.mailsec.dane.plugins.module_utils._findings import Finding, sort
 from ansible_collections.mailsec.dane.plugins.module_utils._mailhost.resolver_path import (
     Names,
@@ -198,8 +199,8 @@ def _check(params: dict[str, t.Any]) -> None:
         raise ValueError("name_servers is empty: name the loopback address of the resolver")
     for address in params["name_servers"]:
         # The AD bit is worth as much as the network it comes over (RFC 4035 section 4.9.3).
-        if not ipaddress.ip_address(address).is_loopback:
-            raise ValueError(f"name_servers has {address}: only a loopback address can be trusted to say AD")
+        if not is_address(address) or not ipaddress.ip_address(address).is_loopback:
+            raise ValueError(f"name_servers has {address[:80]!r}: only a loopback address can be trusted to say AD")
     for option in ("secure_name", "bogus_name", "unsigned_name"):
         try:
             check_zone(params[option])

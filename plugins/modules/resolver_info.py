@@ -151,6 +151,7 @@ import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ansible_collections.mailsec.dane.plugins.module_utils._address import is_address
 from ansible_collections.mailsec.dane.plugins.module_utils._mailhost.next_hops import directories
 from ansible_collections.mailsec.dane.plugins.module_utils._mailhost.originals import DIRECTORY, Originals
 from ansible_collections.mailsec.dane.plugins.module_utils._mailhost.port53 import choose, found_here
@@ -206,10 +207,13 @@ def gather(module: AnsibleModule) -> dict[str, t.Any]:
     """Return the result; ValueError with a message for people."""
     params = module.params
     address = params["address"]
-    if not ipaddress.ip_address(address).is_loopback:
-        raise ValueError(f"address is {address}: only a loopback address can be trusted to say AD")
+    if not is_address(address) or not ipaddress.ip_address(address).is_loopback:
+        raise ValueError(f"address is {address[:80]!r}: only a loopback address can be trusted to say AD")
     for option in ("secure_name", "bogus_name", "unsigned_name"):
-        check_zone(params[option])
+        try:
+            check_zone(params[option])
+        except (ValueError, UnicodeError) as error:
+            raise ValueError(f"{option}: {error}") from error
     found = found_here()
     there = any(one.covers(address) for one in found)
     names = Names(params["secure_name"], params["bogus_name"], params["unsigned_name"])

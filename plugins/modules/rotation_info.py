@@ -111,7 +111,7 @@ options:
     type: str
     choices: [serve, defer, downgrade]
   release:
-    description: Records of others that may be removed.
+    description: Records of others that may be removed, such as C(3 1 2 0a1b...) in full.
     type: list
     elements: str
     default: []

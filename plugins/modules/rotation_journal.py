@@ -47,7 +47,7 @@ options:
     choices: [acquired, held, written, released, read]
     default: read
   path:
-    description: The journal. Its directory is made with mode 0700 when it is not there.
+    description: The journal, by its absolute path. Its directory is made with mode 0700 when it is not there.
     type: path
     required: true
   subject:
@@ -60,7 +60,8 @@ options:
     default: ''
   seconds:
     description:
-      - How long the lease lasts. It must be longer than the longest single step, and is renewed before each.
+      - How long the lease lasts, more than 0. It must be longer than the longest single step, and is renewed before
+        each.
     type: float
     default: 120
   token:
@@ -154,6 +155,7 @@ sequence:
   type: int
 """
 
+import math
 import os
 import typing as t
 
@@ -162,6 +164,14 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.mailsec.dane.plugins.module_utils._clock import read_clocks
 from ansible_collections.mailsec.dane.plugins.module_utils._rotation import journal, journal_file
 from ansible_collections.mailsec.dane.plugins.module_utils._rotation.journal import Document, JournalError
+
+
+def check(params: dict[str, t.Any]) -> None:
+    """Raise ValueError for a relative path, and for a lease that would end at once or never."""
+    if not os.path.isabs(params["path"]):
+        raise ValueError(f"path is {params['path']!r}: give the absolute path of the journal")
+    if not 0 < params["seconds"] < math.inf:
+        raise ValueError(f"seconds is {params['seconds']:g}: a lease lasts more than 0 seconds, and ends")
 
 
 def _known(path: str, subject: str) -> tuple[Document, str, str]:
@@ -272,7 +282,10 @@ def main() -> None:
         supports_check_mode=True,
     )
     try:
+        check(module.params)
         result = work(module.params, module.check_mode)
+    except ValueError as error:
+        module.fail_json(msg=str(error), problem="")
     except JournalError as error:
         module.fail_json(msg=str(error), problem=error.problem)
     except OSError as error:

@@ -12,9 +12,13 @@ from __future__ import annotations
 
 def hides(owner: str, wildcard: str) -> str:
     """Return what an RRset at ``owner`` changes."""
+    parent = wildcard.removeprefix("*.")
+    below = owner.removesuffix(f".{parent}").rsplit(".", 1)
+    # A name that exists only because of the RRset below it ends the wildcard, too (RFC 4592 section 3.3.1).
+    also = f", and records of all types at {below[1]}.{parent} and at all names below that" if len(below) > 1 else ""
     return (
         f"the records that senders got for {owner} come from the wildcard {wildcard}; an RRset at {owner} itself hides "
-        "them there. Other names still get them"
+        f"them there{also}. Other names still get them"
     )
 
 

@@ -54,11 +54,9 @@ def conclude(
     """Return the worst ``state`` of all hosts, the ``line`` that says it, and ``lines`` for others with more to say.
 
     ``outcomes`` are by host, as from :func:`outcome`; ``notes`` are sentences by host that are said in any state.
-    Raises ValueError for a state that does not exist.
+    Raises ValueError, which names the host, for what is not an outcome or not a list of sentences.
     """
-    unknown = sorted({one["state"] for one in outcomes.values()} - set(STATES))
-    if unknown:
-        raise ValueError(f"{', '.join(unknown)} is not one of {', '.join(STATES)}")
+    _check(outcomes, notes or {})
     worst = max((one["state"] for one in outcomes.values()), key=STATES.index, default="ok")
     said = {host: _said(one, (notes or {}).get(host, ())) for host, one in outcomes.items()}
     named = [host for host, one in outcomes.items() if one["state"] == worst and said[host]]
@@ -70,6 +68,17 @@ def conclude(
     others = [host for host in ordered if host not in named[:1] and said[host]]
     lines = [f"{host}: {outcomes[host]['state']}: {said[host]}" for host in others]
     return {"state": worst, "line": line, "lines": lines}
+
+
+def _check(outcomes: t.Mapping[str, t.Any], notes: t.Mapping[str, t.Any]) -> None:
+    for host, one in outcomes.items():
+        if not isinstance(one, dict) or not {"state", "sentence"} <= set(one):
+            raise ValueError(f"outcomes: that of {host} is not a dictionary with state and sentence")
+        if one["state"] not in STATES:
+            raise ValueError(f"outcomes: the state of {host} is {one['state']!r}, and not one of {', '.join(STATES)}")
+    for host, sentences in notes.items():
+        if not isinstance(sentences, (list, tuple)):
+            raise ValueError(f"notes: that of {host} is not a list of sentences")
 
 
 def _said(one: t.Mapping[str, str], notes: t.Sequence[str]) -> str:

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import json
 import pathlib
+import time
 import typing as t
 
 import pytest
@@ -80,7 +81,8 @@ def test_b03_a_lease_that_is_required_is_a_failure_that_may_pass(call: Call) -> 
 
 
 def test_b03_a_lease_that_expired_is_taken_over_and_lost_to_its_owner(call: Call) -> None:
-    first = call("acquired", holder="one", seconds=0)
+    first = call("acquired", holder="one", seconds=0.001)
+    time.sleep(0.01)
     second = call("acquired", holder="two")
     assert second["token"] not in ("", first["token"])
     assert call("written", token=first["token"], content={})["failed"]
@@ -126,3 +128,22 @@ def test_everything_returned_is_documented(call: Call) -> None:
     taken = call("acquired")
     written = call("written", token=taken["token"], content={})
     assert {*taken, *written, *call("read")} == documented
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"path": "mx.journal"}, "path is 'mx.journal': give the absolute path"),
+        ({"seconds": 0}, "seconds is 0: a lease lasts more than 0 seconds"),
+        ({"seconds": -5}, "seconds is -5"),
+        ({"seconds": "nan"}, "seconds is nan"),
+        ({"seconds": "inf"}, "seconds is inf: a lease lasts more than 0 seconds, and ends"),
+    ],
+)
+def test_a_path_or_duration_that_keeps_nobody_away_is_refused(
+    call: Call, path: pathlib.Path, monkeypatch: pytest.MonkeyPatch, options: dict[str, t.Any], words: str
+) -> None:
+    monkeypatch.chdir(path.parent.parent)
+    refused = call("acquired", holder="one", **options)
+    assert refused["failed"] and words in refused["msg"]
+    assert list(path.parent.parent.iterdir()) == []

@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+import typing as t
+
 import pytest
 
 from ansible_collections.mailsec.dane.plugins.module_utils._rotation.guards import Obstacle
@@ -76,9 +78,21 @@ def test_states_are_ordered_from_best_to_worst(position: int) -> None:
     assert conclude({"a": told(better), "b": told(worse)})["state"] == worse
 
 
-def test_a_state_that_does_not_exist_is_an_error_and_not_ok() -> None:
-    with pytest.raises(ValueError, match="fine is not one of ok, left"):
-        conclude({"mx1": told("fine")})
+@pytest.mark.parametrize(
+    ("outcomes", "notes", "words"),
+    [
+        ({"mx1": told("fine")}, {}, "outcomes: the state of mx1 is 'fine', and not one of ok, left"),
+        ({"mx1": 1}, {}, "outcomes: that of mx1 is not a dictionary with state and sentence"),
+        ({"mx1": {"sentence": "y"}}, {}, "outcomes: that of mx1 is not a dictionary with state and sentence"),
+        ({"mx1": {"state": "waiting"}}, {}, "outcomes: that of mx1 is not a dictionary with state and sentence"),
+        ({"mx1": OK}, {"mx1": "text"}, "notes: that of mx1 is not a list of sentences"),
+    ],
+)
+def test_what_is_not_an_outcome_is_an_error_and_not_ok(
+    outcomes: dict[str, t.Any], notes: dict[str, t.Any], words: str
+) -> None:
+    with pytest.raises(ValueError, match=words):
+        conclude(outcomes, notes)
 
 
 def test_what_only_a_person_can_settle_is_a_choice() -> None:

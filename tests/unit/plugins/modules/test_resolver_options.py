@@ -1,0 +1,33 @@
+# Copyright: (c) 2026, mailsec.dane contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What is wrong with an option of the modules around the resolver is said with the option's name."""
+
+from __future__ import annotations
+
+import json
+import types
+import typing as t
+
+import pytest
+from ansible.module_utils.testing import patch_module_args
+
+from ansible_collections.mailsec.dane.plugins.modules import resolv_conf, resolver_info
+
+
+@pytest.mark.parametrize(
+    ("module", "options", "words"),
+    [
+        (resolv_conf, {"name_servers": ["localhost"]}, "name_servers has 'localhost': only a loopback address"),
+        (resolv_conf, {"name_servers": ["192.0.2.3"]}, "name_servers has '192.0.2.3': only a loopback address"),
+        (resolver_info, {"address": "localhost"}, "address is 'localhost': only a loopback address"),
+        (resolver_info, {"address": "192.0.2.3"}, "address is '192.0.2.3': only a loopback address"),
+        (resolver_info, {"bogus_name": "a..b"}, "bogus_name: 'a..b' is not a domain name"),
+    ],
+)
+def test_the_option_is_named(
+    capsys: pytest.CaptureFixture[str], module: types.ModuleType, options: dict[str, t.Any], words: str
+) -> None:
+    with patch_module_args(options), pytest.raises(SystemExit):
+        module.main()
+    result = json.loads(capsys.readouterr().out)
+    assert result["failed"] and words in result["msg"]
