@@ -24,7 +24,8 @@ description:
     says whether senders will believe it.
   - Where the records come from a wildcard (RFC 4592), the RRset wanted is added at O(owner), which hides the wildcard
     there. The condition of the update is then that O(owner) has no RRset and the wildcard still has the records seen.
-    With O(state=absent) the module fails where a wildcard would answer instead, and names it.
+    With O(state=absent) the module fails where a wildcard would answer instead, and names it. It also fails where the
+    addresses of the mail server come from a wildcard, which a record below the name would end.
   - Works with every server that takes dynamic updates, such as BIND, Knot DNS, PowerDNS and Windows DNS. GSS-TSIG is
     not supported.
 author:

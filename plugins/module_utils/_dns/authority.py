@@ -333,6 +333,52 @@ def _signatures(reply: dns.message.QueryMessage, over: dns.rrset.RRset) -> tuple
     )
 
 
+async def addresses_from_wildcard(server: NameServer, owner: str, zone: str, timeout: float) -> tuple[str, bool]:
+    """Return the wildcard that gives the host of a TLSA ``owner`` its addresses, or '', and whether that is proven.
+
+    A first record below the host ends the wildcard there, for all types (RFC 4592 section 3.3.1). Without signatures
+    only that both have the same addresses can be seen. Raises AuthorityError when the server does not answer.
+    """
+    name, top = dns.name.from_text(f"{owner}."), dns.name.from_text(f"{zone}.")
+    while name.labels[0].startswith(b"_"):
+        name = name.parent()
+    if name == top or not name.is_subdomain(top):
+        return "", True
+    for rdtype in ("A", "AAAA"):
+        reply = await _answered(server, name, rdtype, timeout)
+        for rrset in reply.answer:
+            if rrset.name != name or rrset.rdtype not in (dns.rdatatype.from_text(rdtype), dns.rdatatype.CNAME):
+                continue
+            if any(one.name == name for one in _of_type(reply.answer, "RRSIG")):
+                wildcard, proven = _wildcard(rrset, reply), True
+            else:
+                wildcard, proven = await _alike(server, rrset, rdtype, top, timeout), False
+            if wildcard:
+                return wildcard, proven
+    return "", True
+
+
+async def _alike(server: NameServer, rrset: dns.rrset.RRset, rdtype: str, top: dns.name.Name, timeout: float) -> str:
+    """Return the next wildcard above ``rrset`` that has the same data, ''."""
+    above = rrset.name.parent()
+    while above.is_subdomain(top) and above != dns.name.root:
+        wild = dns.name.Name([b"*", *above.labels])
+        reply = await _answered(server, wild, rdtype, timeout)
+        for one in reply.answer:
+            if one.name == wild and one.rdtype == rrset.rdtype:
+                return _text(wild) if set(one) == set(rrset) else ""
+        above = above.parent()
+    return ""
+
+
+async def _answered(server: NameServer, name: dns.name.Name, rdtype: str, timeout: float) -> dns.message.QueryMessage:
+    reply = await ask(server, name.to_text(), rdtype, timeout)
+    if isinstance(reply, Unanswered):
+        known = f"{rdtype} records of {_text(name)}"
+        raise AuthorityError(f"name server {server} does not tell the {known}: it {reply.detail}")
+    return reply
+
+
 def _of_type(section: c.Iterable[dns.rrset.RRset], rdtype: str) -> list[t.Any]:
     wanted = dns.rdatatype.from_text(rdtype)
     return [rrset for rrset in section if rrset.rdtype == wanted and rrset.rdclass == dns.rdataclass.IN]

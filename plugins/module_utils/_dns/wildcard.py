@@ -29,3 +29,17 @@ def reappears(owner: str, wildcard: str) -> str:
         "withdrawn, and senders refuse mail where those records do not match what is served. Publish explicit records "
         f"at the other names that need them, remove the TLSA records (or the alias) at {wildcard}, then run this again"
     )
+
+
+def takes_addresses(owner: str, wildcard: str, proven: bool) -> str:
+    """Return why nothing is published at ``owner`` before its host has addresses of its own."""
+    host = owner
+    while host.startswith("_"):
+        host = host.partition(".")[2]
+    seems = "come from" if proven else "seem to come from"
+    rest = "" if proven else f". Where {host} has them itself already, confirm it with force: true"
+    return (
+        f"the addresses of {host} {seems} the wildcard {wildcard}, which ends at {host} with the first record below it "
+        f"(RFC 4592 section 3.3.1): the mail server would have no address. Give {host} A and AAAA records of its own "
+        f"first, then run this again{rest}"
+    )

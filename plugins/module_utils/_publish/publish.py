@@ -173,6 +173,8 @@ async def publish(wish: Wish, means: Means, course: Course, check_mode: bool = F
         _expect(wish, current)
         if not wanted.records:
             await _may_withdraw(seen, course, means)
+        elif seen.wildcard or not current.records:
+            await _keeps_addresses(wish, course, means)
         await _judge(wish, current, course, means)
         if seen.wildcard:
             course.warn(dns_wildcard.hides(wish.owner, seen.wildcard))
@@ -205,6 +207,16 @@ async def _may_withdraw(seen: View, course: Course, means: Means) -> None:
         raise PublicationError(f"Nothing was changed: {error}") from error
     if wildcard:
         raise PublicationError(f"Nothing was changed: {dns_wildcard.reappears(seen.owner, wildcard)}")
+
+
+async def _keeps_addresses(wish: Wish, course: Course, means: Means) -> None:
+    """Raise PublicationError when a first record would take the addresses of the mail server away, or may do so."""
+    try:
+        wildcard, proven = await authority.addresses_from_wildcard(means.signed, wish.owner, course.zone, means.timeout)
+    except authority.AuthorityError as error:
+        raise PublicationError(f"Nothing was changed: {error}") from error
+    if wildcard and (proven or not wish.force):
+        raise PublicationError(f"Nothing was changed: {dns_wildcard.takes_addresses(wish.owner, wildcard, proven)}")
 
 
 def _expect(wish: Wish, current: TlsaRrset) -> None:

@@ -96,6 +96,8 @@ mx2 A 127.0.0.26
 nothing A 127.0.0.27
 away A 127.0.0.28
 *._tcp.wild TLSA 3 1 1 {foreign}
+*.pool A 192.0.2.1
+own.pool A 192.0.2.1
 _25._tcp.alias CNAME mx._tlsa
 sub NS ns.elsewhere.test.
 """
@@ -106,6 +108,8 @@ _KNOT_ZONE = """$TTL 60
 ns1 A 127.0.0.4
 mx A 127.0.0.25
 *._tcp.wild TLSA 3 1 1 {foreign}
+*.pool A 192.0.2.1
+own.pool A 192.0.2.1
 """
 
 _PARENT_ZONE = """$TTL 60

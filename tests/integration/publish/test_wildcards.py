@@ -135,6 +135,23 @@ def test_the_look_of_a_rotation_knows_the_wildcard(
     assert look(f"_25._tcp.mx.{zone}", server)[0].wildcard == ""
 
 
+@pytest.mark.parametrize(("server", "zone"), ALL)
+def test_the_addresses_of_the_mail_server_are_not_taken_away(
+    call: Call, names: Names, wild: Wild, server: str, zone: str
+) -> None:
+    """A first record below a name ends the wildcard there, that of its addresses included (RFC 4592 section 3.3.1)."""
+    where = {**wild(server, zone), "base_domain": f"mx.pool.{zone}"}
+    # Nobody signs the last zone, so that the person who is asked to confirm may know better.
+    without_force = {**where, "force": False, "endpoints": []} if zone == "open.nl" else where
+    for mode in (True, False):
+        said = failure(call([EE], _ansible_check_mode=mode, **without_force))
+        assert said.startswith("Nothing was changed") and f"*.pool.{zone}" in said and "A and AAAA records" in said
+    assert names.served(f"_25._tcp.mx.pool.{zone}", server) == ([], None)
+    own = {**where, "base_domain": f"own.pool.{zone}"}
+    assert call([EE], **own)["changed"] is True
+    assert call(state="absent", **own)["changed"] is True
+
+
 def test_an_alias_at_the_owner_waits_for_a_person(call: Call, names: Names) -> None:
     owner = "_25._tcp.alias.example.nl"
     seen = look(owner)
