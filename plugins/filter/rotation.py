@@ -33,9 +33,12 @@ def rotation_record(events: t.Any, title: str = "Rotation", since: float = 0, po
 
 
 def first_look(
-    services: t.Any, sockets: t.Any = (), owner: t.Any = None, ports: t.Any = (25,), adoption: str = "auto"
+    services: t.Any, sockets: t.Any, owner: t.Any = None, ports: t.Any = (25,), adoption: str = "auto"
 ) -> dict[str, str]:
     """Return what the first run has to do with a mail server, see the documentation of the filter."""
+    for name, given in (("services", services), ("sockets", sockets)):
+        if not isinstance(given, list) or not all(isinstance(one, dict) for one in given):
+            raise AnsibleFilterError(f"mailsec.dane.first_look: {name} is not a list of dictionaries")
     try:
         found = mailhost_adoption.first_look(services, sockets, owner, [int(port) for port in ports], adoption)
         return dataclasses.asdict(found)
