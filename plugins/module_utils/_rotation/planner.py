@@ -369,13 +369,20 @@ class _Planner:
             return self._publish(owner, records - stale, why)
         if self._is_known(chain) and chain.key not in self._revoked | records:
             why = f"{endpoint} serves a key whose record is not published; putting a record back is always safe"
-            return self._publish(owner, records | {chain.key}, why)
+            return self._publish(owner, records | {chain.key} | self._keys_beside(), why)
         if endpoint not in self.target.endpoints:
             return None
         if self._is_known(chain):
             # Its record was taken away because the operator chose so.
             return self._go_back(endpoint, f"{endpoint} still serves the stolen key, whose record is gone", False)
         return self._go_back(endpoint, f"{endpoint} serves an unplanned key that no published record matches")
+
+    def _keys_beside(self) -> Records:
+        """Return the records of the keys that other endpoints serve, which have to match each combination, too."""
+        served = (
+            {chain for view in self.observation.endpoints for chain in view.chains} if self.policy.strict else set()
+        )
+        return frozenset(chain.key for chain in served if self._is_known(chain)) - self._revoked
 
     @staticmethod
     def _outranking(records: Records, chain: Chain) -> Records:

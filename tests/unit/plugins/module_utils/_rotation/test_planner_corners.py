@@ -636,3 +636,21 @@ def test_a_theft_takes_no_record_away_where_a_wildcard_answers_instead() -> None
     stolen = target(K1, revoked=(K0,), exposure=Exposure.DOWNGRADE, fallback=())
     found = world.plan(stolen)
     assert state(found) == "choose" and "*.example.nl" in why(found)
+
+
+def test_a_record_that_is_put_back_brings_those_of_all_that_is_served() -> None:
+    """Found by random lives: one endpoint of two comes back from an image, with a former chain of another CA.
+
+    Its 3 1 1 record alone would be one that the other endpoint does not match (RFC 7671 section 8).
+    """
+    former = chain("K9", "CA9")
+    wanted = target(endpoints=("mx", "mx2"), scheme=ISSUER, known=(former,))
+    world = World(CA)
+    world.served["mx2"] = world.served["mx"]
+    world.steady(wanted)
+    world.served["mx2"] = frozenset({former})
+    found = world.plan(wanted)
+    assert isinstance(found.step, Publish) and found.step.added == {former.key, K0.key}
+    assert "putting a record back is always safe" in found.step.why
+    world.act(found)
+    assert isinstance(world.run(wanted).step, Done)
