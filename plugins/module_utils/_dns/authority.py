@@ -12,23 +12,25 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
-import datetime
 import socket
 import typing as t
 
 from ansible_collections.mailsec.dane.plugins.module_utils._address import is_address, split_port
 from ansible_collections.mailsec.dane.plugins.module_utils._dane.tlsa import TlsaRecord
+from ansible_collections.mailsec.dane.plugins.module_utils._dns.message import (
+    name_text,
+    of_type,
+    signatures,
+    wildcard_of,
+)
 from ansible_collections.mailsec.dane.plugins.module_utils._dns.query import Unanswered, ask
 from ansible_collections.mailsec.dane.plugins.module_utils._dns.resolv_conf import system_servers
 from ansible_collections.mailsec.dane.plugins.module_utils._dns.server import NameServer
-from ansible_collections.mailsec.dane.plugins.module_utils._dns.view import Delegation, Signature, Status, View
-from ansible_collections.mailsec.dane.plugins.module_utils._text import printable
+from ansible_collections.mailsec.dane.plugins.module_utils._dns.view import Delegation, Status, View
 
 try:
     import dns.flags
     import dns.name
-    import dns.rdataclass
-    import dns.rdatatype
 except ImportError:  # reported by _requirements
     HAS_DNSPYTHON = False
 else:
@@ -44,8 +46,6 @@ _MAX_NAME_SERVERS: t.Final = 32
 _MAX_ADDRESSES: t.Final = 64
 _CONCURRENCY: t.Final = 32
 _PARENT_SERVERS_TO_TRY: t.Final = 3
-#: 255 bytes, each as \\DDD.
-_LONGEST_NAME_TEXT: t.Final = 1020
 
 
 class AuthorityError(Exception):
@@ -70,13 +70,13 @@ async def find_zone(server: NameServer, name: str, timeout: float, recursive: bo
         if isinstance(reply, Unanswered):
             raise AuthorityError(f"name server {server} does not tell which zone holds {name}: it {reply.detail}")
         authoritative = recursive or bool(reply.flags & dns.flags.AA)
-        owners = [rrset.name for rrset in _of_type(reply.answer + reply.authority, "SOA")]
+        owners = [rrset.name for rrset in of_type(reply.answer + reply.authority, "SOA")]
         zones = [owner for owner in owners if wanted.is_subdomain(owner)]
         # The SOA record beside an alias is that of the zone of its target.
-        if authoritative and zones and not _of_type(reply.answer, "CNAME"):
-            return _text(max(zones, key=len))
+        if authoritative and zones and not of_type(reply.answer, "CNAME"):
+            return name_text(max(zones, key=len))
         if not authoritative:
-            cuts = [_text(rrset.name) for rrset in _of_type(reply.authority, "NS")]
+            cuts = [name_text(rrset.name) for rrset in of_type(reply.authority, "NS")]
             why = f"it delegates {cuts[0] or '.'} to others" if cuts else "its answer is not authoritative"
             raise AuthorityError(f"name server {server} does not serve the zone that holds {name}: {why}")
         if at == dns.name.root:
@@ -100,11 +100,11 @@ async def find_name_servers(
     """
     # Whom to wait for is what the public is told; a primary that only answers to its key is asked with it.
     reply = await ask(primary.public, f"{zone}.", "NS", timeout)
-    if primary.key and (isinstance(reply, Unanswered) or not _of_type(reply.answer, "NS")):
+    if primary.key and (isinstance(reply, Unanswered) or not of_type(reply.answer, "NS")):
         reply = await ask(primary, f"{zone}.", "NS", timeout)
     if isinstance(reply, Unanswered):
         raise AuthorityError(f"name server {primary} does not tell who serves zone {zone or '.'}: it {reply.detail}")
-    child = _names(_of_type(reply.answer, "NS"))
+    child = _names(of_type(reply.answer, "NS"))
     if not child or not reply.flags & dns.flags.AA:
         raise AuthorityError(f"name server {primary} does not serve zone {zone or '.'}: it has no NS set for it")
     parent, unknown = await _parent_set(zone, primary, resolvers, timeout, port, may_ask)
@@ -158,7 +158,7 @@ async def _parent_set(
             if isinstance(reply, Unanswered):
                 why = f"{host} {reply.detail}"
                 continue
-            names = _names(_of_type(reply.answer + reply.authority, "NS"), at=zone)
+            names = _names(of_type(reply.answer + reply.authority, "NS", zone))
             if names:
                 return names, ""
             why = f"{host} has none"
@@ -202,8 +202,8 @@ async def _look_up(
         reply = await ask(server, name, rdtype, timeout, recursive)
         if isinstance(reply, Unanswered):
             why = f"{rdtype} records of {name.rstrip('.')}: {server} {reply.detail}"
-        elif recursive or (reply.flags & dns.flags.AA and not _of_type(reply.answer, "CNAME")):
-            return [_text(rdata) for rrset in _of_type(reply.answer, rdtype) for rdata in rrset], ""
+        elif recursive or (reply.flags & dns.flags.AA and not of_type(reply.answer, "CNAME")):
+            return [name_text(rdata) for rrset in of_type(reply.answer, rdtype) for rdata in rrset], ""
     return [], why
 
 
@@ -243,10 +243,10 @@ async def _view(server: NameServer, owner: str, zone: str, timeout: float) -> Vi
     view = _read(server, owner, zone, reply)
     if isinstance(soa, Unanswered) or not soa.flags & dns.flags.AA:
         return view
-    found = [rrset for rrset in _of_type(soa.answer, "SOA") if _text(rrset.name) == zone]
+    found = of_type(soa.answer, "SOA", zone)
     if not found:
         return view
-    return dataclasses.replace(view, serial=found[0][0].serial, zone_signatures=_signatures(soa, found[0]))
+    return dataclasses.replace(view, serial=found[0][0].serial, zone_signatures=signatures(soa.answer, found[0]))
 
 
 def _read(server: NameServer, owner: str, zone: str, reply: dns.message.QueryMessage | Unanswered) -> View:
@@ -254,26 +254,26 @@ def _read(server: NameServer, owner: str, zone: str, reply: dns.message.QueryMes
         return View(server, owner, Status(reply.failure.value), reply.detail)
     if not reply.flags & dns.flags.AA:
         return View(server, owner, Status.LAME, f"does not serve zone {zone or '.'}: its answer is not authoritative")
-    aliases = [rrset for rrset in _of_type(reply.answer, "CNAME") if _text(rrset.name) == owner]
+    aliases = of_type(reply.answer, "CNAME", owner)
     if aliases:
-        target = _text(aliases[0][0])
+        target = name_text(aliases[0][0])
         return View(server, owner, Status.ALIAS, f"has an alias there, to {target}", alias=(target, aliases[0].ttl))
-    here = [rrset for rrset in _of_type(reply.answer, "TLSA") if _text(rrset.name) == owner]
+    here = of_type(reply.answer, "TLSA", owner)
     if here:
         records = {TlsaRecord(rdata.usage, rdata.selector, rdata.mtype, bytes(rdata.cert)) for rdata in here[0]}
-        wildcard = _wildcard(here[0], reply)
-        proofs = [rrset.ttl for rdtype in ("NSEC", "NSEC3") for rrset in _of_type(reply.authority, rdtype)]
+        wildcard = wildcard_of(here[0], reply.answer)
+        proofs = [rrset.ttl for rdtype in ("NSEC", "NSEC3") for rrset in of_type(reply.authority, rdtype)]
         return View(
             server,
             owner,
             Status.SERVED,
             records=tuple(sorted(records)),
             ttl=here[0].ttl,
-            signatures=_signatures(reply, here[0]),
+            signatures=signatures(reply.answer, here[0]),
             wildcard=wildcard,
             proof_ttl=max(proofs, default=0) if wildcard else 0,
         )
-    denials = [_text(rrset.name) for rrset in _of_type(reply.authority, "SOA")]
+    denials = [name_text(rrset.name) for rrset in of_type(reply.authority, "SOA")]
     if zone in denials:
         return View(server, owner, Status.ABSENT)
     if denials:
@@ -282,116 +282,5 @@ def _read(server: NameServer, owner: str, zone: str, reply: dns.message.QueryMes
     return View(server, owner, Status.MALFORMED, "answers neither with data nor with the SOA record of a denial")
 
 
-def _wildcard(rrset: dns.rrset.RRset, reply: dns.message.QueryMessage) -> str:
-    """Return the wildcard that ``rrset`` was made from: its signature covers fewer labels (RFC 4034 section 3.1.3)."""
-    labels = [
-        rdata.labels
-        for signature in _of_type(reply.answer, "RRSIG")
-        if signature.covers == rrset.rdtype and signature.name == rrset.name
-        for rdata in signature
-    ]
-    # The label that stands for the root, and that of the wildcard, do not count.
-    own = len(rrset.name) - 1 - bool(rrset.name.is_wild())
-    if not labels or min(labels) >= own:
-        return ""
-    return _text(dns.name.Name([b"*", *rrset.name.labels[-1 - min(labels) :]]))
-
-
-async def find_wildcard(server: NameServer, owner: str, zone: str, timeout: float) -> str:
-    """Return the wildcard whose TLSA records or alias ``server`` may answer with once ``owner`` has no records; or ''.
-
-    An RRset at ``owner`` hides it meanwhile (RFC 4592 section 2.2.1), so each wildcard above is asked for by its own
-    name, up to the first name that has addresses of its own. Raises AuthorityError when the server does not answer.
-    """
-    top, above = dns.name.from_text(f"{zone}."), dns.name.from_text(f"{owner}.").parent()
-    while above.is_subdomain(top):
-        wild = _text(dns.name.Name([b"*", *above.labels]))
-        (view,) = await observe(wild, zone, [server], timeout)
-        if view.records or view.alias:
-            return view.wildcard or wild
-        if not view.is_known:
-            raise AuthorityError(f"name server {server} does not tell whether there is {wild}: it {view.detail}")
-        for rdtype in ("A", "AAAA"):
-            reply = await ask(server, above.to_text(), rdtype, timeout)
-            if isinstance(reply, Unanswered):
-                known = f"{rdtype} records of {_text(above)}"
-                raise AuthorityError(f"name server {server} does not tell the {known}: it {reply.detail}")
-            if any(rrset.name == above and not _wildcard(rrset, reply) for rrset in _of_type(reply.answer, rdtype)):
-                return ""
-        if above == dns.name.root:
-            return ""
-        above = above.parent()
-    return ""
-
-
-def _signatures(reply: dns.message.QueryMessage, over: dns.rrset.RRset) -> tuple[Signature, ...]:
-    return tuple(
-        Signature(_moment(rdata.inception), _moment(rdata.expiration), rdata.key_tag)
-        for rrset in _of_type(reply.answer, "RRSIG")
-        if rrset.covers == over.rdtype and rrset.name == over.name
-        for rdata in rrset
-    )
-
-
-async def addresses_from_wildcard(server: NameServer, owner: str, zone: str, timeout: float) -> tuple[str, bool]:
-    """Return the wildcard that gives the host of a TLSA ``owner`` its addresses, or '', and whether that is proven.
-
-    A first record below the host ends the wildcard there, for all types (RFC 4592 section 3.3.1). Without signatures
-    only that both have the same addresses can be seen. Raises AuthorityError when the server does not answer.
-    """
-    name, top = dns.name.from_text(f"{owner}."), dns.name.from_text(f"{zone}.")
-    while name.labels[0].startswith(b"_"):
-        name = name.parent()
-    if name == top or not name.is_subdomain(top):
-        return "", True
-    for rdtype in ("A", "AAAA"):
-        reply = await _answered(server, name, rdtype, timeout)
-        for rrset in reply.answer:
-            if rrset.name != name or rrset.rdtype not in (dns.rdatatype.from_text(rdtype), dns.rdatatype.CNAME):
-                continue
-            if any(one.name == name for one in _of_type(reply.answer, "RRSIG")):
-                wildcard, proven = _wildcard(rrset, reply), True
-            else:
-                wildcard, proven = await _alike(server, rrset, rdtype, top, timeout), False
-            if wildcard:
-                return wildcard, proven
-    return "", True
-
-
-async def _alike(server: NameServer, rrset: dns.rrset.RRset, rdtype: str, top: dns.name.Name, timeout: float) -> str:
-    """Return the next wildcard above ``rrset`` that has the same data, ''."""
-    above = rrset.name.parent()
-    while above.is_subdomain(top) and above != dns.name.root:
-        wild = dns.name.Name([b"*", *above.labels])
-        reply = await _answered(server, wild, rdtype, timeout)
-        for one in reply.answer:
-            if one.name == wild and one.rdtype == rrset.rdtype:
-                return _text(wild) if set(one) == set(rrset) else ""
-        above = above.parent()
-    return ""
-
-
-async def _answered(server: NameServer, name: dns.name.Name, rdtype: str, timeout: float) -> dns.message.QueryMessage:
-    reply = await ask(server, name.to_text(), rdtype, timeout)
-    if isinstance(reply, Unanswered):
-        known = f"{rdtype} records of {_text(name)}"
-        raise AuthorityError(f"name server {server} does not tell the {known}: it {reply.detail}")
-    return reply
-
-
-def _of_type(section: c.Iterable[dns.rrset.RRset], rdtype: str) -> list[t.Any]:
-    wanted = dns.rdatatype.from_text(rdtype)
-    return [rrset for rrset in section if rrset.rdtype == wanted and rrset.rdclass == dns.rdataclass.IN]
-
-
-def _names(rrsets: c.Iterable[t.Any], at: str | None = None) -> list[str]:
-    return [_text(rdata.target) for rrset in rrsets if at is None or _text(rrset.name) == at for rdata in rrset]
-
-
-def _text(value: t.Any) -> str:
-    """A name, or an rdata that is one, lower case without final dot; an address as it stands."""
-    return printable(str(value).lower().removesuffix("."), _LONGEST_NAME_TEXT)
-
-
-def _moment(seconds: int) -> datetime.datetime:
-    return datetime.datetime.fromtimestamp(seconds, datetime.UTC)
+def _names(rrsets: c.Iterable[t.Any]) -> list[str]:
+    return [name_text(rdata.target) for rrset in rrsets for rdata in rrset]

@@ -20,9 +20,9 @@ from ansible_collections.mailsec.dane.plugins.module_utils._dns.authority import
     find_name_servers,
     find_zone,
 )
+from ansible_collections.mailsec.dane.plugins.module_utils._dns.message import name_text, of_type, signatures
 from ansible_collections.mailsec.dane.plugins.module_utils._dns.query import Unanswered, ask
 from ansible_collections.mailsec.dane.plugins.module_utils._dns.server import NameServer
-from ansible_collections.mailsec.dane.plugins.module_utils._dns.transport import text_name
 from ansible_collections.mailsec.dane.plugins.module_utils._dns.view import Delegation, Signature, Status
 from ansible_collections.mailsec.dane.plugins.module_utils._text import printable
 
@@ -30,7 +30,6 @@ try:
     import dns.flags
     import dns.name
     import dns.rcode
-    import dns.rdataclass
     import dns.rdatatype
 except ImportError:  # reported by _requirements
     HAS_DNSPYTHON = False
@@ -142,7 +141,7 @@ class ZoneLook:
     async def _look(self, owner: str, rdtype: str) -> ZoneView:
         if not self._resolvers:
             return ZoneView(owner, rdtype, None, fault="there is no resolver that could say where the zone is")
-        zone, fault = await self._zone_of(owner)
+        zone, fault = await self._zoneof_type(owner)
         if zone is None:
             return ZoneView(owner, rdtype, None, fault=fault)
         if zone not in self._zones:
@@ -159,7 +158,7 @@ class ZoneLook:
         views = await asyncio.gather(*(self._view(server, zone, owner, rdtype) for server in servers))
         return ZoneView(owner, rdtype, zone, tuple(views), delegation, tuple(unseen), fault)
 
-    async def _zone_of(self, owner: str) -> tuple[str | None, str]:
+    async def _zoneof_type(self, owner: str) -> tuple[str | None, str]:
         fault = ""
         for resolver in self._resolvers:
             try:
@@ -196,7 +195,7 @@ class ZoneLook:
         for resolver in self._resolvers:
             reply = await ask(resolver, f"{zone}.", "NS", self._timeout, recursive=True)
             if not isinstance(reply, Unanswered):
-                names = [text_name(rdata.target) for rrset in _of(reply.answer, "NS") for rdata in rrset]
+                names = [name_text(rdata.target) for rrset in of_type(reply.answer, "NS") for rdata in rrset]
                 return names[:_MAX_SERVERS], ""
             fault = f"the name servers of zone {zone or '.'} could not be learnt: {resolver} {reply.detail}"
         return [], fault
@@ -225,7 +224,9 @@ class ZoneLook:
 
 
 def _at_apex(reply: dns.message.QueryMessage | Unanswered, rdtype: str, zone: str) -> list[t.Any]:
-    return [] if isinstance(reply, Unanswered) or not reply.flags & dns.flags.AA else _of(reply.answer, rdtype, zone)
+    return (
+        [] if isinstance(reply, Unanswered) or not reply.flags & dns.flags.AA else of_type(reply.answer, rdtype, zone)
+    )
 
 
 def _read(reply: dns.message.QueryMessage | Unanswered, zone: str, owner: str, rdtype: str) -> Said:
@@ -233,15 +234,16 @@ def _read(reply: dns.message.QueryMessage | Unanswered, zone: str, owner: str, r
         return Said(Status(reply.failure.value), reply.detail)
     if not reply.flags & dns.flags.AA:
         return Said(Status.LAME, f"does not serve zone {zone or '.'}: its answer is not authoritative")
-    here = _of(reply.answer, rdtype, owner)
+    here = of_type(reply.answer, rdtype, owner)
     if here:
         records = tuple(sorted(_shown(rdata) for rdata in here[0]))
-        return Said(Status.SERVED, "", records, here[0].ttl, _signatures(reply.answer, owner, rdtype))
-    aliases = _of(reply.answer, "CNAME", owner)
+        return Said(Status.SERVED, "", records, here[0].ttl, signatures(reply.answer, here[0]))
+    aliases = of_type(reply.answer, "CNAME", owner)
     if aliases:
-        return Said(Status.ALIAS, f"has an alias there, to {text_name(aliases[0][0].target)}")
-    if _of(reply.authority, "SOA", zone):
-        return Said(Status.ABSENT, signatures=_signatures(reply.authority, zone, "SOA"))
+        return Said(Status.ALIAS, f"has an alias there, to {name_text(aliases[0][0].target)}")
+    denials = of_type(reply.authority, "SOA", zone)
+    if denials:
+        return Said(Status.ABSENT, signatures=signatures(reply.authority, denials[0]))
     return Said(Status.LAME, f"does not serve zone {zone or '.'}: it answers with neither data nor its SOA record")
 
 
@@ -250,28 +252,3 @@ def _shown(rdata: t.Any) -> str:
         # The library breaks long data into pieces.
         return f"{rdata.usage} {rdata.selector} {rdata.mtype} {rdata.cert.hex()}"
     return printable(rdata.to_text(), _LONGEST_RDATA)
-
-
-def _of(section: c.Iterable[dns.rrset.RRset], rdtype: str, owner: str | None = None) -> list[t.Any]:
-    wanted = dns.rdatatype.from_text(rdtype)
-    return [
-        rrset
-        for rrset in section
-        if rrset.rdtype == wanted
-        and rrset.rdclass == dns.rdataclass.IN
-        and (owner is None or text_name(rrset.name) == owner)
-    ]
-
-
-def _signatures(section: c.Iterable[dns.rrset.RRset], owner: str, rdtype: str) -> tuple[Signature, ...]:
-    covered = dns.rdatatype.from_text(rdtype)
-    return tuple(
-        Signature(
-            datetime.datetime.fromtimestamp(rdata.inception, datetime.UTC),
-            datetime.datetime.fromtimestamp(rdata.expiration, datetime.UTC),
-            rdata.key_tag,
-        )
-        for rrset in _of(section, "RRSIG", owner)
-        if rrset.covers == covered
-        for rdata in rrset
-    )

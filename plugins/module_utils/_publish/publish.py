@@ -17,7 +17,7 @@ import typing as t
 
 from ansible_collections.mailsec.dane.plugins.module_utils._dane import tlsa
 from ansible_collections.mailsec.dane.plugins.module_utils._dane.tlsa import TlsaRecord, TlsaRrset
-from ansible_collections.mailsec.dane.plugins.module_utils._dns import authority
+from ansible_collections.mailsec.dane.plugins.module_utils._dns import authority, wildcard_look
 from ansible_collections.mailsec.dane.plugins.module_utils._dns import wildcard as dns_wildcard
 from ansible_collections.mailsec.dane.plugins.module_utils._dns.server import NameServer
 from ansible_collections.mailsec.dane.plugins.module_utils._dns.view import Delegation, Status, View
@@ -171,10 +171,7 @@ async def publish(wish: Wish, means: Means, course: Course, check_mode: bool = F
     wanted = target(wish, current)
     if not same(current, wanted):
         _expect(wish, current)
-        if not wanted.records:
-            await _may_withdraw(seen, course, means)
-        elif seen.wildcard or not current.records:
-            await _keeps_addresses(wish, course, means)
+        await _heed_wildcards(wish, seen, wanted, servers, course, means)
         await _judge(wish, current, course, means)
         if seen.wildcard:
             course.warn(dns_wildcard.hides(wish.owner, seen.wildcard))
@@ -199,24 +196,30 @@ async def _current(owner: str, zone: str, means: Means) -> View:
     return view
 
 
-async def _may_withdraw(seen: View, course: Course, means: Means) -> None:
-    """Raise PublicationError when senders would get the records of a wildcard instead, or when that is unknown."""
-    try:
-        wildcard = seen.wildcard or await authority.find_wildcard(means.signed, seen.owner, course.zone, means.timeout)
-    except authority.AuthorityError as error:
-        raise PublicationError(f"Nothing was changed: {error}") from error
-    if wildcard:
-        raise PublicationError(f"Nothing was changed: {dns_wildcard.reappears(seen.owner, wildcard)}")
+async def _heed_wildcards(
+    wish: Wish, seen: View, wanted: TlsaRrset, servers: c.Sequence[NameServer], course: Course, means: Means
+) -> None:
+    """Raise PublicationError when a wildcard would answer for what is removed, or would no longer for the mail server.
 
-
-async def _keeps_addresses(wish: Wish, course: Course, means: Means) -> None:
-    """Raise PublicationError when a first record would take the addresses of the mail server away, or may do so."""
+    The same when that cannot be known.
+    """
+    owner, refused = wish.owner, ""
     try:
-        wildcard, proven = await authority.addresses_from_wildcard(means.signed, wish.owner, course.zone, means.timeout)
+        if not wanted.records:
+            wildcard = seen.wildcard or await wildcard_look.find_wildcard(
+                means.signed, owner, course.zone, means.timeout
+            )
+            refused = dns_wildcard.reappears(owner, wildcard) if wildcard else ""
+        elif seen.wildcard or not seen.records:
+            wildcard, is_proven = await wildcard_look.addresses_from_wildcard(
+                (means.signed, *servers), owner, course.zone, means.timeout
+            )
+            if wildcard and (is_proven or not wish.force):
+                refused = dns_wildcard.takes_addresses(owner, wildcard, is_proven)
     except authority.AuthorityError as error:
-        raise PublicationError(f"Nothing was changed: {error}") from error
-    if wildcard and (proven or not wish.force):
-        raise PublicationError(f"Nothing was changed: {dns_wildcard.takes_addresses(wish.owner, wildcard, proven)}")
+        refused = str(error)
+    if refused:
+        raise PublicationError(f"Nothing was changed: {refused}")
 
 
 def _expect(wish: Wish, current: TlsaRrset) -> None:
@@ -381,7 +384,7 @@ async def _unseen_wildcard(error: UpdateError, current: TlsaRrset, view: View, c
     if error.refusal is not Refusal.CHANGED_MEANWHILE or not current.records or not same_there:
         return ""
     try:
-        return await authority.find_wildcard(means.signed, view.owner, course.zone, means.timeout)
+        return await wildcard_look.find_wildcard(means.signed, view.owner, course.zone, means.timeout)
     except authority.AuthorityError:
         # The message of the refused update names the possibility.
         return ""

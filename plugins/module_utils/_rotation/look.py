@@ -14,7 +14,7 @@ import dataclasses
 import datetime
 import typing as t
 
-from ansible_collections.mailsec.dane.plugins.module_utils._dns import authority
+from ansible_collections.mailsec.dane.plugins.module_utils._dns import authority, wildcard_look
 from ansible_collections.mailsec.dane.plugins.module_utils._dns.answer import Security
 from ansible_collections.mailsec.dane.plugins.module_utils._dns.authority import AuthorityError
 from ansible_collections.mailsec.dane.plugins.module_utils._dns.resolver_trusted import TrustedResolver
@@ -167,7 +167,7 @@ async def _owner(
 
 async def _hidden_wildcard(primary: NameServer, owner: str, zone: str, timeout: float) -> str:
     try:
-        return await authority.find_wildcard(primary, owner, zone, timeout)
+        return await wildcard_look.find_wildcard(primary, owner, zone, timeout)
     except AuthorityError:
         # Whoever removes the last record looks again, and leaves it where this is unknown.
         return ""

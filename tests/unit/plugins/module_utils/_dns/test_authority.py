@@ -26,12 +26,15 @@ from ansible_collections.mailsec.dane.plugins.module_utils._dane.tlsa import Tls
 from ansible_collections.mailsec.dane.plugins.module_utils._dns.authority import (
     AuthorityError,
     find_name_servers,
-    find_wildcard,
     find_zone,
     observe,
 )
 from ansible_collections.mailsec.dane.plugins.module_utils._dns.server import NameServer
 from ansible_collections.mailsec.dane.plugins.module_utils._dns.view import Delegation, Status, View
+from ansible_collections.mailsec.dane.plugins.module_utils._dns.wildcard_look import (
+    addresses_from_wildcard,
+    find_wildcard,
+)
 
 OWNER, ZONE = "_25._tcp.mx.example.nl", "example.nl"
 RECORD = TlsaRecord(3, 1, 1, bytes(32))
@@ -365,3 +368,59 @@ def test_the_wildcard_that_an_rrset_hides(answers: dict[str, str], found: str) -
 def test_whether_there_is_a_wildcard_is_not_guessed() -> None:
     with pytest.raises(AuthorityError, match=r"whether there is \*\._tcp\.mx\.example\.nl: it answers SERVFAIL"):
         wildcard_of({}, "SERVFAIL")
+
+
+def serving(answers: dict[str, str]) -> t.Callable[[dns.message.Message, str], bytes]:
+    """Answer from ``answers`` by question, refuse everything where there are none, and deny all others."""
+
+    def answer(query: dns.message.Message, _transport: str) -> bytes:
+        asked = query.question[0]
+        name = asked.name.to_text().removesuffix(".")
+        lines = answers.get(f"{name} {dns.rdatatype.to_text(asked.rdtype)}")
+        if not answers:
+            return message(query, rcode="REFUSED").to_wire()
+        if lines is None:
+            return message(query, authority=[SOA]).to_wire()
+        return message(query, [f"{name}. 60 IN {line}" for line in lines.split("; ")]).to_wire()
+
+    return answer
+
+
+_ADDRESS = "A 192.0.2.1"
+_SAME = {"mx.example.nl A": _ADDRESS, "*.example.nl A": _ADDRESS}
+_SIGNED = "RRSIG A 13 {} 60 20300101000000 20200101000000 7 example.nl. AAAA"
+_FROM_WILDCARD = {"mx.example.nl A": f"{_ADDRESS}; {_SIGNED.format(2)}"}
+_OWN = {"mx.example.nl A": f"{_ADDRESS}; {_SIGNED.format(3)}"}
+
+
+@pytest.mark.parametrize(
+    ("servers", "found"),
+    [
+        ([_FROM_WILDCARD], ("*.example.nl", True)),
+        ([_OWN], ("", True)),
+        ([{"mx.example.nl A": _ADDRESS, "*.example.nl A": "A 192.0.2.2"}], ("", False)),
+        # A primary that does not sign cannot tell, and many a domain has the same address for all names.
+        ([_SAME], ("*.example.nl", False)),
+        ([_SAME, _FROM_WILDCARD], ("*.example.nl", True)),
+        ([_SAME, _OWN], ("", True)),
+        ([_SAME, {}, _OWN], ("", True)),
+        ([_SAME, {}, _SAME], ("*.example.nl", False)),
+    ],
+    ids=str,
+)
+def test_the_wildcard_that_addresses_come_from(servers: list[dict[str, str]], found: tuple[str, bool]) -> None:
+    async def run() -> tuple[str, bool]:
+        async with contextlib.AsyncExitStack() as stack:
+            asked = [await stack.enter_async_context(name_server(serving(one))) for one in servers]
+            return await addresses_from_wildcard(asked, OWNER, ZONE, 10)
+
+    assert asyncio.run(run()) == found
+
+
+def test_whether_a_wildcard_gives_the_addresses_is_not_guessed() -> None:
+    async def run() -> None:
+        async with name_server(serving({})) as server:
+            await addresses_from_wildcard([server], OWNER, ZONE, 10)
+
+    with pytest.raises(AuthorityError, match=r"does not tell the A records of mx\.example\.nl"):
+        asyncio.run(run())
