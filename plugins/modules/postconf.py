@@ -457,23 +457,7 @@ def _inbound(
     return chosen, found
 
 
-@dataclasses.dataclass(frozen=True)
-class Files:
-    """The text of both files."""
-
-    main: str
-    master: str
-
-    @classmethod
-    def of(cls, directory: str) -> Files:
-        texts = texts_in(directory)
-        return cls(texts.main, texts.master)
-
-    def items(self) -> list[tuple[str, str]]:
-        return [("master.cf", self.master), ("main.cf", self.main)]
-
-
-def _written(module: AnsibleModule, files: Files, source: str) -> str:
+def _written(module: AnsibleModule, files: Texts, source: str) -> str:
     directory = tempfile.mkdtemp(prefix="postconf-", dir=module.tmpdir)
     for name, text in files.items():
         with open(os.path.join(directory, name), "w", encoding="utf-8", errors="surrogateescape", newline="") as file:
@@ -487,7 +471,7 @@ def _written(module: AnsibleModule, files: Files, source: str) -> str:
     return directory
 
 
-def _accepted(module: AnsibleModule, postfix: Postfix, files: Files) -> str:
+def _accepted(module: AnsibleModule, postfix: Postfix, files: Texts) -> str:
     """What Postfix has against the files, '' for nothing."""
     directory = _written(module, files, postfix.directory)
     try:
@@ -503,8 +487,8 @@ def _validate(
     module: AnsibleModule,
     postfix: Postfix,
     software: Software,
-    old: Files,
-    new: Files,
+    old: Texts,
+    new: Texts,
     wanted: dict[str, str | None],
     wishes: list[ServiceWish],
 ) -> list[str]:
@@ -546,8 +530,8 @@ def _validate(
     return [line for line, name in zip(texts, unused, strict=True) if name not in ours]
 
 
-def _replace(module: AnsibleModule, directory: str, old: Files, new: Files) -> None:
-    if Files.of(directory) != old:
+def _replace(module: AnsibleModule, directory: str, old: Texts, new: Texts) -> None:
+    if texts_in(directory) != old:
         raise PostfixError(f"somebody else changed the files in {directory} at this moment; run this task again")
     before = dict(old.items())
     mounts = mount_points()
@@ -579,7 +563,7 @@ def _put(module: AnsibleModule, path: str, text: str) -> None:
     module.atomic_move(temporary, path)
 
 
-def _changes(old: Files, new: Files) -> tuple[dict[str, t.Any], dict[str, t.Any]]:
+def _changes(old: Texts, new: Texts) -> tuple[dict[str, t.Any], dict[str, t.Any]]:
     before, after = parameters(old.main), parameters(new.main)
     names = sorted(name for name in {*before, *after} if before.get(name) != after.get(name))
     changed = {name: {"before": before.get(name), "after": after.get(name)} for name in names}
@@ -636,7 +620,7 @@ def _certificates(configuration: Configuration) -> dict[str, list[str]]:
     }
 
 
-def _return(module: AnsibleModule, postfix: Postfix, old: Files, settings: Settings) -> tuple[Files, dict[str, t.Any]]:
+def _return(module: AnsibleModule, postfix: Postfix, old: Texts, settings: Settings) -> tuple[Texts, dict[str, t.Any]]:
     """Return the files without what was set, and what the result says of that."""
     originals = Originals(module.params["record"], change=False)
     paths = [os.path.realpath(os.path.join(postfix.directory, name)) for name in ("main.cf", "master.cf")]
@@ -644,8 +628,7 @@ def _return(module: AnsibleModule, postfix: Postfix, old: Files, settings: Setti
     if missing:
         raise PostfixError(f"{originals.directory} has no original of {missing[0]}, so nothing can be returned to it")
     texts = [originals.states[path].content.decode("utf-8", "surrogateescape") for path in paths]
-    back, kept = taken_out(settings, Texts(*texts), Texts(old.main, old.master))
-    new = Files(back.main, back.master)
+    new, kept = taken_out(settings, Texts(*texts), old)
     directory = _written(module, new, postfix.directory)
     try:
         proposed = postfix.at(directory)
@@ -675,7 +658,7 @@ def run(module: AnsibleModule) -> dict[str, t.Any]:
     if not directory:
         directory = module.run_command([program, "-dh", "config_directory"], check_rc=True)[1].strip()
     postfix = Postfix(module.run_command, os.path.dirname(program), directory)
-    old = Files.of(directory)
+    old = texts_in(directory)
     software = postfix.software()
     wanted = _wanted(module.params, software)
     record = path_of(module.params["record"]) if module.params["record"] else ""
@@ -689,14 +672,14 @@ def run(module: AnsibleModule) -> dict[str, t.Any]:
     else:
         chosen, more = _inbound(module.params, postfix, software, wanted, old.master, wishes)
         wishes += more
-        new = Files(set_parameters(old.main, wanted), set_services(old.master, wishes))
-        told = {"changed_since": settings.changed_since(Texts(old.main, old.master), Texts(new.main, new.master))}
+        new = Texts(set_parameters(old.main, wanted), set_services(old.master, wishes))
+        told = {"changed_since": settings.changed_since(old, new)}
     warnings: list[str] = []
     if new != old:
         warnings = _validate(module, postfix, software, old, new, wanted, wishes)
         if record and not module.check_mode and module.params["state"] == "present":
             # First the record: what a killed run has not set any more is not found, and not taken out.
-            settings.add(Texts(old.main, old.master), Texts(new.main, new.master))
+            settings.add(old, new)
             save(record, settings)
         if not module.check_mode:
             _replace(module, directory, old, new)

@@ -40,6 +40,10 @@ class Texts:
     main: str
     master: str
 
+    def items(self) -> list[tuple[str, str]]:
+        """Return the names of both with their text, in the order in which they are to be replaced."""
+        return [("master.cf", self.master), ("main.cf", self.main)]
+
     def digest(self) -> str:
         """Return a digest of both."""
         both = f"{len(self.main)} {self.main}{self.master}"
