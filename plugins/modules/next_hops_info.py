@@ -200,6 +200,7 @@ import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ansible_collections.mailsec.dane.plugins.module_utils._address import split_port
 from ansible_collections.mailsec.dane.plugins.module_utils._mailhost.name_check import bogus, look, remedy, worse
 from ansible_collections.mailsec.dane.plugins.module_utils._mailhost.next_hops import (
     Instance,
@@ -259,12 +260,17 @@ def _link_domains(module: AnsibleModule) -> dict[str, list[str]]:
         told[word] = {name: text.split() for name, _colon, text in (line.partition(": ") for line in out.splitlines())}
     found: dict[str, list[str]] = {}
     for link, domains in told["domain"].items():
-        # ADDRESS:PORT%INTERFACE#NAME, as resolved.conf(5) has it.
-        servers = [re.split("[%#]", server)[0] for server in told["dns"].get(link, [])]
+        servers = [_without_link(server) for server in told["dns"].get(link, [])]
         for domain in domains:
             if name := domain.lstrip("~").strip(".").lower():
                 found.setdefault(name, []).extend(servers)
     return found
+
+
+def _without_link(server: str) -> str:
+    """Return ADDRESS:PORT%INTERFACE#NAME, as resolved.conf(5) has it, as ADDRESS@PORT, as unbound has it."""
+    address, port = split_port(re.split("[%#]", server)[0], 53)
+    return address if port == 53 else f"{address}@{port}"
 
 
 def _below(module: AnsibleModule, name_servers: t.Sequence[str]) -> t.Callable[[str], Names]:

@@ -199,7 +199,12 @@ def worse(before: Look, after: Look, accepted: t.Collection[str] = ()) -> list[L
 
 
 def _is_loopback(server: str) -> bool:
-    return server.startswith(("127.", "::1"))
+    return _host(server).startswith("127.") or _host(server) == "::1"
+
+
+def _host(server: str) -> str:
+    """Return the address of a name server that may have a port."""
+    return server.partition("@")[0]
 
 
 def _servers(zone: str, name_servers: t.Sequence[str], others: t.Mapping[str, t.Sequence[str]]) -> list[str]:
@@ -212,8 +217,8 @@ def _askable(servers: t.Sequence[str], now: t.Sequence[str]) -> list[str]:
 
     Where it has the address of a former one, all loopback addresses may be its own: a program listens on several.
     """
-    taken = {server.partition("@")[0] for server in now}
-    replaced = any(_is_loopback(server) and server.partition("@")[0] in taken for server in servers)
+    taken = {_host(server) for server in now}
+    replaced = any(_is_loopback(server) and _host(server) in taken for server in servers)
     return [server for server in servers if not (replaced and _is_loopback(server))]
 
 

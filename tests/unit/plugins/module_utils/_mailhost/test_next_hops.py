@@ -22,6 +22,7 @@ from ansible_collections.mailsec.dane.plugins.module_utils._mailhost.lookup_tabl
 from ansible_collections.mailsec.dane.plugins.module_utils._mailhost.name_check import bogus, lost, remedy, worse
 from ansible_collections.mailsec.dane.plugins.module_utils._mailhost.next_hops import Inventory, Target, _reverse_zones
 from ansible_collections.mailsec.dane.plugins.module_utils._mailhost.port53 import Listener, choose, listeners
+from ansible_collections.mailsec.dane.plugins.modules import next_hops_info
 
 
 @pytest.mark.parametrize(
@@ -202,6 +203,8 @@ def test_a_zone_is_asked_for_where_it_was() -> None:
          " ADDRESS is a server that the former resolver on 127.0.0.1 asks for the zone, or that resolver itself,"
          " when it listens on another address or port, for instance 127.0.0.1@5353."),
         ([], ["127.0.0.1"], "ADDRESS", " ADDRESS is a name server of the zone."),
+        # It begins like ::1 and is another machine.
+        (["::12"], ["::1"], "::12", ""),
     ],
 )  # fmt: skip
 def test_a_former_resolver_on_loopback_is_asked_where_it_can_stay(
@@ -267,3 +270,14 @@ def test_nobody_loses_its_port(
     listed = [Listener(address, program) for address, program in found]
     choice = choose(listed, "127.0.0.1", ours, wanted, proven, "")
     assert choice.plan == plan and words in choice.reason
+
+
+@pytest.mark.parametrize(
+    ("told", "asked"),
+    [
+        ("192.0.2.5", "192.0.2.5"), ("192.0.2.5:5353", "192.0.2.5@5353"), ("192.0.2.5:53", "192.0.2.5"),
+        ("fd00::5", "fd00::5"), ("[fd00::5]:5353", "fd00::5@5353"), ("fe80::5%eth0#dns.example", "fe80::5"),
+    ],
+)  # fmt: skip
+def test_a_server_of_a_link_is_told_in_the_form_that_unbound_reads(told: str, asked: str) -> None:
+    assert next_hops_info._without_link(told) == asked
