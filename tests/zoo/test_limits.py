@@ -107,7 +107,7 @@ def test_a_network_that_stays_silent_ends_in_time():
     async def ask(owner, rdtype, avoid):
         await asyncio.Event().wait()
 
-    validator = harness.Validator(ask, lambda: signer.NOW, harness._anchors.root_anchors(), Limits(seconds=0.1))
+    validator = harness.Validator(ask, lambda: signer.NOW, harness.anchors.root_anchors(), Limits(seconds=0.1))
     (result,) = harness.look_up(validator, ("example.nl", "A"))
     assert (result.outcome, result.security) == (Outcome.ERROR, Security.INDETERMINATE)
 
@@ -119,7 +119,7 @@ def test_failures_of_the_network_are_told_apart(code):
             raise AskFailed(code, "provoked")
         return await harness.ask_of(WORLD)(owner, rdtype, avoid)
 
-    validator = harness.Validator(ask, lambda: signer.NOW, harness._anchors.parse(harness.anchor(ROOT)), LIMITS)
+    validator = harness.Validator(ask, lambda: signer.NOW, harness.anchors.parse(harness.anchor(ROOT)), LIMITS)
     (result,) = harness.look_up(validator, ("mx.ok-nsec.zoo", "A"))
     assert (result.security, result.reason, result.link.owner) == (Security.INDETERMINATE, code, "ok-nsec.zoo")
 
@@ -164,7 +164,7 @@ def test_another_server_is_asked_before_an_answer_counts_as_bogus():
         chosen = WORLD if avoid else stale
         return Wire(chosen.respond(owner, rdtype).to_wire((owner, rdtype)), f"server {len(avoid)}")
 
-    anchors = harness._anchors.parse(harness.anchor(ROOT))
+    anchors = harness.anchors.parse(harness.anchor(ROOT))
     validator = harness.Validator(ask, lambda: signer.NOW, anchors, LIMITS, servers=2)
     (result,) = harness.look_up(validator, ("mx.ok-nsec.zoo", "A"))
     assert result.security is Security.SECURE
@@ -173,7 +173,7 @@ def test_another_server_is_asked_before_an_answer_counts_as_bogus():
 
 
 def test_names_below_no_anchor_are_insecure():
-    anchors = harness._anchors.parse(f"ok-nsec.zoo. DS {OK.ksk.ds(OK.origin)}")
+    anchors = harness.anchors.parse(f"ok-nsec.zoo. DS {OK.ksk.ds(OK.origin)}")
     validator = harness.Validator(harness.ask_of(WORLD), lambda: signer.NOW, anchors, LIMITS)
     outside, inside = harness.look_up(validator, ("mx.ok-csk.zoo", "A"), ("mx.ok-nsec.zoo", "A"))
     assert (outside.security, outside.reason) == (Security.INSECURE, "no-trust-anchor")
@@ -181,7 +181,7 @@ def test_names_below_no_anchor_are_insecure():
 
 
 def test_a_false_anchor_is_named():
-    anchors = harness._anchors.parse(f". DS {signer.Key('false', 13, 257).ds(dns.name.root)}")
+    anchors = harness.anchors.parse(f". DS {signer.Key('false', 13, 257).ds(dns.name.root)}")
     validator = harness.Validator(harness.ask_of(WORLD), lambda: signer.NOW, anchors, LIMITS)
     (result,) = harness.look_up(validator, ("mx.ok-nsec.zoo", "A"))
     assert (result.security, result.reason) == (Security.BOGUS, "anchor-mismatch")
@@ -195,7 +195,7 @@ def test_zone_keys_are_asked_for_once_and_questions_in_flight_are_shared():
         await asyncio.sleep(0)
         return await harness.ask_of(WORLD)(owner, rdtype, avoid)
 
-    validator = harness.Validator(ask, lambda: signer.NOW, harness._anchors.parse(harness.anchor(ROOT)), LIMITS)
+    validator = harness.Validator(ask, lambda: signer.NOW, harness.anchors.parse(harness.anchor(ROOT)), LIMITS)
     resolver = OwnResolver(validator)
 
     async def run():
