@@ -9,12 +9,11 @@ Pure. Private to the collection.
 
 from __future__ import annotations
 
-try:
+import contextlib
+
+# What is missing is reported by _requirements.
+with contextlib.suppress(ImportError):
     import netaddr
-except ImportError:  # reported by _requirements
-    HAS_NETADDR = False
-else:
-    HAS_NETADDR = True
 
 
 def is_special_use(address: str) -> bool:

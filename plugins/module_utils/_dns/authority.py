@@ -11,6 +11,7 @@ will believe it. Private to the collection.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import dataclasses
 import socket
 import typing as t
@@ -28,13 +29,10 @@ from ansible_collections.mailsec.dane.plugins.module_utils._dns.resolv_conf impo
 from ansible_collections.mailsec.dane.plugins.module_utils._dns.server import NameServer
 from ansible_collections.mailsec.dane.plugins.module_utils._dns.view import Delegation, Status, View
 
-try:
+# What is missing is reported by _requirements.
+with contextlib.suppress(ImportError):
     import dns.flags
     import dns.name
-except ImportError:  # reported by _requirements
-    HAS_DNSPYTHON = False
-else:
-    HAS_DNSPYTHON = True
 
 if t.TYPE_CHECKING:
     import collections.abc as c

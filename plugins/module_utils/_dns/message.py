@@ -6,20 +6,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import typing as t
 
 from ansible_collections.mailsec.dane.plugins.module_utils._dns.view import Signature
 from ansible_collections.mailsec.dane.plugins.module_utils._text import printable
 
-try:
+# What is missing is reported by _requirements.
+with contextlib.suppress(ImportError):
     import dns.name
     import dns.rdataclass
     import dns.rdatatype
-except ImportError:  # reported by _requirements
-    HAS_DNSPYTHON = False
-else:
-    HAS_DNSPYTHON = True
 
 if t.TYPE_CHECKING:
     import collections.abc as c

@@ -9,6 +9,7 @@ What the server does instead of answering is a result, not an exception. Private
 
 from __future__ import annotations
 
+import contextlib
 import enum
 import typing as t
 
@@ -16,16 +17,13 @@ from ansible_collections.mailsec.dane.plugins.module_utils._dns import transport
 from ansible_collections.mailsec.dane.plugins.module_utils._dns.server import NameServer, Server
 from ansible_collections.mailsec.dane.plugins.module_utils._text import printable
 
-try:
+# What is missing is reported by _requirements.
+with contextlib.suppress(ImportError):
     import dns.exception
     import dns.flags
     import dns.message
     import dns.name
     import dns.rcode
-except ImportError:  # reported by _requirements
-    HAS_DNSPYTHON = False
-else:
-    HAS_DNSPYTHON = True
 
 if t.TYPE_CHECKING:
     pass

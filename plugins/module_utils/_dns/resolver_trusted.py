@@ -13,6 +13,7 @@ Private to the collection.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import dataclasses
 import typing as t
 
@@ -26,7 +27,8 @@ from ansible_collections.mailsec.dane.plugins.module_utils._dns.transport import
 )
 from ansible_collections.mailsec.dane.plugins.module_utils._text import printable
 
-try:
+# What is missing is reported by _requirements.
+with contextlib.suppress(ImportError):
     import dns.edns
     import dns.exception
     import dns.flags
@@ -36,10 +38,6 @@ try:
     import dns.rdataclass
     import dns.rdatatype
     import dns.rrset
-except ImportError:  # reported by _requirements
-    HAS_DNSPYTHON = False
-else:
-    HAS_DNSPYTHON = True
 
 #: Extended DNS errors that say that validation failed (RFC 8914 sections 4.6 to 4.13).
 _BOGUS_ERRORS: t.Final = frozenset(range(5, 13))

@@ -10,12 +10,14 @@ Nothing is judged here but the form of the answer. Private to the collection.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import typing as t
 
 from ansible_collections.mailsec.dane.plugins.module_utils._dns.server import Server
 
-try:
+# What is missing is reported by _requirements.
+with contextlib.suppress(ImportError):
     import dns.exception
     import dns.flags
     import dns.message
@@ -24,10 +26,7 @@ try:
     import dns.rdatatype
     import dns.rdtypes.ANY.TLSA
     import dns.tsig
-except ImportError:  # reported by _requirements
-    HAS_DNSPYTHON = False
-else:
-    HAS_DNSPYTHON = True
+
     # A TLSA record whose digest has the wrong length is one that senders leave aside (SR-T8). To the library it makes
     # the whole message unreadable, and nobody could find the record, let alone replace it.
     dns.rdtypes.ANY.TLSA.TLSA._cert_length_by_mtype = {}

@@ -9,6 +9,7 @@ Private to the collection.
 
 from __future__ import annotations
 
+import contextlib
 import typing as t
 
 from ansible_collections.mailsec.dane.plugins.module_utils._dns import authority
@@ -21,12 +22,9 @@ from ansible_collections.mailsec.dane.plugins.module_utils._dns.message import (
 )
 from ansible_collections.mailsec.dane.plugins.module_utils._dns.query import Unanswered, ask
 
-try:
+# What is missing is reported by _requirements.
+with contextlib.suppress(ImportError):
     import dns.name
-except ImportError:  # reported by _requirements
-    HAS_DNSPYTHON = False
-else:
-    HAS_DNSPYTHON = True
 
 if t.TYPE_CHECKING:
     import collections.abc as c

@@ -10,6 +10,7 @@ Resolvers are asked where the name servers are, never what is true. Nothing is j
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import dataclasses
 import datetime
 import typing as t
@@ -26,15 +27,12 @@ from ansible_collections.mailsec.dane.plugins.module_utils._dns.server import Na
 from ansible_collections.mailsec.dane.plugins.module_utils._dns.view import Delegation, Signature, Status
 from ansible_collections.mailsec.dane.plugins.module_utils._text import printable
 
-try:
+# What is missing is reported by _requirements.
+with contextlib.suppress(ImportError):
     import dns.flags
     import dns.name
     import dns.rcode
     import dns.rdatatype
-except ImportError:  # reported by _requirements
-    HAS_DNSPYTHON = False
-else:
-    HAS_DNSPYTHON = True
 
 if t.TYPE_CHECKING:
     import collections.abc as c

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import re
 import typing as t
@@ -13,7 +14,8 @@ import typing as t
 from ansible_collections.mailsec.dane.plugins.module_utils._dnssec import keys as dnssec_keys
 from ansible_collections.mailsec.dane.plugins.module_utils._dnssec.root_anchors import ROOT_ANCHORS
 
-try:
+# What is missing is reported by _requirements.
+with contextlib.suppress(ImportError):
     import dns.exception
     import dns.name
     import dns.rdata
@@ -21,10 +23,6 @@ try:
     import dns.rdatatype
     from dns.rdtypes.ANY.DNSKEY import DNSKEY
     from dns.rdtypes.ANY.DS import DS
-except ImportError:
-    HAS_DNSPYTHON = False
-else:
-    HAS_DNSPYTHON = True
 
 _MAX_TEXT: t.Final = 1024 * 1024
 _MAX_ANCHORS: t.Final = 256

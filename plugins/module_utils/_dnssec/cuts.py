@@ -11,6 +11,7 @@ life of the object. Private to the collection.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import enum
 import typing as t
@@ -40,14 +41,11 @@ from ansible_collections.mailsec.dane.plugins.module_utils._dnssec.wire import (
     RRset,
 )
 
-try:
+# What is missing is reported by _requirements.
+with contextlib.suppress(ImportError):
     import dns.name
     from dns.rdtypes.ANY.DS import DS as DsRdata
     from dns.rdtypes.ANY.RRSIG import RRSIG
-except ImportError:
-    HAS_DNSPYTHON = False
-else:
-    HAS_DNSPYTHON = True
 
 if t.TYPE_CHECKING:
     import collections.abc as c

@@ -9,6 +9,7 @@ Pure. Private to the collection.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import typing as t
 
@@ -19,15 +20,12 @@ from ansible_collections.mailsec.dane.plugins.module_utils._dnssec.limits import
 from ansible_collections.mailsec.dane.plugins.module_utils._dnssec.proof import Proof, unproven
 from ansible_collections.mailsec.dane.plugins.module_utils._dnssec.wire import NSEC, NSEC3, SOA, Reply, RRset
 
-try:
+# What is missing is reported by _requirements.
+with contextlib.suppress(ImportError):
     import dns.name
     from dns.rdtypes.ANY.NSEC import NSEC as NsecRdata
     from dns.rdtypes.ANY.NSEC3 import NSEC3 as Nsec3Rdata
     from dns.rdtypes.ANY.RRSIG import RRSIG
-except ImportError:
-    HAS_DNSPYTHON = False
-else:
-    HAS_DNSPYTHON = True
 
 #: Failures of single records, the most telling first.
 _TELLING: t.Final = (

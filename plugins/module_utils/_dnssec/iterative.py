@@ -11,6 +11,7 @@ Private to the collection.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import dataclasses
 import typing as t
 
@@ -25,14 +26,11 @@ from ansible_collections.mailsec.dane.plugins.module_utils._dnssec.questions imp
 from ansible_collections.mailsec.dane.plugins.module_utils._dnssec.root_servers import ROOT_SERVERS
 from ansible_collections.mailsec.dane.plugins.module_utils._dnssec.worth import Offers, Worth
 
-try:
+# What is missing is reported by _requirements.
+with contextlib.suppress(ImportError):
     import dns.name
     import dns.rdata
     from dns.rdtypes.ANY.NS import NS as NsRdata
-except ImportError:
-    HAS_DNSPYTHON = False
-else:
-    HAS_DNSPYTHON = True
 
 if t.TYPE_CHECKING:
     import collections.abc as c

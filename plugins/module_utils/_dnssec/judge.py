@@ -9,6 +9,7 @@ Private to the collection.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import typing as t
 
@@ -22,13 +23,10 @@ from ansible_collections.mailsec.dane.plugins.module_utils._dnssec.questions imp
 from ansible_collections.mailsec.dane.plugins.module_utils._dnssec.reasons import REASONS
 from ansible_collections.mailsec.dane.plugins.module_utils._dnssec.wire import RRset
 
-try:
+# What is missing is reported by _requirements.
+with contextlib.suppress(ImportError):
     import dns.name
     from dns.rdtypes.ANY.RRSIG import RRSIG
-except ImportError:
-    HAS_DNSPYTHON = False
-else:
-    HAS_DNSPYTHON = True
 
 #: More iterations than these make some validators give up on a zone (RFC 9276 section 3.2).
 _ITERATIONS_DISPUTED: t.Final = 50

@@ -9,22 +9,20 @@ Pure. Private to the collection.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import functools
 import hashlib
 import typing as t
 
-try:
+# What is missing is reported by _requirements.
+with contextlib.suppress(ImportError):
     import dns.name
     from cryptography import exceptions
     from cryptography.hazmat.primitives import hashes
     from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519, padding, rsa, utils
     from dns.rdtypes.ANY.DNSKEY import DNSKEY
     from dns.rdtypes.ANY.DS import DS
-except ImportError:
-    HAS_LIBRARIES = False
-else:
-    HAS_LIBRARIES = True
 
 if t.TYPE_CHECKING:
     import collections.abc as c

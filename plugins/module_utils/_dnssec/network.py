@@ -10,6 +10,7 @@ Private to the collection.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import dataclasses
 import ipaddress
 import secrets
@@ -20,12 +21,9 @@ import typing as t
 from ansible_collections.mailsec.dane.plugins.module_utils._dnssec.questions import AskFailed, Wire
 from ansible_collections.mailsec.dane.plugins.module_utils._dnssec.worth import Offers, Worth
 
-try:
+# What is missing is reported by _requirements.
+with contextlib.suppress(ImportError):
     import dns.name
-except ImportError:
-    HAS_DNSPYTHON = False
-else:
-    HAS_DNSPYTHON = True
 
 #: RFC 9715 section 3: small enough not to be fragmented.
 _UDP_PAYLOAD: t.Final = 1232

@@ -9,6 +9,7 @@ The records given here have been verified already. Pure. Private to the collecti
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import typing as t
 
@@ -25,12 +26,9 @@ from ansible_collections.mailsec.dane.plugins.module_utils._dnssec.wire import (
     type_text,
 )
 
-try:
+# What is missing is reported by _requirements.
+with contextlib.suppress(ImportError):
     import dns.name
-except ImportError:
-    HAS_DNSPYTHON = False
-else:
-    HAS_DNSPYTHON = True
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

@@ -9,6 +9,7 @@ The records given here have been verified already. Pure. Private to the collecti
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import hashlib
 import typing as t
@@ -17,12 +18,9 @@ from ansible_collections.mailsec.dane.plugins.module_utils._dnssec.limits import
 from ansible_collections.mailsec.dane.plugins.module_utils._dnssec.proof import Kind, Proof, unproven
 from ansible_collections.mailsec.dane.plugins.module_utils._dnssec.wire import CNAME, DNAME, DS, NS, SOA, type_text
 
-try:
+# What is missing is reported by _requirements.
+with contextlib.suppress(ImportError):
     import dns.name
-except ImportError:
-    HAS_DNSPYTHON = False
-else:
-    HAS_DNSPYTHON = True
 
 _HASH_BYTES: t.Final = 20
 _BASE32HEX: t.Final = b"0123456789abcdefghijklmnopqrstuv"

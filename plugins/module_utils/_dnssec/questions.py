@@ -10,6 +10,7 @@ Private to the collection.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import dataclasses
 import typing as t
 
@@ -17,12 +18,9 @@ from ansible_collections.mailsec.dane.plugins.module_utils._dnssec import wire a
 from ansible_collections.mailsec.dane.plugins.module_utils._dnssec.limits import BudgetExhausted, Work
 from ansible_collections.mailsec.dane.plugins.module_utils._dnssec.wire import Reply
 
-try:
+# What is missing is reported by _requirements.
+with contextlib.suppress(ImportError):
     import dns.name
-except ImportError:
-    HAS_DNSPYTHON = False
-else:
-    HAS_DNSPYTHON = True
 
 if t.TYPE_CHECKING:
     import collections.abc as c

@@ -10,6 +10,7 @@ types and codes are text. Private to the collection.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import functools
 import typing as t
@@ -19,13 +20,10 @@ from ansible_collections.mailsec.dane.plugins.module_utils._dnssec.reasons impor
 from ansible_collections.mailsec.dane.plugins.module_utils._dnssec.wire import time_text
 from ansible_collections.mailsec.dane.plugins.module_utils._text import printable
 
-try:
+# What is missing is reported by _requirements.
+with contextlib.suppress(ImportError):
     import dns.name
     from dns.rdtypes.ANY.RRSIG import RRSIG
-except ImportError:
-    HAS_DNSPYTHON = False
-else:
-    HAS_DNSPYTHON = True
 
 #: Reasons that the rest of the collection knows; the others are told by their roll-up.
 _BOGUS: t.Final = "dnssec-bogus"

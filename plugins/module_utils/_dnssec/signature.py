@@ -9,6 +9,7 @@ Pure. Private to the collection.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import struct
 import typing as t
@@ -17,13 +18,10 @@ from ansible_collections.mailsec.dane.plugins.module_utils._dnssec import keys a
 from ansible_collections.mailsec.dane.plugins.module_utils._dnssec.limits import Limits, Policy, Work
 from ansible_collections.mailsec.dane.plugins.module_utils._dnssec.wire import RRset, time_text
 
-try:
+# What is missing is reported by _requirements.
+with contextlib.suppress(ImportError):
     import dns.name
     from dns.rdtypes.ANY.RRSIG import RRSIG
-except ImportError:
-    HAS_DNSPYTHON = False
-else:
-    HAS_DNSPYTHON = True
 
 _HALF: t.Final = 1 << 31
 _MASK: t.Final = (1 << 32) - 1

@@ -10,6 +10,7 @@ Private to the collection.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import dataclasses
 import typing as t
 
@@ -32,14 +33,11 @@ from ansible_collections.mailsec.dane.plugins.module_utils._dnssec.result import
 from ansible_collections.mailsec.dane.plugins.module_utils._dnssec.wire import CNAME, DNAME, RRset
 from ansible_collections.mailsec.dane.plugins.module_utils._text import printable
 
-try:
+# What is missing is reported by _requirements.
+with contextlib.suppress(ImportError):
     import dns.exception
     import dns.name
     import dns.rdatatype
-except ImportError:
-    HAS_DNSPYTHON = False
-else:
-    HAS_DNSPYTHON = True
 
 if t.TYPE_CHECKING:
     import collections.abc as c

@@ -10,6 +10,7 @@ signature over the RRset would fail. Pure. Private to the collection.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import datetime
 import functools
@@ -18,7 +19,8 @@ import typing as t
 
 from ansible_collections.mailsec.dane.plugins.module_utils._text import printable
 
-try:
+# What is missing is reported by _requirements.
+with contextlib.suppress(ImportError):
     import dns.exception
     import dns.name
     import dns.rdata
@@ -26,10 +28,6 @@ try:
     import dns.rdatatype
     import dns.wire
     from dns.rdtypes.ANY.RRSIG import RRSIG
-except ImportError:
-    HAS_DNSPYTHON = False
-else:
-    HAS_DNSPYTHON = True
 
 A: t.Final = 1
 NS: t.Final = 2

@@ -9,6 +9,7 @@ Pure. Private to the collection.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import typing as t
 
@@ -18,15 +19,12 @@ from ansible_collections.mailsec.dane.plugins.module_utils._dnssec.anchors impor
 from ansible_collections.mailsec.dane.plugins.module_utils._dnssec.limits import BY_POLICY, Limits, Policy, Work
 from ansible_collections.mailsec.dane.plugins.module_utils._dnssec.wire import RRset
 
-try:
+# What is missing is reported by _requirements.
+with contextlib.suppress(ImportError):
     import dns.name
     from dns.rdtypes.ANY.DNSKEY import DNSKEY
     from dns.rdtypes.ANY.DS import DS
     from dns.rdtypes.ANY.RRSIG import RRSIG
-except ImportError:
-    HAS_DNSPYTHON = False
-else:
-    HAS_DNSPYTHON = True
 
 _SHA1: t.Final = 1
 

@@ -18,7 +18,8 @@ import typing as t
 from ansible_collections.mailsec.dane.plugins.module_utils._dns import transport
 from ansible_collections.mailsec.dane.plugins.module_utils._text import printable
 
-try:
+# What is missing is reported by _requirements.
+with contextlib.suppress(ImportError):
     import dns.exception
     import dns.flags
     import dns.message
@@ -29,10 +30,6 @@ try:
     import dns.rdatatype
     import dns.tsig
     import dns.update
-except ImportError:  # reported by _requirements
-    HAS_DNSPYTHON = False
-else:
-    HAS_DNSPYTHON = True
 
 if t.TYPE_CHECKING:
     from ansible_collections.mailsec.dane.plugins.module_utils._dane.tlsa import TlsaRecord, TlsaRrset
