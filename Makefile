@@ -66,7 +66,7 @@ REHEARSED := rehearse-rotation rehearse-living senders rehearse-rotation_shapes 
 
 .PHONY: rehearsal
 rehearsal: deps root ## Deploy and rotate on real servers under mail, killed and disturbed at every step (root; MAILSEC_DANE_LANES)
-	@time $(MAKE) --no-print-directory --keep-going --jobs=$${MAILSEC_DANE_LANES:-2} --output-sync=target ARGS= $(REHEARSED)
+	@time $(MAKE) --no-print-directory --keep-going --jobs=$${MAILSEC_DANE_LANES:-2} --output-sync=line ARGS= $(REHEARSED)
 
 rehearse-%: deps root # One suite of the rehearsal, such as rehearse-living (ARGS=... for pytest)
 	@$(BIN)/python -m pytest tests/integration/$* $(ARGS)
