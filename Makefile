@@ -58,7 +58,7 @@ bench: deps root ## Compare the speed of our own validation with that of a trust
 
 .PHONY: senders
 senders: deps root ## Compare our audit of 3,000 random servers with real Postfix and Exim (root; MAILSEC_DANE_SENDERS, MAILSEC_DANE_SEED)
-	@MAILSEC_DANE_SENDERS=$${MAILSEC_DANE_SENDERS:-3000} nice -n 19 $(BIN)/python -m pytest tests/integration/verdicts/test_random.py $(ARGS)
+	@MAILSEC_DANE_SENDERS=$${MAILSEC_DANE_SENDERS:-3000} nice -n 19 $(BIN)/python -m pytest -v tests/integration/verdicts/test_random.py $(ARGS)
 
 # The longest first. Labs mostly wait, so two of them share two cores; a user's inotify instances are enough for two.
 REHEARSED := rehearse-rotation rehearse-living senders rehearse-rotation_shapes rehearse-outbound rehearse-postfix rehearse-names \
@@ -66,10 +66,10 @@ REHEARSED := rehearse-rotation rehearse-living senders rehearse-rotation_shapes 
 
 .PHONY: rehearsal
 rehearsal: deps root ## Deploy and rotate on real servers under mail, killed and disturbed at every step (root; MAILSEC_DANE_LANES)
-	@time $(MAKE) --no-print-directory --keep-going --jobs=$${MAILSEC_DANE_LANES:-2} --output-sync=line ARGS= $(REHEARSED)
+	@time $(MAKE) --no-print-directory --keep-going --jobs=$${MAILSEC_DANE_LANES:-2} --output-sync=none ARGS= $(REHEARSED)
 
 rehearse-%: deps root # One suite of the rehearsal, such as rehearse-living (ARGS=... for pytest)
-	@$(BIN)/python -m pytest tests/integration/$* $(ARGS)
+	@$(BIN)/python -m pytest -v tests/integration/$* $(ARGS)
 
 .PHONY: docs
 docs: deps ## Build the documentation of modules, filters and roles as web pages
