@@ -38,7 +38,10 @@ from . import world
 from .world import EXACT, NO_TLS, OWNER, Controller, Records, Scope, State, World, chain, record
 
 K1, K2, K3 = record("K1"), record("K2"), record("K3")
+STRANGER = record("K9")
 CA1, CA2, CA3 = record("CA1", 2), record("CA2", 2), record("CA3", 2)
+A1, A3 = record("A1"), record("A3")
+BOTH: t.Final = (chain("K1", "CA1"), chain("A1", "CA1"))
 OTHER = "_465._tcp.mx.example"
 ONE = frozenset({Scheme.CURRENT})
 TWO = frozenset({Scheme.CURRENT, Scheme.NEXT})
@@ -281,6 +284,10 @@ def _two_names(**more: t.Any) -> Scope:
     return rotation("two names", **{**settings, **more})
 
 
+def _first_chain_only(journal: Journal, chains: t.Any, *rest: t.Any) -> t.Any:
+    return _REAL_DEPLOY_OBSTACLES(journal, tuple(chains)[:1], *rest)
+
+
 def _first_name_only(journal: Journal, *rest: t.Any) -> t.Any:
     entries = tuple(entry for entry in journal.rrsets if entry.owner == OWNER)
     return _REAL_DEPLOY_OBSTACLES(dataclasses.replace(journal, rrsets=entries), *rest)
@@ -357,6 +364,18 @@ def _replay(**more: t.Any) -> Scope:
         "delay": 4,
     }
     return rotation("replication in order", **{**settings, **more})
+
+
+def _two_chains(*next_keys: t.Any, **more: t.Any) -> Scope:
+    """Two chains on each endpoint, one for each type of key; both change."""
+    both = {"chains": (chain("K2", "CA1"), chain("A2", "CA1")), "scheme": TWO if next_keys else ONE}
+    settings: dict[str, t.Any] = {
+        "records": frozenset({K1, A1}),
+        "chain": frozenset(BOTH),
+        "targets": (target(**both, fallback=BOTH), target(**both, fallback=BOTH, next_keys=next_keys)),
+        "generated": {0: 1},
+    }
+    return Scope("two chains", **{**settings, **more})
 
 
 def known_bad() -> tuple[Case, ...]:
@@ -510,8 +529,18 @@ def controls() -> tuple[Case, ...]:
     watchful = dataclasses.replace(EXACT, exclusive_owner=False)
     slow = dataclasses.replace(EXACT, effect=2)
     lossy = dataclasses.replace(EXACT, unknown_ttl=2)
+    lasting = dataclasses.replace(EXACT, worker=2)
     four = frozenset({K1, CA1})
     k1 = chain("K1", "CA1")
+    both = {"chains": (chain("K2", "CA1"), chain("A2", "CA1")), "scheme": ONE, "fallback": BOTH}
+    stolen = {**both, "revoked": BOTH[:1], "exposure": Exposure.SERVE}
+    theft: dict[str, t.Any] = {
+        "targets": (target(**both), target(**stolen)),
+        "generated": {},
+        "flips": {0: 1},
+        "faults": ("flip", "crash"),
+        "budget": 2,
+    }
     return (
         Case("C-01", "two TTLs from the primary write, D <= TTL", rotation("", **only), patches=(_ttls(2), NO_LEAD)),
         Case("C-02", "observed gate, D 1", rotation("")),
@@ -676,6 +705,30 @@ def controls() -> tuple[Case, ...]:
         ),
         Case("C-44", "secondaries replay every change, back and forth at any time", _replay()),
         Case("C-33", "one key under two names", _two_names()),
+        Case(
+            "C-34",
+            "a secondary leaves the NS set, resolvers ask it for as long as they know of it",
+            rotation("", **far, faults=("leave", "crash"), budget=2, ns_ttl=2, policy=lossy, scheme=ONE),
+        ),
+        Case(
+            "C-35",
+            "processes of the mail server live on with the former chain",
+            rotation("", n=2, worker=2, policy=lasting, faults=("crash",), budget=1),
+        ),
+        Case(
+            "C-36",
+            "somebody adds a record, which stays",
+            rotation(
+                "", delay=2, strangers=frozenset({STRANGER}), faults=("add", "crash", "ttl"), budget=2, scheme=ONE
+            ),
+        ),
+        Case("C-37", "two chains on each endpoint", _two_chains(delay=2, faults=("crash",), budget=1)),
+        Case("C-38", "two chains on each endpoint, two next keys", _two_chains(K3, A3)),
+        Case(
+            "C-39",
+            "one of two chains is stolen in the middle of a rotation",
+            _two_chains(**theft),
+        ),
         Case("C-30", "factsheet: renewal under the same CA", _factsheet_renewal(delay=3), holds=("P1",), broken="P2"),
     )
 
@@ -836,6 +889,20 @@ def unguarded() -> tuple[Case, ...]:
             patches=((learn, "_followed", lambda entry, _lead, _marks: entry),),
         ),
         Case(
+            "X-17",
+            "time for which resolvers ask a server that left the NS set not counted",
+            rotation("", secondaries=2, faults=("leave",), budget=1, ns_ttl=4, scheme=ONE),
+            "P1",
+        ),
+        Case("X-18", "processes that live on not counted", rotation("", worker=2), "P1"),
+        Case(
+            "X-19",
+            "the first of two chains taken for both",
+            _two_chains(records=frozenset({K1, A1, K2})),
+            "P1",
+            patches=((guards, "deploy_obstacles", _first_chain_only), NO_LEAD),
+        ),
+        Case(
             "X-15",
             "the first of two names taken for both",
             _two_names(),
@@ -852,6 +919,8 @@ def large() -> tuple[Case, ...]:
     slow = dataclasses.replace(EXACT, effect=2)
     k1 = chain("K1", "CA1")
     ca = {"scheme": ALL, "fallback": (k1,), "n": 2}
+    lasting = dataclasses.replace(EXACT, worker=2, unknown_ttl=2)
+    two = {"chains": (chain("K2", "CA1"), chain("A2", "CA1")), "fallback": BOTH, "policy": lasting}
     return (
         Case(
             "LARGE-1",
@@ -891,5 +960,19 @@ def large() -> tuple[Case, ...]:
             "LARGE-5",
             "strangers remove records or write earlier ones back, one fault of six kinds",
             rotation("", **{**wide, "faults": ("revert", "remove", *faults), "budget": 1}, delay=2),
+        ),
+        Case(
+            "LARGE-6",
+            "two chains, processes that live on, a changing NS set, strangers add records, one fault of six kinds",
+            _two_chains(
+                delay=2,
+                secondaries=2,
+                worker=2,
+                ns_ttl=2,
+                strangers=frozenset({STRANGER}),
+                faults=("add", "leave", "lose", "crash", "down", "ttl"),
+                budget=1,
+                targets=(target(**two), target(**two, next_keys=(K3, A3))),
+            ),
         ),
     )

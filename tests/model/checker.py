@@ -48,10 +48,10 @@ class _States:
 
     def number(self, state: State) -> int:
         """Return the number of ``state``, that of :func:`len` when it is new."""
-        ns, lags, cache, srv, ctls, limbo, trouble, budget, queues = state
+        ns, lags, cache, srv, ctls, limbo, trouble, budget, *rare = state
         packed = self._SHAPE.pack(
             self._part(0, ctls), self._part(1, cache), self._part(2, ns), self._part(3, lags), self._part(4, srv),
-            self._part(5, limbo), self._part(6, queues), trouble, budget,
+            self._part(5, limbo), self._part(6, tuple(rare)), trouble, budget,
         )  # fmt: skip
         found = self._index.setdefault(packed, len(self._packed))
         if found == len(self._packed):
@@ -68,10 +68,8 @@ class _States:
 
     def __getitem__(self, number: int) -> State:
         *places, trouble, budget = self._SHAPE.unpack(self._packed[number])
-        ctls, cache, ns, lags, srv, limbo, queues = (
-            part[place] for part, place in zip(self._parts, places, strict=True)
-        )
-        return State(ns, lags, cache, srv, ctls, limbo, trouble, budget, queues)
+        ctls, cache, ns, lags, srv, limbo, rare = (part[place] for part, place in zip(self._parts, places, strict=True))
+        return State(ns, lags, cache, srv, ctls, limbo, trouble, budget, *rare)
 
 
 def explore(world: World, stop_at: t.Collection[str] = (), liveness: bool = False, limit: int = 20_000_000) -> Result:

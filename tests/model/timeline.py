@@ -8,7 +8,7 @@ import typing as t
 
 from ansible_collections.mailsec.dane.plugins.module_utils._rotation.steps import Deploy, Publish
 
-from .world import FAULTS, Records, State, World, record
+from .world import FAULTS, Chain, Records, State, World, chains_of, record
 
 _NAMES: t.Final = {
     record(label, usage, kind): f"{usage} 1 {kind} {label}"
@@ -46,8 +46,18 @@ def _world(world: World, state: State) -> tuple[str, str, str]:
     if len(set(state.ns)) == 1 and len(state.ns) > 1:
         servers = f"all={_value(world, state.ns[0])}"
     cache = ", ".join(f"{_value(world, value)} for {left}" for value, left in state.cache)
-    served = " ".join(f"mx{place}={world.chains.things[one].identity}" for place, one in enumerate(state.srv))
+    served = " ".join(f"mx{place}={_chains(world.chains.things[one])}" for place, one in enumerate(state.srv))
+    if state.workers:
+        served += ", processes also " + " ".join(
+            f"{_chains(world.chains.things[one])} for {left}" for one, left in state.workers
+        )
+    if state.left:
+        servers += f", the one that left={_value(world, state.left[0])} for {state.left[1]}"
     return servers, cache or "-", served
+
+
+def _chains(thing: Chain | frozenset[Chain]) -> str:
+    return "+".join(sorted(one.identity for one in chains_of(thing)))
 
 
 def _value(world: World, number: int) -> str:
@@ -76,8 +86,7 @@ def _event(world: World, label: tuple[t.Any, ...]) -> str:
         if isinstance(step, Publish):
             late = "late: " if kind != "effect" else ""
             return f"{late}{_records(step.records)} is written to ns{world.primary(step.owner)}"
-        chain = step.chains[0].identity if isinstance(step, Deploy) else "no TLS"
-        return f"mx{label[3]} serves {chain}"
+        return f"mx{label[3]} serves {_chains(frozenset(step.chains)) if isinstance(step, Deploy) else 'no TLS'}"
     if kind == "recovers":
         return "the name servers are back, and in step"
     return f"fault: {FAULTS[kind]}"
@@ -88,15 +97,14 @@ def _step(world: World, number: int) -> str:
     if isinstance(step, Publish):
         return f"publish {_records(step.records)}"
     if isinstance(step, Deploy):
-        return f"deploy {step.chains[0].identity}"
+        return f"deploy {_chains(frozenset(step.chains))}"
     return "hand over"
 
 
 def _verdict(world: World, state: State, broken: str) -> str:
-    held = sorted({*state.ns, *(value for value, _left in state.cache)})
-    for value in held:
-        for served in sorted(set(state.srv)):
+    for value in sorted(world.held(state)):
+        for served in sorted(world.served(state)):
             if not world.matches(value, served, broken == "P2"):
-                shown, chain = _records(world.values.things[value][0]), world.chains.things[served].identity
+                shown, chain = _records(world.values.things[value][0]), _chains(world.chains.things[served])
                 return f"{broken} is broken: " + _MEANING[broken].format(value=shown, chain=chain)
     return f"{broken} is broken: {_MEANING[broken]}"

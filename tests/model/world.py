@@ -50,6 +50,7 @@ _NOW: t.Final = Moment(0, 0, "model")
 _LATER: t.Final = Moment(0, 1_000_000, "model")
 _LONG: t.Final = 1_000_000
 _OUTAGE: t.Final = 3
+_LEFT: t.Final = 4
 #: The serial that the primary had at a controller's last look, and how many changes are told apart.
 _SERIAL: t.Final = 1000
 _MANY_CHANGES: t.Final = 6
@@ -81,6 +82,17 @@ def chain(key: str, *issuers: str, also: t.Iterable[TlsaRecord] = ()) -> Chain:
     return Chain("/".join((key, *issuers)), record(key), anchors, frozenset({record(key, 3, 2), *also}))
 
 
+def presented(chains: t.Iterable[Chain]) -> Chain | frozenset[Chain]:
+    """Return what an endpoint with ``chains`` serves, one for each type of key: one chain, or a set of them."""
+    several = frozenset(chains)
+    return next(iter(several)) if len(several) == 1 else several
+
+
+def chains_of(thing: Chain | frozenset[Chain]) -> frozenset[Chain]:
+    """Return the chains in what :func:`presented` returned."""
+    return frozenset({thing}) if isinstance(thing, Chain) else thing
+
+
 #: TLS switched off, as an administrator may do once the planner hands over; or not set up yet.
 NO_TLS: t.Final = rotation_state.NO_TLS
 
@@ -97,18 +109,20 @@ class Controller:
 class Scope:
     """One configuration to search through.
 
-    ``records``, ``ttl`` and ``chain`` (one, or one per endpoint) are published and served at the start, in
-    every cache and known to the journal, unless ``fresh``. ``generated`` and ``flips`` lead from a target to the
-    one after generating a key, and to the one an operator may change to. ``faults`` are names of :data:`FAULTS`,
-    ``budget`` how many may happen. ``cas``: publication is compare-and-swap. ``lease``: one controller at a time.
-    ``atomic``: an effect follows its decision at once. ``secure``: check that DANE is never off (P3). ``owners``: names
-    that share the chains, each with a primary and ``secondaries`` of its own. ``cached``: what stood there until just
-    before the start, so that caches may hold it for another TTL.
+    ``records``, ``ttl`` and ``chain`` (one, a set of one for each type of key, or a tuple with one of these for each
+    endpoint) are published and served at the start, in every cache and known to the journal, unless ``fresh``.
+    ``generated`` and ``flips`` lead from a target to the one after generating a key, and to the one an operator may
+    change to. ``faults`` are names of :data:`FAULTS`, ``budget`` how many may happen. ``cas``: publication is
+    compare-and-swap. ``lease``: one controller at a time. ``atomic``: an effect follows its decision at once.
+    ``secure``: check that DANE is never off (P3). ``owners``: names that share the chains, each with a primary and
+    ``secondaries`` of its own. ``cached``: what stood there until just before the start, so that caches may hold it for
+    another TTL. ``worker``: how long processes of the mail server present the former chain after a deployment, unseen.
+    ``ns_ttl``: how long resolvers ask a name server that left the NS set. ``strangers``: records that somebody may add.
     """
 
     name: str
     records: Records
-    chain: Chain | tuple[Chain, ...]
+    chain: Chain | frozenset[Chain] | tuple[Chain | frozenset[Chain], ...]
     targets: tuple[Target, ...]
     ttl: int = 2
     delay: int = 1
@@ -132,9 +146,12 @@ class Scope:
     owners: tuple[str, ...] = (OWNER,)
     cached: Records | None = None
     in_order: bool = False
+    worker: int = 0
+    ns_ttl: int = 0
+    strangers: Records = frozenset()
 
     @property
-    def chains(self) -> tuple[Chain, ...]:
+    def chains(self) -> tuple[Chain | frozenset[Chain], ...]:
         """The chain of each endpoint at the start."""
         return self.chain if isinstance(self.chain, tuple) else (self.chain,) * self.endpoints
 
@@ -155,6 +172,8 @@ FAULTS: t.Final[t.Mapping[str, str]] = {
     "restore": "an endpoint comes back with the first chain",
     "rogue": "an endpoint gets a chain that nobody planned",
     "flip": "the operator wants something else",
+    "add": "somebody adds a record",
+    "leave": "the last secondary leaves the NS set and stops to follow, and resolvers still ask it for a time",
 }
 
 
@@ -173,8 +192,10 @@ class State(t.NamedTuple):
 
     ``cache``: value and remaining life of what is no longer handed out; 0 while only an outage keeps it. ``srv``:
     chain of each endpoint. ``limbo``: effect of a dead controller, endpoints left, and for how long it may come.
-    ``trouble``: 0, 1 the last secondary is stale, 2 it is down, 3 all name servers are. ``queues``: with replication in
-    order, the changes that each secondary has still to replay.
+    ``trouble``: 0, 1 the last secondary is stale, 2 it is down, 3 all name servers are, 4 it left the NS set, and its
+    place in ``ns`` repeats the primary. ``queues``: with replication in order, the changes that each secondary has
+    still to replay. ``workers``: chain and remaining life of what only processes of before a deployment present.
+    ``left``: value of the server that left, and for how long resolvers still ask it.
     """
 
     ns: tuple[int, ...]
@@ -186,6 +207,8 @@ class State(t.NamedTuple):
     trouble: int
     budget: int
     queues: tuple[tuple[int, ...], ...] = ()
+    workers: tuple[tuple[int, int], ...] = ()
+    left: tuple[int, int] | None = None
 
 
 Edge = tuple[tuple[t.Any, ...], State, bool]
@@ -255,8 +278,8 @@ class World:
 
     def violated(self, state: State) -> str:
         """Return the first property among P1 (any), P3 (secure), P2 (strict) that ``state`` breaks, or ''."""
-        held = {*state.ns, *(value for value, _left in state.cache)}
-        srv = set(state.srv)
+        held = self.held(state)
+        srv = self.served(state)
         for value in held:
             for served in srv:
                 if not self.matches(value, served, False):
@@ -269,13 +292,22 @@ class World:
                     return "P2"
         return ""
 
+    def held(self, state: State) -> set[int]:
+        """Return the values that some cache may hold now."""
+        left = () if state.left is None else state.left[:1]
+        return {*state.ns, *(value for value, _left in state.cache), *left}
+
+    def served(self, state: State) -> set[int]:
+        """Return what some endpoint may present now."""
+        return {*state.srv, *(one for one, _left in state.workers)}
+
     def matches(self, value: int, served: int, strict: bool) -> bool:
         """Say whether senders who hold ``value`` accept the chain ``served``, both as numbers."""
         memory = self._strict if strict else self._any
         known = memory.get((value, served))
         if known is None:
             records, one = self.values.things[value][0], self.chains.things[served]
-            known = not records if one is NO_TLS else true_match(records, one, strict)
+            known = all(not records if each is NO_TLS else true_match(records, each, strict) for each in chains_of(one))
             memory[value, served] = known
         return known
 
@@ -283,7 +315,7 @@ class World:
         """Say whether the rotation is over: as wanted everywhere, and no cache remembers anything else."""
         if self.scope.goal is not None:
             return self.scope.goal(self, state)
-        if state.cache or state.limbo or state.trouble or any(state.queues):
+        if state.cache or state.limbo or state.trouble or any(state.queues) or state.workers or state.left:
             return False
         if any(state.ns[place] != state.ns[primary] for place, primary in self._places):
             return False
@@ -299,7 +331,7 @@ class World:
 
     def successors(self, state: State) -> t.Iterator[Edge]:
         """Yield label, next state, and whether a fault was needed."""
-        _ns, lags, _cache, _srv, ctls, limbo, trouble, budget, _queues = state
+        _ns, lags, _cache, _srv, ctls, limbo, trouble, budget, *_rest = state
         last = len(lags) - 1
         behind = [
             one
@@ -324,7 +356,7 @@ class World:
         if trouble:
             # What was kept beyond its life is asked for anew, and gone.
             alive = tuple(entry for entry in state.cache if entry[1] > 0)
-            yield ("recovers",), state._replace(trouble=0, cache=alive), False
+            yield ("recovers",), self._back(state._replace(trouble=0, cache=alive)), False
         if budget and self._faults:
             yield from ((label, after._replace(budget=budget - 1), True) for label, after in self._harm(state))
 
@@ -340,7 +372,24 @@ class World:
         limbo = state.limbo
         if limbo is not None:
             limbo = (limbo[0], limbo[1], limbo[2] - 1) if limbo[2] > 1 else None
-        return State(state.ns, lags, cache, state.srv, ctls, limbo, *state[6:])
+        workers = tuple((one, life - 1) for one, life in state.workers if life > 1)
+        after = State(state.ns, lags, cache, state.srv, ctls, limbo, *state[6:9], workers, state.left)
+        return self._forgotten(after)
+
+    def _forgotten(self, state: State) -> State:
+        """Let a tick pass for the server that left: what it handed out last still lives in caches."""
+        if state.left is None:
+            return state
+        value, life = state.left
+        if life > 1:
+            return state._replace(left=(value, life - 1))
+        return self._served(state._replace(left=None), state.ns, state.lags, value)
+
+    def _back(self, state: State) -> State:
+        """Let the server that left answer at its address again, in step with the primary."""
+        if state.left is None:
+            return state
+        return self._served(state._replace(left=None), state.ns, state.lags, state.left[0])
 
     def _later(self, journal: int, target: int, ticks: int) -> int:
         key = (journal, target, ticks)
@@ -388,6 +437,8 @@ class World:
         if value == state.ns[primary]:
             return state
         ns = (*state.ns[:primary], value, *state.ns[primary + 1 :])
+        if state.trouble == _LEFT:
+            ns = (*ns[:-1], value)
         if state.queues:
             queues = tuple(
                 (*queue, value) if above == primary else queue
@@ -410,6 +461,8 @@ class World:
         late = {place: count for (place, _primary), count in zip(self._places, behind, strict=False)}
         authorities = []
         for place, value in enumerate(ns):
+            if trouble == _LEFT and place == len(ns) - 1:
+                continue
             records, ttl = self.values.things[value]
             silent = trouble == _OUTAGE or (trouble == 2 and place == len(ns) - 1)
             seen = AuthorityView(
@@ -424,7 +477,7 @@ class World:
             )
             authorities.append(seen)
         endpoints = tuple(
-            EndpointView(f"mx{place}", frozenset({self.chains.things[served]})) for place, served in enumerate(srv)
+            EndpointView(f"mx{place}", chains_of(self.chains.things[served])) for place, served in enumerate(srv)
         )
         return Observation(tuple(authorities), endpoints)
 
@@ -485,8 +538,12 @@ class World:
                 return state
             return self._write(state, self.values.number((step.records, step.ttl)), primary)
         srv = list(state.srv)
-        srv[left[0]] = self.chains.number(step.chains[0] if isinstance(step, Deploy) else NO_TLS)
-        return state._replace(srv=tuple(srv))
+        former = srv[left[0]]
+        srv[left[0]] = self.chains.number(presented(step.chains) if isinstance(step, Deploy) else NO_TLS)
+        workers = dict(state.workers)
+        if self.scope.worker and former != srv[left[0]]:
+            workers[former] = self.scope.worker
+        return state._replace(srv=tuple(srv), workers=tuple(sorted(workers.items())))
 
     def _late(self, state: State) -> State:
         if state.limbo is None:
@@ -523,6 +580,12 @@ class World:
                 yield ("stale",), state._replace(trouble=1)
             if "down" in faults:
                 yield ("down",), state._replace(trouble=2)
+            if "leave" in faults and state.left is None:
+                ns = (*state.ns[:-1], state.ns[0])
+                left = state._replace(
+                    ns=ns, lags=(*state.lags[:-1], 0), trouble=_LEFT, left=(state.ns[-1], self.scope.ns_ttl)
+                )
+                yield ("leave",), left
         if not state.trouble and "outage" in faults:
             yield ("outage",), state._replace(trouble=_OUTAGE)
         yield from self._edits(state)
@@ -540,6 +603,9 @@ class World:
         if "ttl" in self._faults:
             for other in {self.scope.ttl, self.scope.raised_ttl} - {ttl}:
                 yield ("ttl", other), self._write(state, self.values.number((records, other)))
+        if "add" in self._faults:
+            for one in sorted(self.scope.strangers - records):
+                yield ("add", one.to_text()[:12]), self._write(state, self.values.number((records | {one}, ttl)))
         if "revert" in self._faults:
             for number, (older, life) in enumerate(self.values.things):
                 if number != state.ns[0] and older and self._harmless(state, number):
@@ -558,12 +624,12 @@ class World:
 
     def _harmless(self, state: State, value: int) -> bool:
         """Nothing that is served, or about to be served, needs what ``value`` lacks."""
-        coming = set(state.srv)
+        coming = self.served(state)
         begun = [] if "remove-late" in self._faults else [ctl.pending for ctl in state.ctls if ctl.pending >= 0]
         begun += [state.limbo[0]] if state.limbo is not None else []
         for step in (self.steps.things[number] for number in begun):
             if isinstance(step, Deploy):
-                coming.update(self.chains.number(one) for one in step.chains)
+                coming.add(self.chains.number(presented(step.chains)))
         return all(self.matches(value, served, True) for served in coming)
 
     # Journals as states: what has expired, and what only people read, must not tell them apart.
@@ -590,6 +656,12 @@ class World:
                 )
             ),
             effect_age=min(journal.effect_age, policy.effect),
+            marks=tuple(
+                mark
+                if mark.age is None
+                else dataclasses.replace(mark, age=min(mark.age, policy.unknown_ttl + policy.clock_margin))
+                for mark in journal.marks
+            ),
         )
         return self.journals.number(canonical)
 
