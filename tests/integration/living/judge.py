@@ -162,6 +162,10 @@ class Report:
         return "\n".join(lines)
 
 
+#: Seconds that mail is watched at least: a run that has nothing to do is over before much of it has flowed.
+AT_LEAST = 15
+
+
 class Watch:
     """Mail every second from two enforcing senders and from the host itself, and mail programs at their ports."""
 
@@ -202,6 +206,7 @@ class Watch:
             self._loop(sender, self.mark, body)
         if shape.clients:
             self._loop("sender", f"c{self.mark}", "\n".join(self._client(port) for port in shape.clients))
+        self._watched_until = time.monotonic() + AT_LEAST
         return self
 
     def _client(self, port: int) -> str:
@@ -223,6 +228,8 @@ class Watch:
     def finish(self, complete: bool = True) -> None:
         shape, host = self.world.shape, self.world.shape.host
         senders = list(self._recipients())
+        if complete:
+            time.sleep(max(0, self._watched_until - time.monotonic()))
         for sender in senders:
             self.world.on(sender, f"systemctl stop {self.mark}; true")
         if shape.clients:
