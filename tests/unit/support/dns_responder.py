@@ -88,7 +88,10 @@ class DnsResponder:
             f"{asked.name} {dns.rdatatype.to_text(asked.rdtype)}{' cd' * bool(query.flags & dns.flags.CD)}"
         )
         made = (self._tcp_handler if tcp else self._handler)(query)
-        return made.to_wire(max_size=65535) if isinstance(made, dns.message.Message) else made
+        if not isinstance(made, dns.message.Message):
+            return made
+        # Not in another order each time: libdane stops at the first record that it cannot cope with.
+        return made.to_wire(max_size=65535, want_shuffle=False)
 
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         length = int.from_bytes(await reader.readexactly(2), "big")
