@@ -202,12 +202,13 @@ def test_f14_an_address_that_does_not_follow_brings_the_former_certificate_back(
     before = served(steady)
     with Traffic(steady) as traffic:
         # Whoever copied the certificate elsewhere: Postfix does not read what the rotation writes.
-        copy = "cp -a /etc/mailsec-dane/live/keychain.pem /root/copy.pem"
-        on(steady, "mx1", f"{copy} && postconf smtpd_tls_chain_files=/root/copy.pem && postfix reload")
+        live, files = "/etc/mailsec-dane/live/keychain.pem", "/etc/postfix/main.cf /etc/postfix/master.cf"
+        copy = f"cp -a {live} /root/copy.pem && cp -a {files} /root/"
+        on(steady, "mx1", f"{copy} && sed -i 's|{live}|/root/copy.pem|' {files} && postfix reload")
         run = rotate(steady, check=False, rotation_follow_timeout=9)
         assert run.status != 0 and "The former certificate was put back" in run.text
         assert served(steady) == before == key(steady, "live")
-        on(steady, "mx1", "postconf smtpd_tls_chain_files=/etc/mailsec-dane/live/keychain.pem && postfix reload")
+        on(steady, "mx1", "cp -a /root/main.cf /root/master.cf /etc/postfix/ && postfix reload")
         finish(steady)
     assert served(steady) != before
     is_steady(steady)

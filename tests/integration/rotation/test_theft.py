@@ -44,9 +44,13 @@ def test_r17_compromise_says_until_when_and_the_finding_is_as_bad_as_the_state(s
         run = play(steady, "mailsec.dane.compromise", "--limit", "mx1", rotation_wait=True)
     finally:
         on(steady, "exim", "systemctl stop watch-signatures")
-    until = signed_until(steady, stolen, anchor)
     assert served(steady) != stolen
-    assert f"stolen, and may be accepted until {until}" in run.text, run.output[-6000:]
+    said = re.findall(r"Finding key-compromised [^:]*: ([^:]*) stolen, and may be accepted until (\S+Z)", run.text)
+    assert said, run.output[-6000:]
+    records, until = said[-1]
+    # Keys that earlier tests reported are named in the same sentence, and their signatures may end later.
+    measured = signed_until(steady, stolen, anchor)
+    assert stolen in records and (until == measured or (records.count("3 1 1") > 1 and until > measured)), said[-1]
     last = f"ok (1 ok) mx1: the stolen key may still be accepted until {until}"
     assert last in run.text, run.output[-3000:]
     # While its record is published, that is critical; from then on, nobody can do more than wait.

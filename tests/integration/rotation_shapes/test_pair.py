@@ -42,10 +42,12 @@ def test_f14_the_second_host_is_touched_when_the_first_one_is_done(shape: Shape)
 def test_f14_a_host_that_fails_ends_the_run_before_the_next_one_is_touched(shape: Shape) -> None:
     before = [shape.key(host) for host in HOSTS]
     live = "/etc/mailsec-dane/live/keychain.pem"
-    shape.on("mx1", f"cp -a {live} /root/copy.pem && postconf smtpd_tls_chain_files=/root/copy.pem && postfix reload")
+    files = "/etc/postfix/main.cf /etc/postfix/master.cf"
+    copy = f"cp -a {live} /root/copy.pem && cp -a {files} /root/"
+    shape.on("mx1", f"{copy} && sed -i 's|{live}|/root/copy.pem|' {files} && postfix reload")
     with recorder(shape, "mx2") as second, Traffic(shape, "pair.nl") as traffic:
         run = shape.rotate(check=False, rotation_follow_timeout=6)
-    shape.on("mx1", f"postconf smtpd_tls_chain_files={live} && postfix reload")
+    shape.on("mx1", "cp -a /root/main.cf /root/master.cf /etc/postfix/ && postfix reload")
     assert run.status != 0 and "The former certificate was put back" in run.text
     assert [shape.served(host) for host in HOSTS] == before
     assert [event for event in second.events if event["at"] > second.begun] == []
