@@ -1,6 +1,6 @@
 # Copyright (c) 2026, mailsec.dane contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Known-bad policies that the checker must catch, and controls that must pass (rollover-safety section 8).
+"""Known-bad policies that the checker must catch, and controls that must pass.
 
 A bad policy is either the planner itself with one guard taken away, or a few lines that do what the tools of
 others do. All of them run in the same world as the real planner.

@@ -149,7 +149,7 @@ class Audit:
         )
 
     async def _stray(self, mx: MxSet, hosts: t.Sequence[HostObservation]) -> Answer | None:
-        """Look for the commonest slip, records below the mail domain instead of the MX host (MK-C13)."""
+        """Look for the commonest slip, records below the mail domain instead of the MX host."""
         bare = [host.host for host in hosts if host.dns.reason == "tlsa-absent"]
         if not bare or mx.domain in bare:
             return None

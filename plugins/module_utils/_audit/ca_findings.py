@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""DANE-TA records beside what is known of public CAs: whether they outlive the next renewal (MK-C6).
+"""DANE-TA records beside what is known of public CAs: whether they outlive the next renewal.
 
 Pure; the table of CAs is an argument. Private to the collection.
 """

@@ -63,7 +63,7 @@ async def locate(resolver: Resolver, host: str, port: int = 25) -> HostDns:
 
 
 def _without_address(here: HostDns) -> HostDns:
-    """SR-A2, SR-D6: no address is an answer only when both families give it."""
+    """No address is an answer only when both families give it."""
     failed = [answer for answer in here.address_answers if answer.is_error]
     if not failed:
         return dataclasses.replace(here, policy=Policy.UNREACHABLE, reason="no-address")
@@ -78,7 +78,7 @@ def _failed(here: HostDns, answer: Answer) -> HostDns:
 def _candidates(here: HostDns) -> tuple[list[str], str]:
     """Return the TLSA base domains to try, in order, and the reason that holds when they yield nothing.
 
-    SR-A3 to SR-A9. One validated family is enough (SR-A4); names in the middle of a chain never count.
+    RFC 7672 section 2.2.2. One validated family is enough; names in the middle of a chain never count.
     """
     with_data = [answer for answer in here.address_answers if answer.rdata]
     best = next((answer for answer in with_data if answer.is_secure), with_data[0])
@@ -114,7 +114,7 @@ async def _ask_tlsa(resolver: Resolver, here: HostDns, candidates: t.Sequence[st
 
 
 def _tlsa_failed(here: HostDns, answer: Answer) -> HostDns:
-    """SR-D7, SR-T4: the host cannot be used, and no other candidate is tried."""
+    """The host cannot be used, and no other candidate is tried (RFC 7672 section 2.1.1)."""
     here = _failed(here, answer)
     if answer.unproven in (Outcome.NODATA, Outcome.NXDOMAIN):
         # The addresses of the same host did validate: what is broken is the proof that something is not there.

@@ -49,8 +49,8 @@ class MxHost:
 class MxSet:
     """Where mail to ``domain`` goes, in order of preference.
 
-    ``answer`` is that of the MX look-up. ``implicit``: there is no MX RRset and the domain is its own host (SR-M5).
-    ``null``: the domain says that it takes no mail (RFC 7505). ``null_beside``: it says so beside other hosts.
+    ``answer`` is that of the MX look-up. ``implicit``: there is no MX RRset and the domain is its own host (RFC 5321
+    section 5.1). ``null``: the domain says that it takes no mail (RFC 7505). ``null_beside``: it says so beside others.
     ``reason`` is '' when there are hosts, else ``null-mx``, ``mail-domain-absent`` or the reason of a lookup error.
     ``left_out`` counts the hosts beyond MAX_HOSTS.
     """
@@ -66,12 +66,12 @@ class MxSet:
 
     @property
     def is_secure(self) -> bool:
-        """Whether the MX RRset, or its absence, is secure, aliases included (SR-M2, SR-M3)."""
+        """Whether the MX RRset, or its absence, is secure, aliases included (RFC 7672 section 2.2.1)."""
         return self.answer.is_secure
 
     @property
     def next_hops(self) -> tuple[str, ...]:
-        """The names that DANE-TA accepts beside that of the host (SR-N1): the domain and the end of its aliases."""
+        """The names that DANE-TA accepts beside that of the host (RFC 7672 section 3.2.2): domain, end of aliases."""
         if not self.is_secure:
             return ()
         return tuple(dict.fromkeys((self.domain, self.answer.canonical_name or self.domain)))
@@ -146,7 +146,7 @@ class HostObservation:
     that were left alone, with the finding code that says why. ``managed`` is None when it was not said
     which hosts the organisation manages (F01). ``zone`` is what the name servers say about the TLSA records, None when
     they were not asked. ``sibling`` is the answer for TLSA at a port that nobody has ever heard of, beside the
-    records in force (MK-C23).
+    records in force.
     """
 
     dns: HostDns

@@ -100,7 +100,7 @@ def report_uris(answer: Answer) -> tuple[str, ...]:
 
 
 def tlsrpt_findings(domain: str, answer: Answer) -> list[Finding]:
-    """Return the finding about failures that nobody is told of (MK-C32), or that it could not be found out."""
+    """Return the finding about failures that nobody is told of, or that it could not be found out."""
     if answer.is_error:
         return [finding(answer.reason, answer.name, f"TXT: {answer.detail}", severity=Severity.WARNING)]
     try:
@@ -122,7 +122,7 @@ def tlsrpt_result(answer: Answer | None) -> list[str] | None:
 
 
 def required_findings(domain: DomainVerdict) -> c.Iterator[Finding]:
-    """Yield what makes senders that insist on DANE hold the mail, or return it (SR-P5)."""
+    """Yield what makes senders that insist on DANE hold the mail, or return it."""
     held = "senders that insist on DANE do not deliver"
     if domain.mx.reason or domain.mx.null:
         return

@@ -154,7 +154,7 @@ def _dns_findings(dns: HostDns) -> list[Finding]:
     if dns.policy is not Policy.DANE:
         found.append(finding(dns.reason, *_dns_evidence(dns)))
     if dns.addresses:
-        # The other family is enough for now (SR-A4).
+        # The other family is enough for now.
         found += [
             finding(answer.reason, dns.host, f"{answer.rdtype}: {answer.detail}", severity=Severity.ERROR)
             for answer in dns.address_answers
@@ -189,7 +189,7 @@ def _difference_findings(answers: t.Iterable[Answer]) -> list[Finding]:
 
 
 def _sibling_findings(host: HostVerdict) -> list[Finding]:
-    """A port that nobody uses has no records, and name servers can prove it (MK-C20, MK-C23)."""
+    """A port that nobody uses has no records, and name servers can prove it."""
     sibling, tlsa = host.observation.sibling, host.observation.dns.tlsa
     if sibling is None or tlsa is None:
         return []
@@ -322,7 +322,7 @@ def _certificate_findings(host: HostVerdict, endpoint: EndpointVerdict, now: dat
 
 
 def _name_findings(endpoint: EndpointVerdict, host: HostVerdict) -> list[Finding]:
-    """Names that some senders accept for DANE-TA, and others do not (SR-N1, SR-N4, SR-N5)."""
+    """Names that some senders accept for DANE-TA, and others do not (RFC 7672 sections 3.2.2 and 3.2.3)."""
     leaf, name, subject = endpoint.chain[0], host.names[0], str(endpoint.probe.endpoint)
     label, _dot, parent = name.partition(".")
     partial = [

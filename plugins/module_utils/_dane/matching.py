@@ -150,7 +150,7 @@ def handshake_fault(profile: Profile, chain: t.Sequence[Certificate], session: S
 
 
 def agile(usable: t.Sequence[TlsaRecord]) -> tuple[TlsaRecord, ...]:
-    """Keep the strongest digest of each usage and selector, and all full data (RFC 7671 section 9, SR-G2, SR-G3)."""
+    """Keep the strongest digest of each usage and selector, and all full data (RFC 7671 section 9)."""
     best: dict[tuple[int, int], int] = {}
     for record in usable:
         group = (record.usage, record.selector)

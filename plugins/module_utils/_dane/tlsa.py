@@ -42,7 +42,7 @@ _ANSWER_OVERHEAD_BYTES: t.Final = 12 + 40 + 11 + 320
 _LABEL: t.Final = re.compile(r"(?!-)[a-z0-9_-]{1,63}(?<!-)")
 
 
-#: Digest of nothing -> its name: what a broken pipeline publishes (MK-C12).
+#: Digest of nothing -> its name: what a broken pipeline publishes.
 EMPTY_DIGESTS: t.Final[t.Mapping[bytes, str]] = {
     bytes.fromhex("e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"): "SHA2-256",
     bytes.fromhex(
@@ -161,7 +161,7 @@ class TlsaRecord:
         }
 
     def unusable_reason(self) -> str | None:
-        """Say why mail senders leave this record aside, or None when it is usable (SR-T5, SR-T6, SR-T8)."""
+        """Say why mail senders leave this record aside, or None when it is usable (RFC 6698 section 4.1)."""
         return _unusable_reason(self)
 
 
@@ -289,7 +289,7 @@ class TlsaRrset:
 def lint(rrset: TlsaRrset) -> tuple[Finding, ...]:
     """Return what is wrong with the RRset as such, without looking at any server (``mistakes.md``).
 
-    MK-C4, C5, C9, C10, C11 (uneven numbers), C12 (fields, empty digests), C25 (duplicates), C26 (TTL).
+    Fields, empty digests, uneven numbers, duplicates, TTL.
     """
     found = [entry for record in dict.fromkeys(rrset.records) for entry in _lint_record(rrset.owner, record)]
     if rrset.records and all(record.unusable_reason() for record in rrset.records):
@@ -334,7 +334,7 @@ def _lint_record(owner: str, record: TlsaRecord) -> list[Finding]:
 
 
 def _lint_digests(rrset: TlsaRrset) -> list[Finding]:
-    """Uneven numbers under two digests: some key lacks one of them (RFC 7671 section 8.3, SR-B6)."""
+    """Uneven numbers under two digests: some key lacks one of them (RFC 7671 section 8.3)."""
     found: list[Finding] = []
     usable = [record for record in dict.fromkeys(rrset.records) if record.unusable_reason() is None]
     for usage, selector in sorted({(record.usage, record.selector) for record in usable}):

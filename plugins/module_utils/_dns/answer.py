@@ -24,7 +24,7 @@ class Security(enum.Enum):
 
 
 class Outcome(enum.Enum):
-    """What came back. ``ERROR`` is no answer at all: neither data nor proven absence (SR-D2, SR-D3)."""
+    """What came back. ``ERROR`` is no answer at all: neither data nor proven absence (RFC 7672 section 2.1.1)."""
 
     DATA = "data"
     NODATA = "nodata"
@@ -89,7 +89,7 @@ class Answer:
 
     @property
     def is_error(self) -> bool:
-        """A lookup error: bogus, indeterminate, SERVFAIL, REFUSED, time-out, malformed (SR-D2)."""
+        """A lookup error: bogus, indeterminate, SERVFAIL, REFUSED, time-out, malformed (RFC 7672 section 2.1.1)."""
         return self.outcome is Outcome.ERROR
 
     @property
@@ -99,12 +99,12 @@ class Answer:
 
     @property
     def is_absent(self) -> bool:
-        """NXDOMAIN or NODATA, secure or not: an answer, not an error (SR-D3)."""
+        """NXDOMAIN or NODATA, secure or not: an answer, not an error (RFC 7672 section 2.1.1)."""
         return self.outcome in (Outcome.NODATA, Outcome.NXDOMAIN)
 
     @property
     def is_secure(self) -> bool:
-        """Data or absence that validated from a trust anchor, every alias hop included (SR-D9)."""
+        """Data or absence that validated from a trust anchor, every alias hop included."""
         return self.security is Security.SECURE
 
 

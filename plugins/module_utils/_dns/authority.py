@@ -4,7 +4,7 @@
 
 """What the authoritative name servers say: which zone holds a name, who serves it, and what each address serves now.
 
-No cache, no recursion, no validation: this is how one knows what caches will learn (RS-G2), not whether senders
+No cache, no recursion, no validation: this is how one knows what caches will learn, not whether senders
 will believe it. Private to the collection.
 """
 

@@ -140,7 +140,7 @@ class TrustedResolver:
     async def _with_security(
         self, hops: t.Sequence[tuple[dns.name.Name, dns.name.Name]], authentic: bool, before: t.Sequence[Alias]
     ) -> list[Alias]:
-        """Say for each hop whether it is secure (SR-D9, SR-D10).
+        """Say for each hop whether it is secure.
 
         The AD bit covers a whole message, so behind a message without it each hop is asked for by itself;
         after the first one that is insecure nothing is secure any more.
@@ -312,7 +312,7 @@ def _walk(
 
 
 def _ends_here(response: dns.message.Message) -> bool:
-    """Whether a message without the wanted RRset speaks about the end of the alias chain, or just stopped (SR-D12)."""
+    """Whether a message without the wanted RRset speaks about the end of the alias chain, or just stopped."""
     if response.rcode() == dns.rcode.NXDOMAIN:
         return True
     return any(rrset.rdtype == dns.rdatatype.SOA for rrset in response.authority)

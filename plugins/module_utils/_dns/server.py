@@ -54,5 +54,5 @@ class Server:
 
     @property
     def believed(self) -> bool:
-        """Whether the AD bit of this server may count at all (SR-D4)."""
+        """Whether the AD bit of this server may count at all."""
         return self.trusted or ipaddress.ip_address(self.address.partition("%")[0]).is_loopback

@@ -70,7 +70,7 @@ def signed_paths(leaf: Certificate, others: c.Sequence[Certificate], signatures:
     """Return every path of two or more certificates that begins with ``leaf``, shortest first (bounded).
 
     Each certificate in it fits as issuer of the one before, by name and key identifier, and signed it. A path ends at a
-    self-signed certificate, so a self-signed leaf has none (SR-C6).
+    self-signed certificate, so a self-signed leaf has none.
     """
     pool = tuple(dict.fromkeys(other for other in others if other != leaf))[:MAX_CERTIFICATES]
     found: list[Path] = [(leaf,)]

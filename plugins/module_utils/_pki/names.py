@@ -148,7 +148,7 @@ def _value(data: bytes, value: der.Element) -> bytes:
 def name_matches(presented: str, reference: str) -> bool:
     """Say whether the certificate name ``presented`` covers the host name ``reference`` (RFC 7672 section 3.2.3).
 
-    A wildcard is the whole first label and stands for exactly one label (SR-N5); one directly above
+    A wildcard is the whole first label and stands for exactly one label (RFC 7672 section 3.2.3); one directly above
     a top-level domain covers nothing, as in all common TLS libraries. A final dot in the certificate belongs to the
     name, which then is another one.
     """

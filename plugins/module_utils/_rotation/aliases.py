@@ -6,7 +6,7 @@
 
 While a cache may hold an alias, it may fetch what stands at its target anew; so a target is looked at, and kept in
 order, until no cache can hold an alias to it. Its RRset may be cached for its own TTL after that: together the sum
-that rollover-safety section 4 asks for. Pure. Private to the collection.
+that docs/rotation-safety.md asks for. Pure. Private to the collection.
 """
 
 from __future__ import annotations

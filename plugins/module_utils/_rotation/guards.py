@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The inequalities of a safe rotation (rollover-safety sections 2 and 3).
+"""The inequalities of a safe rotation (docs/rotation-safety.md).
 
 Everything follows from one invariant: every RRset that a cache may hold matches every chain that may be
 served. A chain may be deployed when all those RRsets match it; an RRset may be published when it matches
@@ -52,7 +52,7 @@ class Obstacle:
 
 
 def cache_seconds(entry: CachedRrset, policy: Policy, outage: bool) -> float:
-    """Return how long copies outlive the moment the RRset was gone everywhere: W of guard G3."""
+    """Return how long copies outlive the moment the RRset was gone everywhere: W of docs/rotation-safety.md."""
     stale = policy.serve_stale if outage else 0
     return entry.ttl + policy.application_cache + policy.clock_margin + stale
 
@@ -105,7 +105,7 @@ def matches_cached(entry: CachedRrset, chain: Chain, strict: bool) -> bool:
 def deploy_obstacles(
     journal: Journal, chains: c.Iterable[Chain], policy: Policy, emergency: bool = False
 ) -> list[Obstacle]:
-    """Return why serving ``chains`` would not be safe: guards G2 and G3.
+    """Return why serving ``chains`` would not be safe: copies in caches, and the age of the records.
 
     In an ``emergency`` the mere possibility of an edit nobody saw does not count: the stolen key weighs more.
     """
@@ -210,7 +210,7 @@ def change_obstacles(
     policy: Policy,
     hold: float,
 ) -> list[Obstacle]:
-    """Return why replacing ``before`` by ``after`` would not be safe: guards G1 and G5.
+    """Return why replacing ``before`` by ``after`` would not be safe: what is served, and what caches hold.
 
     The new RRset must match every chain that may be served. A combination that stays as it was, or only grows,
     harms no chain that it did not harm before.
@@ -285,7 +285,7 @@ def _chain_obstacle(entry: ServedChain, hold: float, sentence: str, effect: floa
 
 
 def signature_need(ttl: int, policy: Policy) -> float:
-    """Return how long signatures must still be valid before anything is changed: guards G0 and G2."""
+    """Return how long signatures must still be valid before anything is changed."""
     return max(2 * ttl, ttl + policy.application_cache + policy.clock_margin)
 
 

@@ -448,7 +448,7 @@ class _Planner:
         return Generate("no next key is held; with one published and aged, an emergency needs no wait")
 
     def _interim_step(self) -> Step | None:
-        """Publish what the wanted chains need beside what stands there: guard G1."""
+        """Publish what the wanted chains need beside what stands there."""
         wishes = [(owner, self._interim_records(self._bases[owner].records)) for owner in self.target.owners]
         # What is only added comes first: what else is to change may have to wait for it, at all names.
         for owner, wanted in sorted(wishes, key=lambda wish: not self._bases[wish[0]].records <= wish[1]):
@@ -627,7 +627,7 @@ class _Planner:
         )
 
     def _retire_step(self) -> Step | None:
-        """Remove what neither the wanted state nor anybody else needs: guard G5."""
+        """Remove what neither the wanted state nor anybody else needs."""
         for owner in self.target.owners:
             base = self._bases[owner]
             final = self._final_records(base.records)
@@ -714,7 +714,7 @@ class _Planner:
         return self._wait(found) if found else None
 
     def _withdraw_step(self) -> Step:
-        """Remove the records, wait until no copy is left, only then let TLS go (rollover-safety section 4)."""
+        """Remove the records, wait until no copy is left, only then let TLS go."""
         for owner in self.target.owners:
             base = self._bases[owner]
             if base.records and self._wildcard_of(owner):

@@ -104,7 +104,7 @@ class Scheme(enum.Enum):
 
 
 class Exposure(enum.Enum):
-    """What the operator accepts when a key was stolen and no aged next key exists (rollover-safety section 10).
+    """What the operator accepts when a key was stolen and no aged next key exists.
 
     ``SERVE``: the stolen key is served until the caches know the new one. ``DEFER``: the new key at once; senders
     with old copies delay their mail. ``DOWNGRADE``: no DANE until the new key is served.
@@ -238,7 +238,7 @@ class EndpointView:
 class Observation:
     """All that was seen at one moment. ``lock`` names another holder of the lease, '' when it is ours.
 
-    ``unaccounted``: hosts behind the same name of which nobody knows what they serve (guard G5). ``updates``: those
+    ``unaccounted``: hosts behind the same name of which nobody knows what they serve. ``updates``: those
     that we made since the last look.
     """
 
@@ -374,7 +374,7 @@ def desired_records(target: Target, wall: float) -> frozenset[TlsaRecord]:
 
 
 def revoked_records(target: Target, wall: float) -> frozenset[TlsaRecord]:
-    """Return the records under which a stolen chain would still be accepted (rollover-safety section 10).
+    """Return the records under which a stolen chain would still be accepted.
 
     The key of the leaf is meant for ever; issuers only until the stolen certificate expires, as dates count for
     DANE-TA.

@@ -47,7 +47,7 @@ def mark_of(view: AuthorityView) -> Mark:
 
 
 def may_hide_an_edit(mark: Mark, view: AuthorityView, gap: float) -> bool:
-    """Say whether something could have stood at the primary since the look of ``mark`` and be gone again (guard G3).
+    """Say whether something could have stood at the primary since the look of ``mark`` and be gone again.
 
     ``gap``: seconds between the two looks. Absence has no signature of its own to tell by, and a whole zone's serial
     may never rest.

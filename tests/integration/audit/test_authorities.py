@@ -1,6 +1,6 @@
 # Copyright (c) 2026, mailsec.dane contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Every authoritative address of a zone: one Knot in order, and a second name server with one fault (MK-C18 to C21)."""
+"""Every authoritative address of a zone: one Knot in order, and a second name server with one fault."""
 
 from __future__ import annotations
 

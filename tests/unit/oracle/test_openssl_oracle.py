@@ -83,7 +83,7 @@ def test_libdane_oracle_knows_good_from_bad(case: str) -> None:
 
 
 def test_oracles_leave_malformed_records_aside() -> None:
-    """SR-T5: a digest of the wrong length is not taken."""
+    """A digest of the wrong length is not taken."""
     good = record(make(LEAF), 3, 1, 1).data
     assert libssl().usable((3, 1, 1), good)
     assert not libssl().usable((3, 1, 1), good[:-1])

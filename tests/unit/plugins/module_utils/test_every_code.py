@@ -132,7 +132,7 @@ def leaf(common: str, *names: str) -> bytes:
     return make(Spec(common, "Issuer", "leaf", "issuer", ca=None, san=names, eku=(pki.SERVER_AUTH,)))
 
 
-# What is wrong with records beside the chain that the server presents (MK-C12, SR-N1 to SR-N5).
+# What is wrong with records beside the chain that the server presents.
 CHAINS = {
     "tlsa-no-match": ((record(),), CHAIN),
     "tlsa-wrong-object": ((record(data=hashlib.sha256(CHAIN[0]).digest()),), CHAIN),

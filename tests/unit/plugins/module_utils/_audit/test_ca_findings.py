@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""DANE-TA records of a CA that behaves like the public ones, with certificates and a table that knows it (MK-C6)."""
+"""DANE-TA records of a CA that behaves like the public ones, with certificates and a table that knows it."""
 
 from __future__ import annotations
 

@@ -570,7 +570,7 @@ def served(*records: str, status: Status = Status.SERVED, signed: bool = True) -
 
 
 class TestOtherMxRecordsElsewhere:
-    """MK-C18: senders may be sent where another name server says."""
+    """Senders may be sent where another name server says."""
 
     @staticmethod
     def judged(*said: Said, dns: MemoryDns | None = None, both: tuple[Probe, ...] = (seen(), seen())) -> DomainVerdict:

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""From what name servers serve to findings (F11, MK-C18 to MK-C21); real name servers: tests/integration/audit."""
+"""From what name servers serve to findings (F11); real name servers: tests/integration/audit."""
 
 from __future__ import annotations
 

@@ -215,7 +215,7 @@ def test_random_bytes_raise_only_certificate_error(data: bytes) -> None:
 
 
 def test_unknown_key_types_do_not_hinder_the_spki() -> None:
-    """SR-E4: a key nobody here can decode still has its bytes, and a clear error where it must be decoded."""
+    """A key nobody here can decode still has its bytes, and a clear error where it must be decoded."""
     oid = bytes.fromhex("06072a8648ce3d0201")
     strange = Certificate(LEAF.replace(oid, bytes.fromhex("06072a8648ce3d0277"), 1))
     assert len(strange.spki) == len(Certificate(LEAF).spki)

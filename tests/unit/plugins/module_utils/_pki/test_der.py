@@ -81,7 +81,7 @@ def test_random_bytes_raise_only_der_error(data: bytes) -> None:
     ],
 )
 def test_names_and_wildcards(presented: str, reference: str, covers: bool) -> None:
-    """SR-N5, RFC 7672 section 3.2.3."""
+    """RFC 7672 section 3.2.3."""
     assert names.name_matches(presented, reference) is covers
 
 

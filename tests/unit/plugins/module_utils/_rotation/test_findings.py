@@ -1,6 +1,6 @@
 # Copyright (c) 2026, mailsec.dane contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the journal of a rotation lets us name, with the repair (F11, F14, F16, B01; MK-C1 to C3, C25 to C28)."""
+"""What the journal of a rotation lets us name, with the repair (F11, F14, F16, B01)."""
 
 from __future__ import annotations
 

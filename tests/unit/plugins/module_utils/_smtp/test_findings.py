@@ -1,6 +1,6 @@
 # Copyright (c) 2026, mailsec.dane contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a chain that does not fit is called, beside the other chains of the same host (MK-C16, MK-C17)."""
+"""What a chain that does not fit is called, beside the other chains of the same host."""
 
 from __future__ import annotations
 
