@@ -383,10 +383,10 @@ class World:
         value, life = state.left
         if life > 1:
             return state._replace(left=(value, life - 1))
-        return self._served(state._replace(left=None), state.ns, state.lags, value)
+        return self._back(state)
 
     def _back(self, state: State) -> State:
-        """Let the server that left answer at its address again, in step with the primary."""
+        """End the time of the server that left: nobody asks for its value any more, and caches may have it for a TTL."""
         if state.left is None:
             return state
         return self._served(state._replace(left=None), state.ns, state.lags, state.left[0])

@@ -114,7 +114,7 @@ async def _ask_tlsa(resolver: Resolver, here: HostDns, candidates: t.Sequence[st
 
 
 def _tlsa_failed(here: HostDns, answer: Answer) -> HostDns:
-    """The host cannot be used, and no other candidate is tried (RFC 7672 section 2.1.1)."""
+    """The host cannot be used, and no other candidate is tried (RFC 7672 section 2.1.2)."""
     here = _failed(here, answer)
     if answer.unproven in (Outcome.NODATA, Outcome.NXDOMAIN):
         # The addresses of the same host did validate: what is broken is the proof that something is not there.

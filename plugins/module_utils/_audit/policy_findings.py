@@ -100,7 +100,7 @@ def report_uris(answer: Answer) -> tuple[str, ...]:
 
 
 def tlsrpt_findings(domain: str, answer: Answer) -> list[Finding]:
-    """Return the finding about failures that nobody is told of, or that it could not be found out."""
+    """Return the finding that the domain gets no reports of failures, or that this could not be found out."""
     if answer.is_error:
         return [finding(answer.reason, answer.name, f"TXT: {answer.detail}", severity=Severity.WARNING)]
     try:

@@ -24,7 +24,7 @@ class Security(enum.Enum):
 
 
 class Outcome(enum.Enum):
-    """What came back. ``ERROR`` is no answer at all: neither data nor proven absence (RFC 7672 section 2.1.1)."""
+    """What came back. ``ERROR``: neither data nor proven absence (RFC 7672 section 2.1.1)."""
 
     DATA = "data"
     NODATA = "nodata"

@@ -27,8 +27,8 @@ with contextlib.suppress(ImportError):
     import dns.rdtypes.ANY.TLSA
     import dns.tsig
 
-    # A TLSA record whose digest has the wrong length is one that senders leave aside (RFC 6698 section 4.1). To the
-    # library it makes the whole message unreadable, and nobody could find the record, let alone replace it.
+    # Senders ignore a TLSA record whose digest has the wrong length (RFC 6698 section 4.1). dnspython refuses the whole
+    # message instead, so that nobody could find such a record and replace it.
     dns.rdtypes.ANY.TLSA.TLSA._cert_length_by_mtype = {}
 
 if t.TYPE_CHECKING:

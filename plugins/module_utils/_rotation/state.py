@@ -238,7 +238,7 @@ class EndpointView:
 class Observation:
     """All that was seen at one moment. ``lock`` names another holder of the lease, '' when it is ours.
 
-    ``unaccounted``: hosts behind the same name of which nobody knows what they serve. ``updates``: those
+    ``unaccounted``: hosts behind the same name whose chains are unknown. ``updates``: those
     that we made since the last look.
     """
 
