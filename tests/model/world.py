@@ -386,7 +386,7 @@ class World:
         return self._back(state)
 
     def _back(self, state: State) -> State:
-        """End the time of the server that left: nobody asks for its value any more, and caches may have it for a TTL."""
+        """End the time of the server that left: nobody asks for its value now, and caches may have it for a TTL."""
         if state.left is None:
             return state
         return self._served(state._replace(left=None), state.ns, state.lags, state.left[0])
