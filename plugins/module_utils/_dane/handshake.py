@@ -101,6 +101,8 @@ def gnutls_fault(chain: c.Sequence[Certificate], session: Session) -> Fault | No
         unreadable = gnutls.key_fault(certificate)
         if unreadable:
             return Fault(MALFORMED, f"GnuTLS does not read {certificate.subject_text}: {unreadable}")
+    if gnutls.has_empty_subject_parts(chain[0]):
+        return Fault(MALFORMED, "no part of the subject of the server has an attribute, which ends GnuTLS")
     if chain[0].pss_parameters:
         return Fault(MALFORMED, "the RSASSA-PSS key of the server has parameters, which GnuTLS does not cope with")
     if session.cipher and session.tls_version != "TLSv1.3" and not _OF_GNUTLS.fullmatch(session.cipher):

@@ -363,7 +363,13 @@ class _LibDane(_Judge):
     profile = Profile.EXIM
 
     def fault(self, record: TlsaRecord) -> Fault | None:
-        if record.usage != DANE_EE or not self.chain:
+        if not self.chain:
+            return super().fault(record)
+        unwritable = gnutls.subject_fault(self.chain[0])
+        if unwritable:
+            # Exim wants the subject for its log before it verifies anything.
+            return Fault(handshake.MALFORMED, f"Exim takes the certificate of the server for absent: {unwritable}")
+        if record.usage != DANE_EE:
             return super().fault(record)
         fits, fault = self._fits(self.chain[0], record)
         if fits:

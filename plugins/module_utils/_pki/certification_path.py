@@ -99,7 +99,7 @@ def likely_issuer(child: Certificate, issuer: Certificate) -> bool:
         authority = child.authority_key_identifier
         if authority is not None:
             key = issuer.subject_key_identifier
-            if authority.key_identifier and key and authority.key_identifier != key:
+            if authority.key_identifier is not None and key is not None and authority.key_identifier != key:
                 return False
             if authority.serial not in (None, issuer.serial):
                 return False

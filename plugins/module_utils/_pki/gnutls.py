@@ -45,6 +45,8 @@ _KNOWN_FORMS: t.Final = frozenset(
 _VALUE_OF_OTHER_NAME: t.Final = 0xA0
 _ALTERNATIVE_NAMES: t.Final = (extensions.SUBJECT_ALTERNATIVE_NAME, extensions.ISSUER_ALTERNATIVE_NAME)
 _CURVES: t.Final = frozenset({"secp192r1", "secp224r1", "secp256r1", "secp384r1", "secp521r1"})
+#: Octets of a key identifier up to which GnuTLS compares it.
+_MAX_KEY_IDENTIFIER: t.Final = 128
 #: Path lengths from which on GnuTLS does not read basicConstraints.
 _LONG: t.Final = 1 << 32
 #: Names of these forms in subjectAltName end the use of the common name (RFC 6125 section 6.4.4).
@@ -52,8 +54,16 @@ _INSTEAD_OF_COMMON_NAME: t.Final = frozenset({extensions.DNS_NAME, extensions.UR
 #: A directory name without parts, at which GnuTLS stops reading subjectAltName.
 _NO_NAME: t.Final = extensions.GeneralName(extensions.DIRECTORY_NAME, b"\x30\x00")
 _WEAK_HASHES: t.Final = frozenset({"md5", "sha1"})
-#: UTF8String, PrintableString, TeletexString, BMPString: it decodes common names of these types only.
-_DECODED_STRINGS: t.Final = frozenset({0x0C, 0x13, 0x14, 0x1E})
+#: The strings that it decodes, and as what: UTF8String, PrintableString, TeletexString, BMPString.
+_STRINGS: t.Final[t.Mapping[int, str]] = {0x0C: "utf-8", 0x13: "utf-8", 0x14: "ascii", 0x1E: "utf-16-be"}
+#: The attribute types whose values it decodes; it compares all others as bytes (measured, each with real Exim).
+_DECODED_TYPES: t.Final = frozenset(
+    {
+        *(f"2.5.4.{number}" for number in (3, 4, 7, 8, 9, 10, 11, 12, 13, 15, 17, 41, 42, 43, 44, 65)),
+        "0.9.2342.19200300.100.1.1", "1.3.6.1.5.5.7.9.2",
+        "1.3.6.1.4.1.311.60.2.1.1", "1.3.6.1.4.1.311.60.2.1.2",
+    }
+)  # fmt: skip
 #: What CA certificates of the nineties have instead of serverAuth (Netscape, VeriSign).
 _OLD_PURPOSES: t.Final = ("2.16.840.1.113730.4.1", "2.16.840.1.113733.1.8.1")
 _ANY_PURPOSE, _SERVER_AUTH = "2.5.29.37.0", "1.3.6.1.5.5.7.3.1"
@@ -69,7 +79,7 @@ def import_fault(certificate: Certificate) -> str | None:
 
 
 def _import_fault(certificate: Certificate) -> str | None:
-    if pki_names.literal(certificate.subject) is None or pki_names.literal(certificate.issuer) is None:
+    if _name(certificate.subject) is None or _name(certificate.issuer) is None:
         return "a name in it does not parse"
     if not certificate.serial:
         return "it has no serial number"
@@ -90,7 +100,7 @@ def _import_fault(certificate: Certificate) -> str | None:
             return "an alternative name of a form that it does not know"
         if not value:
             return "an empty alternative name"
-        if form == extensions.DIRECTORY_NAME and pki_names.literal(value) is None:
+        if form == extensions.DIRECTORY_NAME and _name(value) is None:
             return "an alternative name that is a directory name and does not parse"
         if form == extensions.OTHER_NAME and not _is_other_name(value):
             return "an alternative name that is an otherName and does not parse"
@@ -130,17 +140,71 @@ def spki(certificate: Certificate) -> bytes:
     return written
 
 
+def has_empty_subject_parts(certificate: Certificate) -> bool:
+    """Say whether the subject has parts, but none with an attribute: GnuTLS aborts when it writes that as text."""
+    name = pki_names.relative_names(certificate.subject)
+    return bool(name) and not any(name)
+
+
+def subject_fault(certificate: Certificate) -> str | None:
+    """Say why GnuTLS cannot write the subject as text, None when it can."""
+    for part in pki_names.relative_names(certificate.subject):
+        if any(one.kind in _DECODED_TYPES and not one.value for one in part):
+            return "an attribute of its subject is empty"
+    return None
+
+
 def is_issuer(child: Certificate, issuer: Certificate) -> bool:
     """Say whether GnuTLS takes ``issuer`` for the issuer of ``child``, by name and key identifier."""
     if child.issuer != issuer.subject:
-        wanted = pki_names.literal(child.issuer)
-        if wanted is None or wanted != pki_names.literal(issuer.subject):
+        wanted = _name(child.issuer)
+        if wanted is None or wanted != _name(issuer.subject):
             return False
+    authority, key = _key_of_issuer(child), _own_key(issuer)
+    return not authority or not key or authority == key
+
+
+def _key_of_issuer(certificate: Certificate) -> bytes:
+    """The key identifier of authorityKeyIdentifier, b'' where GnuTLS gets none."""
     try:
-        authority, key = child.authority_key_identifier, issuer.subject_key_identifier
+        found = certificate.authority_key_identifier
     except CertificateError:
-        return True
-    return authority is None or authority.key_identifier is None or key is None or authority.key_identifier == key
+        return b""
+    return _identifier(certificate, extensions.AUTHORITY_KEY_IDENTIFIER, found.key_identifier if found else None)
+
+
+def _own_key(certificate: Certificate) -> bytes:
+    """The content of subjectKeyIdentifier, b'' where GnuTLS gets none."""
+    try:
+        found = certificate.subject_key_identifier
+    except CertificateError:
+        return b""
+    return _identifier(certificate, extensions.SUBJECT_KEY_IDENTIFIER, found)
+
+
+def _identifier(certificate: Certificate, oid: str, found: bytes | None) -> bytes:
+    whole = all(one.is_whole for one in certificate.extensions if one.oid == oid)
+    return found if found and whole and len(found) <= _MAX_KEY_IDENTIFIER else b""
+
+
+def _name(name: bytes) -> tuple[tuple[tuple[str, str | bytes], ...], ...] | None:
+    """Return the DER ``name`` in a form in which equal names are equal, None for what is not a name."""
+    try:
+        found = pki_names.relative_names(name)
+    except der.DerError:
+        return None
+    return tuple(tuple((one.kind, _text(one) or bytes([one.tag]) + one.value) for one in rdn) for rdn in found)
+
+
+def _text(one: pki_names.Attribute) -> str | None:
+    """The value as text where GnuTLS decodes it, and then compares names with regard to case."""
+    if one.kind not in _DECODED_TYPES or one.tag not in _STRINGS:
+        return None
+    try:
+        text = one.value.decode(_STRINGS[one.tag])
+    except UnicodeError:
+        return None
+    return None if "\0" in text else text
 
 
 def has_name(leaf: Certificate, name: str) -> bool:
@@ -151,7 +215,7 @@ def has_name(leaf: Certificate, name: str) -> bool:
     if not forms & _INSTEAD_OF_COMMON_NAME and _is_for_servers(leaf):
         # Of several, none is the one that is meant.
         found = _common_names(leaf)
-        presented = (found[0].text or "",) if len(found) == 1 and found[0].tag in _DECODED_STRINGS else ()
+        presented = (found[0].text or "",) if len(found) == 1 and found[0].tag in _STRINGS else ()
     return any(pki_names.gnutls_name_matches(one, name) for one in presented)
 
 

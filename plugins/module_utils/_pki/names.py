@@ -94,18 +94,6 @@ def _escaped(found: re.Match[str]) -> str:
 
 
 @functools.lru_cache(maxsize=512)
-def literal(name: bytes) -> tuple[tuple[tuple[str, str | bytes], ...], ...] | None:
-    """Return the DER ``name`` in a form in which GnuTLS's equal names are equal: by text, with regard to case.
-
-    None for what is not a name.
-    """
-    try:
-        found = relative_names(name)
-    except der.DerError:
-        return None
-    return tuple(tuple((one.kind, one.value if one.text is None else one.text) for one in rdn) for rdn in found)
-
-
 @functools.lru_cache(maxsize=512)
 def canonical(name: bytes) -> tuple[RelativeName, ...]:
     """Return the DER ``name`` in a form in which equal names are equal (RFC 5280 section 7.1).

@@ -97,6 +97,26 @@ TWICE = (SAN, raw.extension("1.3.6.1.4.1.99999.3", raw.NULL), raw.extension("1.3
 ODD_ROOT = dataclasses.replace(ROOT, extensions=(raw.basic(), *TWICE[1:]))
 INNER = raw.algorithm("p256/ca", "sha384")
 
+
+def issued(name_there: bytes, name_here: bytes) -> Play:
+    """A CA under one form of its name, and a leaf that names it in another one."""
+    return anchored(leaf(issuer=name_there), ca(name=name_here))
+
+
+def text(value: str | bytes, tag: int, kind: str = "2.5.4.3") -> bytes:
+    return raw.name(raw.attribute(value, tag, kind))
+
+
+def identified(there: bytes, here: bytes) -> Play:
+    """A leaf with authorityKeyIdentifier, a CA with subjectKeyIdentifier; both in DER."""
+    known = raw.extension("2.5.29.35", there)
+    return anchored(leaf(SAN, known), ca(raw.extension("2.5.29.14", here)))
+
+
+def key_there(identifier: bytes, *more: bytes) -> bytes:
+    return raw.sequence(raw.tlv(0x80, identifier)) + b"".join(more)
+
+
 OWN = leaf(issuer=HOST, signer="p256/leaf")
 RARELY_SIGNED = ca(above="Root", signer="k256/root")
 LONG = (
@@ -279,6 +299,47 @@ KNOWN: dict[str, Known] = {
         anchored(leaf(subject=raw.name(raw.attribute(b"Caf\xe9", 0x14, "2.5.4.10"), HOST)), ca()), GOOD, GOOD),
     "v12 country of three letters": Known(
         anchored(leaf(subject=raw.name(raw.attribute("NLD", 0x13, "2.5.4.6"), HOST)), ca()), GOOD, GOOD),
+    # GnuTLS compares names as text, but only what it decodes
+    "v12 name of the CA in UTF8String and PrintableString": Known(issued(text("CA", 12), text("CA", 19)), GOOD, GOOD),
+    "v12 name of the CA in UTF8String and IA5String": Known(issued(text("CA", 12), text("CA", 22)), GOOD, BAD),
+    "v12 name of the CA in UTF8String and UniversalString": Known(
+        issued(text("CA", 12), text("CA".encode("utf-32-be"), 28)), GOOD, BAD),
+    "v12 name of the CA in UTF8String and BMPString": Known(
+        issued(text("Cä", 12), text("Cä".encode("utf-16-be"), 30)), GOOD, GOOD),
+    "v12 name of the CA with Latin-1 in T61String": Known(
+        issued(text("Cä", 12), text(b"C\xe4", 20)), GOOD, BAD),
+    "v12 name of the CA with UTF-8 in PrintableString": Known(
+        issued(text("Cä", 12), text("Cä".encode(), 19)), BAD, GOOD),
+    "v12 name of the CA with NUL": Known(issued(text("C\0A", 12), text("C\0A", 19)), GOOD, BAD),
+    "v12 country of the CA in other strings": Known(
+        issued(text("NL", 12, "2.5.4.6"), text("NL", 19, "2.5.4.6")), GOOD, BAD),
+    "v12 organization of the CA in other strings": Known(
+        issued(text("CA", 12, "2.5.4.10"), text("CA", 19, "2.5.4.10")), GOOD, GOOD),
+    "v12 organizationIdentifier of the CA in other strings": Known(
+        issued(text("CA", 12, "2.5.4.97"), text("CA", 19, "2.5.4.97")), GOOD, BAD),
+    "v12 a self-signed leaf twice, issuer in another string": Known(
+        Play(((dataclasses.replace(OWN, subject=text(HOST, 22)),) * 2,), ("2 1 0 " + raw.spki("p256/leaf").hex(),)),
+        GOOD, BAD),
+    "v12 empty organization": Known(direct(leaf(subject=raw.name(HOST, raw.attribute("", 12, "2.5.4.10")))), GOOD, BAD),
+    "v12 empty country": Known(direct(leaf(subject=raw.name(HOST, raw.attribute("", 19, "2.5.4.6")))), GOOD, GOOD),
+    "v12 empty name of the CA": Known(issued(text("", 12), text("", 12)), GOOD, GOOD),
+    "v12 empty organization, all unusable": Known(
+        dataclasses.replace(direct(leaf(subject=text("", 12, "2.5.4.10"))), records=("2 2 1 00",)),
+        ENCRYPTED, ENCRYPTED),
+    "v12 subject of one empty part": Known(direct(leaf(subject=raw.sequence(raw.tlv(0x31)))), GOOD, BAD),
+    "v12 subject of one empty part, all unusable": Known(
+        dataclasses.replace(direct(leaf(subject=raw.sequence(raw.tlv(0x31)))), records=("2 2 1 00",)), ENCRYPTED, BAD),
+    "v09 key identifiers differ": Known(identified(key_there(b"xyz"), raw.tlv(4, b"abc")), BAD, BAD),
+    "v09 bytes behind subjectKeyIdentifier": Known(
+        identified(key_there(b"xyz"), raw.tlv(4, b"abc") + raw.NULL), BAD, GOOD),
+    "v09 bytes behind authorityKeyIdentifier": Known(
+        identified(key_there(b"xyz", raw.NULL), raw.tlv(4, b"abc")), BAD, GOOD),
+    "v09 empty subjectKeyIdentifier": Known(identified(key_there(b"xyz"), raw.tlv(4)), BAD, GOOD),
+    "v09 empty key identifier of the issuer": Known(identified(key_there(b""), raw.tlv(4, b"abc")), BAD, GOOD),
+    "v09 key identifiers of 128 octets differ": Known(
+        identified(key_there(b"x" * 128), raw.tlv(4, b"y" * 128)), BAD, BAD),
+    "v09 key identifiers of 129 octets differ": Known(
+        identified(key_there(b"x" * 129), raw.tlv(4, b"y" * 129)), BAD, GOOD),
     "v13 CA:FALSE written out": Known(anchored(leaf(SAN, raw.basic(False)), ca()), GOOD, GOOD),
     "v13 CA:FALSE with pathlen": Known(anchored(leaf(SAN, raw.basic(False, 0)), ca()), GOOD, GOOD),
     "v13 no flag, pathlen": Known(anchored(leaf(SAN, raw.basic(None, 0)), ca()), GOOD, GOOD),

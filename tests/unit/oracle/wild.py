@@ -61,7 +61,8 @@ def _subject(rng: random.Random) -> bytes | str:
         raw.attribute("A*B & Co", 0x13, "2.5.4.10"), raw.attribute(b"Caf\xe9", 0x14, "2.5.4.10"),
         raw.attribute("NLD", 0x13, "2.5.4.6"), raw.attribute("a@example.nl", 0x16, "1.2.840.113549.1.9.1"),
         raw.attribute("12", 0x12, "2.5.4.5"), raw.attribute("x".encode("utf-16-be"), 0x1E, "2.5.4.11"),
-        raw.attribute(b"\x00\x01", 0x03, "2.5.4.45"),
+        raw.attribute(b"\x00\x01", 0x03, "2.5.4.45"), raw.attribute("", 0x0C, "2.5.4.10"), b"",
+        raw.attribute("", 0x13, "2.5.4.6"), raw.attribute("a\0b", 0x0C, "2.5.4.10"),
     ))  # fmt: skip
     return rng.choice((
         HOST, HOST, raw.name(), raw.name(HOST, "other"), raw.name(odd, HOST), raw.name(raw.attribute(HOST, 0x13)), "x",
