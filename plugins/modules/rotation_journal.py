@@ -32,7 +32,8 @@ attributes:
   idempotent:
     support: partial
     details:
-      - Taking and giving back the lease are no changes. Writing is one when O(events) has something new.
+      - Taking and giving back the lease are no changes. Writing is one when O(events) has a step, and when there
+        was no journal.
 options:
   state:
     description:
@@ -226,8 +227,10 @@ def _acquire(params: dict[str, t.Any], check_mode: bool) -> dict[str, t.Any]:
 
 
 def _write(params: dict[str, t.Any], check_mode: bool) -> dict[str, t.Any]:
-    path, token, changed = params["path"], params["token"], bool(params["events"])
+    path, token = params["path"], params["token"]
     before, _problem, _detail = _known(path, params["subject"])
+    # What was only seen is not a change of this run.
+    changed = before.sequence == 0 or any(event.get("event") == "step" for event in params["events"])
     events = (*before.events, *params["events"])[-journal.MAX_EVENTS :]
     # What is not to be trusted may still have a sequence that the new one must follow.
     after = Document(

@@ -51,6 +51,14 @@ def test_b02_what_was_written_is_read_and_the_lease_given_back(call: Call, path:
     assert path.parent.stat().st_mode & 0o777 == 0o700 and path.stat().st_mode & 0o777 == 0o600
 
 
+def test_b02_what_was_only_seen_is_not_a_change(call: Call) -> None:
+    token = call("acquired", holder="one")["token"]
+    assert call("written", token=token, content={})["changed"], "there was no journal"
+    seen = {"at": 1.0, "event": "chain", "chain": {}, "endpoints": []}
+    assert not call("written", token=token, content={}, events=[seen])["changed"]
+    assert call("written", token=token, content={}, events=[seen, {**seen, "event": "step"}])["changed"]
+
+
 def test_b03_a_lease_is_seen_to_be_held_before_an_effect_elsewhere(call: Call, path: pathlib.Path) -> None:
     first = call("acquired", holder="one", seconds=0.001)
     assert call("held", token=first["token"], seconds=60)["token"] == first["token"]
