@@ -22,7 +22,7 @@ def compare_vantages(results: t.Any) -> list[dict[str, str]]:
     endpoints = {}
     for vantage, result in results.items():
         if not isinstance(result, collections.abc.Mapping):
-            raise AnsibleFilterError(f"mailsec.dane.compare_vantages: the result of {vantage} is no dictionary")
+            raise AnsibleFilterError(f"mailsec.dane.compare_vantages: the result of {vantage} is not a dictionary")
         try:
             endpoints[str(vantage)] = audit_vantage.endpoints_of(result)
         except (KeyError, TypeError, ValueError) as error:

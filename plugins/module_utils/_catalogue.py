@@ -303,7 +303,7 @@ CATALOGUE: t.Final[t.Mapping[str, tuple[str, str, str]]] = {
     "mx-bad-name": (
         "error",
         "RFC 5321 section 5.1",
-        "Correct the MX record: its target is no host name, and senders pass it over.",
+        "Correct the MX record: its target is not a host name, and senders pass it over.",
     ),
     "mx-insecure": (
         "error",

@@ -48,7 +48,7 @@ class Endpoint:
         """Read an address, with a port or without. Raises ValueError, which names the ``option`` that has it."""
         address, number = split_port(text, port)
         if not is_address(address):
-            raise ValueError(f"{option} has {text[:80]!r}, which is no IP address")
+            raise ValueError(f"{option} has {text[:80]!r}, which is not an IP address")
         return cls(address, number)
 
     def __str__(self) -> str:

@@ -19,7 +19,7 @@ with contextlib.suppress(ImportError):
 def is_special_use(address: str) -> bool:
     """Tell whether a literal IPv4 or IPv6 address is one that outside senders cannot reach.
 
-    Raises ValueError when ``address`` is no address.
+    Raises ValueError when ``address`` is not an address.
     """
     try:
         parsed = netaddr.IPAddress(address)

@@ -12,7 +12,7 @@ version_added: 0.1.0
 description:
   - Keeps the private key and the certificate chain of a mail server in one directory, on the mail server itself. The
     key never leaves it.
-  - C(staged/key.pem) and C(staged/chain.pem) are what is to be deployed; C(next/) is the same for a key to come.
+  - C(staged/key.pem) and C(staged/chain.pem) are what is to be deployed; C(next/) is the same for the next key.
   - C(live/keychain.pem) has key and chain in one file for the mail server to read, and changes by one rename.
     C(live/chain.pem) is its public part. The former pair is kept in C(previous/).
   - Nothing becomes live before it is proven. The key belongs to the certificate, every certificate was issued by the
@@ -53,7 +53,7 @@ options:
     type: path
     default: /etc/mailsec-dane
   slot:
-    description: V(staged) is for the key in use, V(next) for a key to come.
+    description: V(staged) is for the key in use, V(next) for the next key.
     type: str
     choices: [staged, next]
     default: staged

@@ -706,7 +706,7 @@ hosts:
               description:
                 - V(served) with records, V(absent) for an authoritative no, V(alias) when there is a CNAME.
                 - V(lame) when the server does not serve the zone.
-                - V(refused), V(servfail), V(timeout), V(unreachable) and V(malformed) are no answers, and mean neither
+                - V(refused), V(servfail), V(timeout), V(unreachable) and V(malformed) are not answers, and mean neither
                   presence nor absence.
               type: str
               sample: served
@@ -870,7 +870,7 @@ class _Names:
 def _check_servers(option: str, given: list[dict[str, t.Any]]) -> None:
     for one in given:
         if not is_address(one["address"].partition("%")[0]):
-            raise ValueError(f"{option} has {one['address'][:80]!r}, which is no IP address")
+            raise ValueError(f"{option} has {one['address'][:80]!r}, which is not an IP address")
         if not 0 < one["port"] < 65536:
             raise ValueError(f"{option} has the port {one['port']}: it is 1 to 65535")
 

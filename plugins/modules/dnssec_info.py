@@ -36,7 +36,7 @@ options:
   types:
     description:
       - Record types to look up at each of the names, as mnemonics or C(TYPEnnn).
-      - Types that are no records of a zone, such as C(ANY), and C(RRSIG) cannot be validated and are refused.
+      - Types that are not records of a zone, such as C(ANY), and C(RRSIG) cannot be validated and are refused.
     type: list
     elements: str
     default: [A]

@@ -55,7 +55,7 @@ options:
         description: The chain for the key in use, possibly renewed.
         type: str
       next:
-        description: The chain for the key to come.
+        description: The chain for the next key.
         type: str
       previous:
         description: What was live before.
@@ -77,7 +77,7 @@ options:
       - V(keep) keeps the key in use, and brings to its end what was begun.
       - V(new_key) begins a rotation to the next key.
       - V(compromise) does so because the key in use was stolen.
-      - V(withdraw) removes the TLSA records and says when TLS is free.
+      - V(withdraw) removes the TLSA records and says when TLS may be changed or switched off.
     type: str
     choices: [keep, new_key, compromise, withdraw]
     default: keep

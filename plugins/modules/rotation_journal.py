@@ -13,8 +13,8 @@ description:
   - The journal says what was published and served, and when. It is replaced atomically, carries a checksum, and is tied
     to one TLSA base domain and one host.
   - Whoever writes holds a lease. It expires by itself, so that a run that died does not block the next one for ever.
-  - A lost, damaged or foreign journal is no failure. RV(problem) says so, and the planner then waits as if everything
-    had just been changed. Only a journal of a newer version of this collection is one.
+  - A lost, damaged or foreign journal is not a failure. RV(problem) says so, and the planner then waits as if
+    everything had just been changed. Only a journal of a newer version of this collection is one.
   - Needs nothing but Python's standard library.
 author:
   - mailsec.dane contributors (!UNKNOWN)
@@ -32,8 +32,8 @@ attributes:
   idempotent:
     support: partial
     details:
-      - Taking and giving back the lease are no changes. Writing is one when O(events) has a step, and when there
-        was no journal.
+      - Taking and giving back the lease are not changes. Writing is one when O(events) has a step, and when there
+        was not a journal.
 options:
   state:
     description:

@@ -15,7 +15,7 @@ description:
   - The same plan serves the first rollout, a renewal that keeps the key, a rotation of the key, a change of CA, of
     scheme or of TTL, the answer to a stolen key, and the withdrawal of DANE.
   - Nothing is looked up and nothing is changed, here or elsewhere. The journal that is returned has to be stored before
-    the step is carried out. It is part of the plan, and the reason why this is no C(_info) module. Each call is one
+    the step is carried out. It is part of the plan, and the reason why this is not a C(_info) module. Each call is one
     decision about the future, not a description of the present.
   - After the step, look again and call the module again. A step that did not succeed, or of which nobody knows, needs
     no other treatment.
@@ -100,7 +100,7 @@ options:
           unvalidated:
             description:
               - Why the answer did not validate, or why that could not be told, as a sentence. Nothing is changed then,
-                but it is no outage.
+                but it is not an outage.
             type: str
             default: ''
           public:
@@ -491,7 +491,7 @@ def _load(text: str) -> tuple[certificate.Certificate, ...]:
 
 def _text(node: Node) -> str:
     if not isinstance(node.value, str):
-        raise DataError(f"{node.where} is no text: give PEM, or Base64 of DER")
+        raise DataError(f"{node.where} is not text: give PEM, or Base64 of DER")
     if "PRIVATE KEY-----" in node.value:
         raise DataError(f"{node.where} holds a private key; pass certificates only")
     return node.value

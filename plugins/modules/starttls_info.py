@@ -352,7 +352,7 @@ def _wishes(params: dict[str, t.Any]) -> list[Wish]:
             raise ValueError("address is empty: leave it out, or give at least one IP address")
         wrong = [address for address in params["address"] if not is_address(address)]
         if wrong:
-            raise ValueError(f"address has {wrong[0]!r}, which is no IP address")
+            raise ValueError(f"address has {wrong[0]!r}, which is not an IP address")
     if not 0 < params["timeout"] <= 3600:
         raise ValueError(f"timeout is {params['timeout']:g}: it is more than 0 and up to 3600 seconds")
     if not 0 < params["concurrency"] <= 256:

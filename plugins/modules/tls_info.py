@@ -335,7 +335,7 @@ def _check(params: dict[str, t.Any]) -> None:
             raise ValueError("address can be given for a single host name only")
         wrong = [address for address in params["address"] if not is_address(address)]
         if wrong or not params["address"]:
-            raise ValueError(f"address has {wrong[0]!r}, which is no IP address" if wrong else "address is empty")
+            raise ValueError(f"address has {wrong[0]!r}, which is not an IP address" if wrong else "address is empty")
     for option, least, most in (
         ("port", 1, 65535), ("max_connections", 1, 5000), ("connections_at_a_time", 1, 8), ("concurrency", 1, 64),
     ):  # fmt: skip
@@ -345,7 +345,7 @@ def _check(params: dict[str, t.Any]) -> None:
         raise ValueError(f"timeout is {params['timeout']:g}: it is more than 0 and up to 3600 seconds")
     # The name becomes an argument of a program, which must not take it for an option.
     if params["ehlo_name"] is not None and not _EHLO_NAME.fullmatch(params["ehlo_name"]):
-        raise ValueError("ehlo_name is no name for EHLO: a host name, or an address in brackets")
+        raise ValueError("ehlo_name is not a name for EHLO: a host name, or an address in brackets")
 
 
 def _worst_first(code: int) -> int:

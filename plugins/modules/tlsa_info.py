@@ -339,7 +339,7 @@ def compute(params: dict[str, t.Any]) -> dict[str, t.Any]:
     chain = _load(params)
     owner = tlsa.owner_name(params["host"], params["port"], params["protocol"]) if params["host"] else ""
     if params["ttl"] is not None and not 0 <= params["ttl"] < 2**31:
-        raise ValueError(f"{params['ttl']} is no TTL: it is 0 to 2147483647 seconds (RFC 2181 section 8)")
+        raise ValueError(f"{params['ttl']} is not a TTL: it is 0 to 2147483647 seconds (RFC 2181 section 8)")
     sources: dict[tlsa.TlsaRecord, int] = {}
     for usage, selector, matching_type, position in _combinations(params, chain):
         sources[tlsa.compute(chain[position], usage, selector, matching_type)] = position

@@ -324,8 +324,8 @@ served:
       description:
         - V(served) is the RRset, V(absent) an authoritative no, V(alias) a CNAME record, V(lame) a server that does not
           serve the zone.
-        - V(refused), V(servfail), V(timeout), V(unreachable) and V(malformed) are no answer and say nothing about the
-          RRset.
+        - V(refused), V(servfail), V(timeout), V(unreachable) and V(malformed) are not an answer and say nothing about
+          the RRset.
       type: str
       sample: served
     detail:

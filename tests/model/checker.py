@@ -76,7 +76,7 @@ def explore(world: World, stop_at: t.Collection[str] = (), liveness: bool = Fals
     """Visit every reachable state.
 
     ``stop_at``: properties at whose first violation the search ends. ``liveness``: also check P4, AG EF goal, over
-    transitions that are no faults. P5 (fail-static) needs no check of its own: in every state the controllers may
+    transitions that are not faults. P5 (fail-static) needs no check of its own: in every state the controllers may
     rest for ever while ticks and transfers go on, so what P1 says of all states, it says of those.
     """
     states = _States()

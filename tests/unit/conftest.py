@@ -28,7 +28,7 @@ for path in (str(ROOT / "tests" / "unit"), str(_collections_root())):
         sys.path.insert(0, path)
 
 
-# A slow machine is no defect.
+# A slow machine is not a defect.
 hypothesis.settings.register_profile("patient", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
 hypothesis.settings.load_profile("patient")
 

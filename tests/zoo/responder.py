@@ -278,7 +278,7 @@ def cover(zone: Zone, owner: Name) -> list[Record]:
 
 
 def _query(data: bytes) -> tuple[int, int, Name, int, int] | None:
-    """Take a query apart: identifier, flags, name, type, UDP payload; None for what is no query."""
+    """Take a query apart: identifier, flags, name, type, UDP payload; None for what is not a query."""
     if len(data) < 17:
         return None
     ident, flags = struct.unpack_from("!HH", data)

@@ -177,7 +177,7 @@ def seen_by_dnsviz(request, served, tmp_path_factory):
 def judge(program, version, case, verdicts):
     """Compare what a program says per question with what the RFCs say.
 
-    A known divergence is no fault, but one that is gone is: else the list would in time allow what nobody has seen.
+    A known divergence is not a fault, but one that is gone is: else the list would in time allow what nobody has seen.
     """
     known = DIVERGENCES.get((program, version), {}).get(case.zone)
     wrong, diverges = {}, False

@@ -359,7 +359,7 @@ def _insecure() -> list[tuple[Spec, Case]]:
         (Spec("it100.zoo", nsec3=Nsec3Settings(100)), Case("10", "it100.zoo", every("secure"))),
         (Spec("rsasha1.zoo", algorithm=5), Case("11", "rsasha1.zoo", sha1, (1,))),
         (Spec("rsasha1-nsec3.zoo", algorithm=7, nsec3=NSEC3_PLAIN), Case("11", "rsasha1-nsec3.zoo", sha1, (1,))),
-        # D06: the SOA record is no part of the proof (RFC 4035 section 5.4).
+        # D06: the SOA record is not a part of the proof (RFC 4035 section 5.4).
         (Spec("soa-garbled.zoo", after=garble("", SOA)), Case("63", "soa-garbled.zoo", every("secure"))),
         (Spec("soa-unsigned.zoo", after=unsign("", SOA)), Case("63", "soa-unsigned.zoo", every("secure"))),
         (

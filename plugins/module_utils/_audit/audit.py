@@ -105,7 +105,7 @@ class Audit:
         return self._settings.now or datetime.datetime.now(datetime.UTC)
 
     async def domains(self, names: t.Iterable[str]) -> c.AsyncGenerator[DomainVerdict]:
-        """Judge mail domains, A-labels; yields in order of completion. Raises ValueError for what is no domain name."""
+        """Judge mail domains, A-labels; yields in order of completion. ValueError for what is not a domain name."""
         async with contextlib.aclosing(_at_once(self._domain, names, self._width)) as verdicts:
             async for verdict in verdicts:
                 yield verdict

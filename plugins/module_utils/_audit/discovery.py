@@ -29,7 +29,7 @@ if t.TYPE_CHECKING:
 
 
 async def find_mx(resolver: Resolver, domain: str) -> MxSet:
-    """Find the MX hosts of ``domain`` (A-labels); raises ValueError when it is no domain name."""
+    """Find the MX hosts of ``domain`` (A-labels); raises ValueError when it is not a domain name."""
     name = host_name(domain)
     return mx_set(name, await resolver.resolve(name, "MX"))
 

@@ -32,7 +32,7 @@ _MAX_PATTERNS: t.Final = 100
 
 
 class PolicyError(ValueError):
-    """This is no policy; the message says why."""
+    """This is not a policy; the message says why."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -81,7 +81,7 @@ def parse(content: bytes) -> Policy:
     if found.get("mode") not in MODES:
         raise PolicyError(f"the mode is {printable(found.get('mode', 'missing'), 40)}: it is {', '.join(MODES)}")
     if not re.fullmatch(r"[0-9]{1,10}", found.get("max_age", "")) or int(found["max_age"]) > _LONGEST_AGE:
-        raise PolicyError(f"max_age is no number of seconds up to {_LONGEST_AGE}")
+        raise PolicyError(f"max_age is not a number of seconds up to {_LONGEST_AGE}")
     if not patterns and found["mode"] != "none":
         raise PolicyError("it names no MX host")
     return Policy(found["mode"], tuple(dict.fromkeys(patterns))[:_MAX_PATTERNS], int(found["max_age"]))

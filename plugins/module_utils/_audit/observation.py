@@ -102,7 +102,7 @@ class HostDns:
 
     @property
     def canonical_name(self) -> str:
-        """End of the alias chain of the host; the host itself when it is no alias."""
+        """End of the alias chain of the host; the host itself when it is not an alias."""
         return next((a.canonical_name for a in self.address_answers if a.aliases and a.canonical_name), self.host)
 
     @property

@@ -58,7 +58,7 @@ def endpoints_of(result: Shown) -> list[Shown]:
         hosts = [*result["hosts"], *(host for domain in result["domains"] for host in domain["hosts"])]
         found = [shown for host in hosts for shown in host["endpoints"]]
     else:
-        raise ValueError("this is no result of starttls_info or dane_info: it has no endpoints, domains or hosts")
+        raise ValueError("this is not a result of starttls_info or dane_info: it has no endpoints, domains or hosts")
     # A host without address has an entry, too.
     return [shown for shown in found if shown.get("address")]
 

@@ -218,7 +218,7 @@ def _dns_evidence(dns: HostDns) -> tuple[str, str]:
         "address-insecure": f"the addresses of {dns.canonical_name} are not DNSSEC-secure",
         "no-address": "there is neither an A nor an AAAA record",
         "address-literal": "the mail exchanger is an IP address",
-        "mx-bad-name": "the target of the MX record is no host name",
+        "mx-bad-name": "the target of the MX record is not a host name",
     }.get(dns.reason, "")
     if dns.reason == "alias-insecure" and broken is not None:
         evidence = f"{broken.owner} is an alias of {broken.target} without DNSSEC"

@@ -58,7 +58,7 @@ _PRIVATE_USE: t.Final = {"certificate usage": "privcert", "selector": "privsel",
 
 
 class TlsaError(ValueError):
-    """The input is no TLSA record, or none can be made of it; the message names the input and the rule."""
+    """The input is not a TLSA record, or none can be made of it; the message names the input and the rule."""
 
 
 def parse_usage(value: int | str) -> int:
@@ -121,7 +121,7 @@ class TlsaRecord:
         """
         fields = text.split(None, 3)
         if len(fields) < 4:
-            raise TlsaError(f"{text[:60]!r} is no TLSA record: it needs usage, selector, matching type and hex data")
+            raise TlsaError(f"{text[:60]!r} is not a TLSA record: it needs usage, selector, matching type and hex data")
         digits = "".join(fields[3].split())
         if len(digits) % 2 or not re.fullmatch(r"[0-9A-Fa-f]+", digits):
             why = "an odd number of digits" if re.fullmatch(r"[0-9A-Fa-f]+", digits) else "other characters than hex"
@@ -208,7 +208,7 @@ def compute_from_spki(spki: bytes, usage: int, matching_type: int) -> TlsaRecord
     try:
         certificate.check_spki(spki)
     except ValueError as error:
-        raise TlsaError(f"this is no DER SubjectPublicKeyInfo: {error}") from error
+        raise TlsaError(f"this is not a DER SubjectPublicKeyInfo: {error}") from error
     return _record(spki, usage, SPKI, matching_type)
 
 
@@ -230,7 +230,7 @@ def digest(content: bytes, matching_type: int) -> bytes:
 def host_name(text: str) -> str:
     """Return ``text`` as lower-case A-labels without the final dot.
 
-    Raises TlsaError for what is no host name; for an internationalised name the message has the A-label
+    Raises TlsaError for what is not a host name; for an internationalised name the message has the A-label
     form to write instead, because guessing between the IDNA versions would publish at the wrong name.
     """
     name = text.strip().lower().removesuffix(".")
@@ -247,19 +247,19 @@ def host_name(text: str) -> str:
     bad = [label for label in name.split(".") if not _LABEL.fullmatch(label)]
     if bad or len(name) > 253:
         why = f"label {bad[0][:70]!r} is not 1 to 63 letters, digits or hyphens" if bad else "over 253 characters"
-        raise TlsaError(f"{text[:80]!r} is no host name: {why} (RFC 1123 section 2.1)")
+        raise TlsaError(f"{text[:80]!r} is not a host name: {why} (RFC 1123 section 2.1)")
     return name
 
 
 def owner_name(base_domain: str, port: int = 25, protocol: str = "tcp") -> str:
     """Return the owner name of the TLSA RRset, ``_25._tcp.mx.example.nl`` (RFC 6698 section 3).
 
-    Raises TlsaError for what is no host name, port or protocol, and for names too long with the prefix.
+    Raises TlsaError for what is not a host name, port or protocol, and for names too long with the prefix.
     """
     if not 0 < port < 65536:
-        raise TlsaError(f"{port} is no port number: it is 1 to 65535")
+        raise TlsaError(f"{port} is not a port number: it is 1 to 65535")
     if protocol not in ("tcp", "udp", "sctp"):
-        raise TlsaError(f"{protocol!r} is no transport protocol of RFC 6698 section 3: tcp, udp or sctp")
+        raise TlsaError(f"{protocol!r} is not a transport protocol of RFC 6698 section 3: tcp, udp or sctp")
     name = host_name(base_domain)
     if name.startswith("_"):
         raise TlsaError(f"{base_domain[:80]!r} begins with an underscore: give the host name, not the TLSA owner name")
@@ -323,7 +323,7 @@ def _lint_record(owner: str, record: TlsaRecord) -> list[Finding]:
     if empty:
         found.append(finding("tlsa-empty-digest", owner, f"{shown}: the data is the {empty} of empty input"))
     elif len(record.data) >= 16 and not any(record.data):
-        found.append(finding("tlsa-empty-digest", owner, f"{shown}: the data is all zero, which is no digest"))
+        found.append(finding("tlsa-empty-digest", owner, f"{shown}: the data is all zero, which is not a digest"))
     if record.usage == DANE_EE and record.selector == CERT:
         found.append(finding("tlsa-cert-selector", owner, shown, "3 1 1"))
     if record.usage == DANE_TA and record.selector == CERT:

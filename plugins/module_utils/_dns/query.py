@@ -59,7 +59,7 @@ async def ask(
     the server refuses that it is asked without: Knot takes signed questions only if its ACL has action query.
     Signatures are asked for; a resolver is told not to validate, so that broken zones are found, too. UDP first,
     unless ``over_tcp``. A message that is returned has rcode NOERROR or NXDOMAIN. Raises ValueError
-    for what is no domain name.
+    for what is not a domain name.
     """
     answer = await _ask(server, name, rdtype, timeout, recursive, over_tcp)
     if server.key and isinstance(answer, Unanswered) and answer.failure is Failure.REFUSED:
@@ -74,7 +74,7 @@ async def _ask(
     try:
         qname = dns.name.from_text(name)
     except dns.exception.DNSException as error:
-        raise ValueError(f"'{printable(name, 80)}' is no domain name: {error}") from error
+        raise ValueError(f"'{printable(name, 80)}' is not a domain name: {error}") from error
     query = dns.message.make_query(qname, rdtype, use_edns=0, want_dnssec=True, payload=_UDP_PAYLOAD)
     if recursive:
         query.flags |= dns.flags.CD

@@ -17,7 +17,7 @@ MAX_BYTES: t.Final = 65536
 def system_servers(path: str = "/etc/resolv.conf") -> tuple[Server, ...]:
     """Return the servers that ``path`` lists, in order; the local machine when it lists none, as libc does.
 
-    Raises ValueError when an entry is no address, OSError when the file is there but cannot be read.
+    Raises ValueError when an entry is not an address, OSError when the file is there but cannot be read.
     """
     try:
         with open(path, encoding="utf-8", errors="replace") as file:
@@ -31,6 +31,6 @@ def system_servers(path: str = "/etc/resolv.conf") -> tuple[Server, ...]:
             try:
                 ipaddress.ip_address(words[1].partition("%")[0])
             except ValueError:
-                raise ValueError(f"{path} has the nameserver {words[1][:80]!r}, which is no IP address") from None
+                raise ValueError(f"{path} has the nameserver {words[1][:80]!r}, which is not an IP address") from None
             found[Server(words[1])] = None
     return tuple(found) or (Server("127.0.0.1"),)

@@ -30,7 +30,7 @@ class BothWays:
         self._trusted = trusted
 
     async def resolve(self, name: str, rdtype: str) -> Answer:
-        """Ask both ways; raises ValueError for what is no name."""
+        """Ask both ways; raises ValueError for what is not a name."""
         own, trusted = await asyncio.gather(self._own.resolve(name, rdtype), self._trusted.resolve(name, rdtype))
         worse = own if _rank(own) > _rank(trusted) else trusted
         return dataclasses.replace(worse, difference=difference(own, trusted), disputed=own.disputed)

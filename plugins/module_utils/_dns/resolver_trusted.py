@@ -85,11 +85,11 @@ class TrustedResolver:
         self._proving: asyncio.Task[tuple[Server, ...] | _Failed] | None = None
 
     async def resolve(self, name: str, rdtype: str) -> Answer:
-        """Look up ``rdtype`` (a mnemonic) at ``name`` and follow CNAMEs; raises ValueError for what is no name."""
+        """Look up ``rdtype`` (a mnemonic) at ``name`` and follow CNAMEs; raises ValueError for what is not a name."""
         try:
             parsed = dns.name.from_text(name or ".").canonicalize()
         except (dns.exception.DNSException, UnicodeError) as error:
-            raise ValueError(f"{name[:80]!r} is no domain name: {error}") from error
+            raise ValueError(f"{name[:80]!r} is not a domain name: {error}") from error
         key = (text_name(parsed), rdtype.upper())
         if key not in self._known:
             self._known[key] = asyncio.ensure_future(self._resolve(parsed, rdtype.upper()))

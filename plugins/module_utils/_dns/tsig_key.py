@@ -24,7 +24,7 @@ _NAME: t.Final = re.compile(r"(?=.{1,253}\Z)[a-z0-9_-]{1,63}(?:\.[a-z0-9_-]{1,63
 
 
 class TsigKeyError(ValueError):
-    """This is no TSIG key; the message never holds the secret."""
+    """This is not a TSIG key; the message never holds the secret."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -43,7 +43,7 @@ class TsigKey:
         """Make a key of its name, its secret in base64 and its algorithm. Raises TsigKeyError."""
         wanted = name.strip().lower().removesuffix(".")
         if not _NAME.fullmatch(wanted):
-            raise TsigKeyError(f"'{printable(name, 80)}' is no name for a TSIG key: it is a domain name")
+            raise TsigKeyError(f"'{printable(name, 80)}' is not a name for a TSIG key: it is a domain name")
         lowered = algorithm.strip().lower().removesuffix(".")
         if lowered not in ALGORITHMS:
             known = ", ".join(ALGORITHMS)
@@ -52,7 +52,7 @@ class TsigKey:
             decoded = base64.b64decode("".join(secret.split()), validate=True)
         except (binascii.Error, ValueError):
             # Not chained: the text of the cause may quote what it was given.
-            raise TsigKeyError(f"TSIG key {wanted}: the secret is no base64 (RFC 4648 section 4)") from None
+            raise TsigKeyError(f"TSIG key {wanted}: the secret is not base64 (RFC 4648 section 4)") from None
         if not decoded:
             raise TsigKeyError(f"TSIG key {wanted}: the secret is empty")
         return cls(wanted, decoded, lowered)
@@ -97,7 +97,7 @@ def given(options: t.Mapping[str, t.Any]) -> TsigKey | None:
     except OSError as error:
         raise ValueError(f"key_file {path} cannot be read: {error.strerror}") from error
     except UnicodeError:
-        raise ValueError(f"key_file {path} is no text file") from None
+        raise ValueError(f"key_file {path} is not text file") from None
     try:
         return parse_key_file(text, name)
     except TsigKeyError as error:

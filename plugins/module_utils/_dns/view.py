@@ -22,7 +22,7 @@ class Status(enum.Enum):
     """What an address says about the TLSA RRset at a name.
 
     ``SERVED``: there it is. ``ABSENT``: an authoritative no. ``ALIAS``: the name is a CNAME. ``LAME``: the server
-    does not serve the zone. The others are no answer at all, and mean neither presence nor absence.
+    does not serve the zone. The others are not an answer at all, and mean neither presence nor absence.
     """
 
     SERVED = "served"

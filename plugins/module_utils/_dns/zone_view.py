@@ -130,7 +130,7 @@ class ZoneLook:
         self._seen: dict[tuple[str, str], asyncio.Task[ZoneView]] = {}
 
     async def look(self, owner: str, rdtype: str) -> ZoneView:
-        """Look at ``rdtype`` at ``owner``, which is no alias. Never raises for what the DNS does."""
+        """Look at ``rdtype`` at ``owner``, which is not an alias. Never raises for what the DNS does."""
         key = (owner, rdtype)
         if key not in self._seen:
             self._seen[key] = asyncio.ensure_future(self._look(owner, rdtype))

@@ -92,7 +92,7 @@ def from_options(lines: t.Sequence[str] | None, path: str | None) -> Anchors:
     except OSError as error:
         raise ValueError(f"the trust anchor file {path} cannot be read: {error.strerror}") from error
     except UnicodeDecodeError as error:
-        raise ValueError(f"the trust anchor file {path} is no text") from error
+        raise ValueError(f"the trust anchor file {path} is not text") from error
     try:
         return parse(text)
     except ValueError as error:

@@ -259,7 +259,7 @@ class Cuts:
             if zone.where in (Where.INSECURE, Where.FAILED):
                 failures.append(zone)
             elif zone.keys is None:
-                detail = f"{signer} signs for {name}, but is no zone"
+                detail = f"{signer} signs for {name}, but is not a zone"
                 failures.append(
                     self._made(name, Where.FAILED, None, "DS", "rrsig-signer-mismatch", detail, None, response)
                 )
@@ -378,5 +378,5 @@ def _at_the_root(trusted: zone_keys.Trusted, dnskeys: RRset) -> zone_keys.Truste
 
 
 def security(cut: Cut) -> Security:
-    """Return the status of a cut that is no secure zone."""
+    """Return the status of a cut that is not a secure zone."""
     return REASONS[cut.code].security if cut.code else Security.SECURE

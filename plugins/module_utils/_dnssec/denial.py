@@ -180,7 +180,7 @@ def _usable_nsec3(owner: dns.name.Name, rdata: Nsec3Rdata, zone: dns.name.Name) 
         return unproven("nsec3-flags-unknown", f"the NSEC3 record of {owner} has flags {rdata.flags}")
     hashed = dnssec_nsec3.decode_hash(owner.labels[0])
     if hashed is None or len(rdata.next) != len(hashed):
-        return unproven("nsec3-owner-mismatch", f"{owner} is no NSEC3 owner name")
+        return unproven("nsec3-owner-mismatch", f"{owner} is not an NSEC3 owner name")
     return dnssec_nsec3.Nsec3(
         zone=zone,
         hashed=hashed,

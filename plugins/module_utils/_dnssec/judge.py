@@ -133,7 +133,7 @@ class Judge:
     async def _by(self, zone: Cut, signer: dns.name.Name, rrset: RRset, response: Response, context: Context) -> Judged:
         """Judge an RRset under the keys of ``zone``."""
         if zone.keys is None:
-            detail = f"{rrset.owner} {rrset.type_text} is signed by {signer}, which is no zone"
+            detail = f"{rrset.owner} {rrset.type_text} is signed by {signer}, which is not a zone"
             return self._link(zone, rrset, "rrsig-signer-mismatch", detail, None, response)
         cuts = self._cuts
         check = dnssec_signature.verify(rrset, zone.keys, cuts.now(), cuts.limits, cuts.policy, context.work)
@@ -255,7 +255,7 @@ class Judge:
         context: Context,
     ) -> Judged:
         if zone.keys is None:
-            detail = f"the denial of {name} is signed by {signer}, which is no zone"
+            detail = f"the denial of {name} is signed by {signer}, which is not a zone"
             return self._unproven(zone, name, rdtype, Proof(Kind.UNPROVEN, "denial-wrong-side", detail), None, response)
         for label in (*dnssec_cuts.between(zone.name, name), *((name,) if rdtype != wire.DS else ())):
             known = self._cuts.known(label, context)

@@ -47,9 +47,9 @@ class Server:
         try:
             ipaddress.ip_address(self.address)
         except ValueError as error:
-            raise ValueError(f"{self.address!r} is no IP address of a name server") from error
+            raise ValueError(f"{self.address!r} is not an IP address of a name server") from error
         if not 0 < self.port < 65536:
-            raise ValueError(f"{self.port} is no port: it is 1 to 65535")
+            raise ValueError(f"{self.port} is not a port: it is 1 to 65535")
 
     def __str__(self) -> str:
         if self.port == 53:

@@ -137,7 +137,7 @@ def ds_absence(name: dns.name.Name, records: t.Sequence[Nsec]) -> Proof:
     """Say what ``records`` prove about a delegation at ``name`` (RFC 4035 section 5.2, RFC 6840 section 4.4)."""
     for record in records:
         if record.owner == name:
-            refused = _sides(record, DS) or _typed(record, DS, f"{name} is no delegation")
+            refused = _sides(record, DS) or _typed(record, DS, f"{name} is not a delegation")
             if not refused.proven or NS not in record.types:
                 return refused
             return Proof(Kind.UNSIGNED_DELEGATION, "delegation-unsigned", f"{name} is delegated without DS")

@@ -42,7 +42,7 @@ with contextlib.suppress(ImportError):
 if t.TYPE_CHECKING:
     import collections.abc as c
 
-#: Types that are no data of a zone, or that no signature covers (RFC 6895 section 3.1, RFC 4035 section 2.2).
+#: Types that are not data of a zone, or that no signature covers (RFC 6895 section 3.1, RFC 4035 section 2.2).
 _NOT_ASKED: t.Final = frozenset({0, wire.OPT, wire.RRSIG_TYPE, *range(249, 256)})
 
 #: Reasons for which a result is indeterminate although there was an answer: one of another server may be better.
@@ -54,15 +54,15 @@ def question(name: str, rdtype: str) -> tuple[dns.name.Name, int]:
     try:
         number = int(dns.rdatatype.from_text(rdtype))
     except (dns.exception.DNSException, ValueError) as error:
-        raise ValueError(f"{rdtype!r} is no DNS record type: use a mnemonic or TYPEnnn (RFC 3597)") from error
+        raise ValueError(f"{rdtype!r} is not a DNS record type: use a mnemonic or TYPEnnn (RFC 3597)") from error
     if number in _NOT_ASKED:
-        raise ValueError(f"{rdtype} cannot be validated: it is no RRset with signatures of its own (RFC 4035)")
+        raise ValueError(f"{rdtype} cannot be validated: it is not an RRset with signatures of its own (RFC 4035)")
     if not name.isascii():
         raise ValueError(f"{name!r} is not in A-label form: convert it to xn-- form first (RFC 5890)")
     try:
         owner = dns.name.from_text(name, dns.name.root)
     except (dns.exception.DNSException, ValueError) as error:
-        raise ValueError(f"{name!r} is no domain name: {error} (RFC 1035 section 2.3.4)") from error
+        raise ValueError(f"{name!r} is not a domain name: {error} (RFC 1035 section 2.3.4)") from error
     return owner.canonicalize(), number
 
 
@@ -267,7 +267,7 @@ class _Lookup:
         )
 
     def error(self, code: str, detail: str, errors: tuple[tuple[int, str], ...] = ()) -> Result:
-        """Return a result for a failure that is no link of the chain of trust."""
+        """Return a result for a failure that is not a link of the chain of trust."""
         link = Link(
             zone="",
             owner=dnssec_result.text(self._current),

@@ -57,7 +57,7 @@ _HEADER: t.Final = struct.Struct("!HHHHHH")
 
 
 class Malformed(Exception):
-    """The bytes are no DNS message; str() says where it fails."""
+    """The bytes are not a DNS message; str() says where it fails."""
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

@@ -116,7 +116,7 @@ def _unfit(key: dnssec_keys.Key) -> tuple[str, str]:
     if key.is_revoked:
         return "dnskey-revoked", f"the DS of {key.owner} names key {key.tag}, which is revoked"
     if not key.is_zone_key:
-        return "dnskey-zone-bit-clear", f"the DS of {key.owner} names key {key.tag}, which is no zone key"
+        return "dnskey-zone-bit-clear", f"the DS of {key.owner} names key {key.tag}, which is not a zone key"
     protocol = int(key.rdata.protocol)
     return "dnskey-bad-protocol", f"the DS of {key.owner} names key {key.tag} with protocol {protocol}"
 

@@ -5,7 +5,7 @@
 """The key and certificates of a mail server as files: made, proven, then switched in one step.
 
     DIRECTORY/staged/   key.pem, chain.pem      what the next deployment takes
-    DIRECTORY/next/     key.pem, chain.pem      the same for a key to come, during a rotation
+    DIRECTORY/next/     key.pem, chain.pem      the same for the next key, during a rotation
     DIRECTORY/live/     keychain.pem            what the mail server reads: key, then chain
                         chain.pem               its public part, for whoever computes TLSA records
     DIRECTORY/previous/ keychain.pem, chain.pem what was live before
@@ -85,7 +85,7 @@ class Wish:
 
 
 def check_names(names: c.Iterable[str]) -> tuple[str, ...]:
-    """Return ``names`` in lower case, in order, each once; FilesError for what is no host name with a domain."""
+    """Return ``names`` in lower case, in order, each once; FilesError for what is not a host name with a domain."""
     found = tuple(dict.fromkeys(name.strip().lower().removesuffix(".") for name in names))
     if not found or len(found) > _MAX_NAMES:
         raise FilesError(f"{len(found)} names are given; a certificate here has 1 to {_MAX_NAMES}")
@@ -94,7 +94,7 @@ def check_names(names: c.Iterable[str]) -> tuple[str, ...]:
             raise FilesError(f"name {name[:80]!r} is an internationalised name: give it as A-labels (xn--...)")
         if not _NAME.fullmatch(name) or name.rsplit(".", 1)[1].isdigit():
             raise FilesError(
-                f"name {name[:80]!r} is no fully qualified host name: labels of 1 to 63 letters, digits or hyphens, "
+                f"name {name[:80]!r} is not a fully qualified host name: labels of 1 to 63 letters, digits or hyphens, "
                 "at least two of them (RFC 1123 section 2.1)"
             )
     return found
@@ -431,7 +431,7 @@ class Files:
             return None
 
     def _begin(self, slot: str) -> None:
-        """Settle, and make room in ``next`` when its key has gone live: the one to come is another."""
+        """Settle, and make room in ``next`` when its key has gone live: another key is the next one."""
         self.settle()
         live = self.live()
         if slot != NEXT or live is None:
@@ -632,7 +632,7 @@ class Files:
         """Make what was live before live again, proven; returns whether ``live/keychain.pem`` changes.
 
         Only while it still differs in its key from what is live, and the slot ``next`` still has the latter: then it
-        was deployed last, and becomes the key to come again. FilesError otherwise.
+        was deployed last, and becomes the next key again. FilesError otherwise.
         """
         self.settle()
         live, path = self.live(), self._path(PREVIOUS, "keychain.pem")

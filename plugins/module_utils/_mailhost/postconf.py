@@ -101,7 +101,7 @@ def value_text(name: str, value: object) -> str | None:
     Truth values become ``yes`` and ``no``, lists are joined by commas. ValueError for what main.cf cannot hold.
     """
     if not _NAME.match(name):
-        raise ValueError(f"{name!r} is no parameter name: use letters, digits, '_', '-' and '.'")
+        raise ValueError(f"{name!r} is not a parameter name: use letters, digits, '_', '-' and '.'")
     if value is None:
         return None
     if isinstance(value, bool):
@@ -169,7 +169,7 @@ class Service:
     """One service of master.cf.
 
     ``columns`` are the fields of ``COLUMNS``; ``options`` the settings of ``-o``; ``before`` other arguments in front
-    of them, ``rest`` everything from the first argument on that is no option.
+    of them, ``rest`` everything from the first argument on that is not an option.
     """
 
     name: str
@@ -250,7 +250,7 @@ class ServiceWish:
 
     def __post_init__(self) -> None:
         if not _SERVICE_NAME.match(self.name):
-            raise ValueError(f"{self.name!r} is no service name of master.cf")
+            raise ValueError(f"{self.name!r} is not a service name of master.cf")
         if self.type not in SERVICE_TYPES:
             raise ValueError(f"service {self.name}: type is {self.type!r}, it is one of {', '.join(SERVICE_TYPES)}")
         for column, value in self.columns.items():
@@ -319,5 +319,5 @@ def version(text: str) -> tuple[int, ...]:
     """Return the numbers of a version such as ``3.10.13`` or ``3.11-20260821``; ValueError when there are none."""
     found = re.match(r"\s*(\d+)(?:\.(\d+))?(?:\.(\d+))?", text)
     if not found:
-        raise ValueError(f"{text!r} is no version: it starts with a number, for instance 3.8")
+        raise ValueError(f"{text!r} is not a version: it starts with a number, for instance 3.8")
     return tuple(int(number) for number in found.groups(default="0"))

@@ -45,7 +45,7 @@ class Reply:
 
 
 def check_zone(zone: str) -> None:
-    """ValueError when ``zone`` is no domain name."""
+    """ValueError when ``zone`` is not a domain name."""
     wire_name(zone)
 
 
@@ -144,12 +144,12 @@ _FAILURES_OTHER: t.Final = {"REFUSED": "dns-refused", "malformed": "dns-malforme
 
 
 def judge_resolver(names: Names, secure: Reply, bogus: tuple[Reply, Reply] | None, unsigned: Reply | None) -> Proof:
-    """Say what the answers of a resolver prove; ValueError when the secure name is no zone.
+    """Say what the answers of a resolver prove; ValueError when the secure name is not a zone.
 
     ``bogus`` are the answers with validation asked for and with checking disabled.
     """
     if secure.status == "NXDOMAIN" or (secure.status == "NOERROR" and not secure.answers):
-        raise ValueError(f"{names.secure!r} cannot prove anything, because it is no zone: SOA gave {secure}")
+        raise ValueError(f"{names.secure!r} cannot prove anything, because it is not a zone: SOA gave {secure}")
     subject = "resolver"
     findings: list[Finding] = []
     unproven: list[str] = []

@@ -54,7 +54,7 @@ def texts_in(directory: str) -> Texts:
     """Return both files of a configuration directory. OSError when one cannot be read."""
     found = []
     for name in ("main.cf", "master.cf"):
-        # Surrogates carry bytes that are no UTF-8 through unharmed.
+        # Surrogates carry bytes that are not UTF-8 through unharmed.
         with open(os.path.join(directory, name), encoding="utf-8", errors="surrogateescape", newline="") as file:
             found.append(file.read())
     return Texts(*found)

@@ -102,7 +102,7 @@ DIGITAL_SIGNATURE, KEY_ENCIPHERMENT, KEY_AGREEMENT, _KEY_CERT_SIGN = 0, 2, 4, 5
 
 
 class CertificateError(ValueError):
-    """The input is no certificate, or a field of it cannot be read; the message names which and why."""
+    """The input is not a certificate, or a field of it cannot be read; the message names which and why."""
 
 
 def refusals() -> tuple[type[Exception], ...]:
@@ -179,7 +179,7 @@ def check_spki(spki: bytes) -> None:
     pki_der.expect(algorithm[0], pki_der.OBJECT_IDENTIFIER, "the algorithm identifier")
     key = pki_der.expect(parts[1], pki_der.BIT_STRING, "the key")
     if key.body == key.end or spki[key.body] != 0:
-        raise pki_der.DerError("offset 0: the key is no whole number of bytes")
+        raise pki_der.DerError("offset 0: the key is not a whole number of bytes")
 
 
 def check_public_key(spki: bytes) -> None:
@@ -190,7 +190,7 @@ def check_public_key(spki: bytes) -> None:
         check_spki(spki)
         serialization.load_der_public_key(spki)
     except refusals() as error:
-        raise CertificateError(f"this is no public key: {error}") from error
+        raise CertificateError(f"this is not a public key: {error}") from error
 
 
 @dataclasses.dataclass(frozen=True)
@@ -210,7 +210,7 @@ class Certificate:
         try:
             return _outline(self.der)
         except pki_der.DerError as error:
-            raise CertificateError(f"this is no DER certificate: {error}") from error
+            raise CertificateError(f"this is not a DER certificate: {error}") from error
 
     def _field(self, what: str, getter: c.Callable[[_Outline], T]) -> T:
         outline = self._outline
@@ -745,5 +745,5 @@ def load_spki(data: str | bytes) -> bytes:
     try:
         check_spki(raw)
     except pki_der.DerError as error:
-        raise CertificateError(f"this is no DER SubjectPublicKeyInfo: {error}") from error
+        raise CertificateError(f"this is not a DER SubjectPublicKeyInfo: {error}") from error
     return raw

@@ -24,7 +24,7 @@ _MAX_CHILDREN = 10_000
 
 
 class DerError(ValueError):
-    """The bytes are no DER; the message names the offset and the rule."""
+    """The bytes are not DER; the message names the offset and the rule."""
 
 
 @dataclasses.dataclass(frozen=True)

@@ -43,7 +43,7 @@ def describe(
 
     ``names`` begins with the TLSA base domain. ``published`` records are judged besides the usual ones. The
     scheme's ``2 1 1`` records name the certificates at ``issuer_depths``, where one alone authenticates the chain.
-    Raises ValueError for an empty chain, CertificateError for what is no certificate.
+    Raises ValueError for an empty chain, CertificateError for what is not a certificate.
     """
     if not chain:
         raise ValueError("the chain is empty: it needs at least the certificate of the server")

@@ -170,7 +170,7 @@ class _Judge:
             for view in views:
                 if record in view.records or not (self._had(view, record) or (view.owner, record) in self.known.missed):
                     continue
-                # What the planner takes away on purpose is no loss, unless mail suffers.
+                # What the planner takes away on purpose is not a loss, unless mail suffers.
                 if view in lacking or (record in wanted and not self._is_meant(view, wanted)):
                     found.setdefault(record, []).append(view)
         return found
@@ -255,7 +255,7 @@ class _Judge:
             self._say("ttl-changed-mid-roll", owner, evidence, expected, severity)
 
     def _strangers(self, owner: str) -> None:
-        """Name records that nobody uses: those of others, and those of keys that were to come and are not held."""
+        """Name records that nobody uses: those of others, and those of next keys that are not held."""
         goal = self.known.goal
         coming = {TlsaRecord.from_text(goal.to_key)} if goal is not None and goal.finished is None else set()
         ours = self.known.before.owned | self.known.after.owned | coming
@@ -280,7 +280,7 @@ class _Judge:
             elif record.parameters == (DANE_EE, 1, 1):
                 there = self.known.held.get("next")
                 held = f"the slot next has {there.key.to_text()}" if there else "the slot next is empty"
-                evidence = f"{record.to_text()} is published for a key to come, but {held}"
+                evidence = f"{record.to_text()} is published for the next key, but {held}"
                 self._say("next-unproven", owner, evidence)
 
     def _next_key(self) -> None:

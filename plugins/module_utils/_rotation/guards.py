@@ -266,7 +266,7 @@ def _change_matches(
         # Mail to it fails already.
         return True
     return matches(after, chain, False) and all(
-        # One that did not match before is no worse for what it loses.
+        # One that did not match before is not worse for what it loses.
         groups[key] & chain.satisfies or (key in past and not past[key] & chain.satisfies)
         for key in harmful
     )

@@ -70,9 +70,9 @@ def decode(text: str, subject: str, host: str) -> Document:
     try:
         body = json.loads(text)
     except (ValueError, RecursionError) as error:
-        raise JournalError("damaged", f"the journal is no JSON, it may be truncated: {error}") from error
+        raise JournalError("damaged", f"the journal is not JSON, it may be truncated: {error}") from error
     if not isinstance(body, dict) or body.get("format") != FORMAT:
-        raise JournalError("damaged", f"the file is no journal: it does not say format {FORMAT!r}")
+        raise JournalError("damaged", f"the file is not a journal: it does not say format {FORMAT!r}")
     version = body.get("version")
     if isinstance(version, int) and version > VERSION:
         raise JournalError("newer", f"version {version} of the journal is newer than {VERSION}; update the collection")

@@ -192,8 +192,10 @@ def _lease(path: str) -> Lease | None:
         taken = Moment(float(body["wall"]), float(body["monotonic"]), str(body["boot"]))
         return Lease(str(body["token"]), str(body["holder"]), taken, float(body["seconds"]))
     except (ValueError, KeyError, TypeError) as error:
-        # Written atomically, so this is no crash of ours; taking it over unseen would be a guess.
-        raise JournalError("damaged", f"{path}.lease is no lease, remove it if nobody is at work: {error!r}") from error
+        # Written atomically, so this is not a crash of ours; taking it over unseen would be a guess.
+        raise JournalError(
+            "damaged", f"{path}.lease is not a lease, remove it if nobody is at work: {error!r}"
+        ) from error
 
 
 def _lease_text(lease: Lease) -> str:

@@ -237,7 +237,7 @@ def _place(server: NameServer) -> tuple[str, int]:
 async def _doubt(owner: str, resolver: TrustedResolver) -> Doubt | None:
     """Return why senders do not believe what stands at ``owner``, or its absence; None when they do.
 
-    A validator of ours that cannot tell says nothing about what senders get: that is no outage of the name servers.
+    A validator of ours that cannot tell says nothing about what senders get: that is not an outage of the name servers.
     """
     answer = await resolver.resolve(owner, "TLSA")
     if answer.security is Security.SECURE:

@@ -81,7 +81,7 @@ def endpoint_view(
             certificates = tuple(certificate.load_der(one) for one in presented)
             chains.add(chain.describe(certificates, names, now, published, issuer_depths))
         except ValueError as error:
-            failures.append(f"it presented what is no chain: {error}")
+            failures.append(f"it presented what is not a chain: {error}")
     if not probes:
         failures.append("it was not probed")
     return EndpointView(endpoint, frozenset(chains), repeats, failures[0] if failures else "")

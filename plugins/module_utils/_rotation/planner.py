@@ -146,7 +146,7 @@ class _Planner:
     def _counts(self, stolen: Chain) -> bool:
         """Say whether some endpoint may serve a stolen key, or records that nobody else needs let it through.
 
-        Later its chain is kept in mind until it expires, but whatever is rotated then is no emergency.
+        Later its chain is kept in mind until it expires, but whatever is rotated then is not an emergency.
         """
         served = (entry for entry in self.journal.chains if entry.chain is not None and entry.chain.key == stolen.key)
         published = {record for view in self.observation.authorities for record in view.records - self.target.kept}
@@ -413,7 +413,7 @@ class _Planner:
     def _go_back(self, endpoint: str, why: str, repairs: bool = True) -> Step | None:
         """Deploy what every known copy matches, on all managed endpoints that serve anything else."""
         unstolen = [(one,) for one in self.target.fallback if one.key not in self._revoked]
-        # Copies that nobody knows are old ones, and the keys of old are likelier there than one to come.
+        # Copies that nobody knows are old ones, and the keys of old are likelier there than a next key.
         is_forgotten = any(entry.records is None for entry in self._cached)
         ordered = (*unstolen, self.target.chains) if is_forgotten else (self.target.chains, *unstolen)
         candidates = [chains for chains in ordered if chains]
@@ -538,7 +538,7 @@ class _Planner:
         return bool(guards.combinations(rest)) and matched
 
     def _swapped(self, base: Records, desired: Records) -> Records:
-        """The factsheet's two records: the key that is served, and the CA that is to come."""
+        """The factsheet's two records: the key that is served, and the next CA."""
         anchors = frozenset(record for record in desired if record.usage == DANE_TA)
         past = frozenset(record for record in base & self.journal.owned if record.usage == DANE_TA)
         if not past <= anchors and self._swap_obstacles() and not self._needed <= base:

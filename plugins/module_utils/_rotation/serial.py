@@ -464,7 +464,7 @@ def summary(step: Step) -> str:
     if isinstance(step, Wait):
         when = f"Wait until {moment_text(step.until)}" if step.until is not None else "Wait, until what blocks is gone"
         return f"{when}: {step.why}."
-    start = {Generate: "Generate the next key", HandOver: "TLS is free", Choose: "Choose", Done: "Nothing to do"}
+    start = {Generate: "Generate the next key", HandOver: "TLS may be changed", Choose: "Choose", Done: "Nothing to do"}
     return f"{start[type(step)]}: {step.why}."
 
 

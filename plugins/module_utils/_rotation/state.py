@@ -330,7 +330,7 @@ class Journal:
 
     ``owned``: records that may be removed here. ``effect_age``: seconds since the last effect was begun. ``outage``:
     all authoritative addresses of an owner failed at once since the last steady state. ``handed_over``: DANE is
-    withdrawn and TLS is free.
+    withdrawn and TLS may be changed or switched off.
     """
 
     clock: Moment | None

@@ -68,7 +68,7 @@ class Generate:
 
 @dataclasses.dataclass(frozen=True)
 class HandOver:
-    """Nothing that a cache may hold binds the chains any more: TLS is free to change or to go."""
+    """Nothing that a cache may hold binds the chains any more: TLS may be changed or switched off."""
 
     why: str
 

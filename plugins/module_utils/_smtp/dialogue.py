@@ -64,14 +64,14 @@ def check(endpoint: Endpoint, server_name: str | None, ehlo_name: str, key_type:
     """Raise ValueError for an endpoint, name or key type that cannot be used."""
     ipaddress.ip_address(endpoint.address)
     if not 0 < endpoint.port < 65536:
-        raise ValueError(f"{endpoint.port} is no port number: it is 1 to 65535")
+        raise ValueError(f"{endpoint.port} is not a port number: it is 1 to 65535")
     if server_name is not None and not _SERVER_NAME.fullmatch(server_name):
         raise ValueError(
-            f"'{printable(server_name, 80)}' is no name for SNI: a host name as A-labels without final dot"
+            f"'{printable(server_name, 80)}' is not a name for SNI: a host name as A-labels without final dot"
         )
     smtp_ehlo.check(ehlo_name)
     if key_type is not None and key_type not in tls.KEY_TYPES:
-        raise ValueError(f"'{printable(key_type, 80)}' is no key type: {' or '.join(tls.KEY_TYPES)}")
+        raise ValueError(f"'{printable(key_type, 80)}' is not a key type: {' or '.join(tls.KEY_TYPES)}")
 
 
 class Ended(Exception):

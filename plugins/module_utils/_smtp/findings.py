@@ -69,8 +69,8 @@ def mismatch_code(probe: Probe, reason: str, probes: c.Iterable[Probe], fitting:
 def refuses_variant(seen: Probe, reached: t.Collection[Endpoint]) -> bool:
     """Say whether the server refused only the type of key insisted on, or a handshake without server name.
 
-    ``reached`` are the endpoints that came as far as TLS in another way. Such a refusal is no fault: senders with DANE
-    send a server name, and take every type of key.
+    ``reached`` are the endpoints that came as far as TLS in another way. Such a refusal is not a fault: senders with
+    DANE send a server name, and take every type of key.
     """
     special = seen.key_type is not None or seen.server_name is None
     return special and seen.outcome in HANDSHAKE and seen.endpoint in reached

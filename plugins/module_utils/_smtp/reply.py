@@ -19,7 +19,7 @@ _LINE: t.Final = re.compile(rb"([2-5][0-9]{2})(?:([ -])(.*))?", re.DOTALL)
 
 
 class ReplyError(Exception):
-    """What the server sent is no SMTP reply; the message says why, in printable text."""
+    """What the server sent is not an SMTP reply; the message says why, in printable text."""
 
 
 class Closed(Exception):
@@ -57,7 +57,7 @@ class ReplyReader:
             line = await self._line(bool(texts))
             parts = _LINE.fullmatch(line)
             if parts is None:
-                raise ReplyError(f"this is no SMTP reply: '{printable(line, 80)}'")
+                raise ReplyError(f"this is not an SMTP reply: '{printable(line, 80)}'")
             texts.append(printable(parts[3] or b""))
             if parts[2] != b"-":
                 return Reply(int(parts[1]), tuple(texts))

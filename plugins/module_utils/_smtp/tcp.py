@@ -41,7 +41,7 @@ class TcpChannel:
 
     @classmethod
     async def connect(cls, address: str, port: int, max_bytes: int) -> TcpChannel:
-        """Connect to the IP literal ``address``. Raises OSError; ValueError when it is no literal."""
+        """Connect to the IP literal ``address``. Raises OSError; ValueError when it is not a literal."""
         family = socket.AF_INET6 if ipaddress.ip_address(address).version == 6 else socket.AF_INET
         sock = socket.socket(family, socket.SOCK_STREAM)
         try:

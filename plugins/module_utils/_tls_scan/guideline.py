@@ -115,7 +115,7 @@ def _worst(levels: c.Sequence[Level]) -> Level | None:
 def judge(offer: Offer, edition: str = NEWEST) -> Judgement:
     """Return the levels of ``offer`` in ``edition`` (one of :data:`EDITIONS`). Raises ValueError for another."""
     if edition not in data.EDITIONS:
-        raise ValueError(f"'{edition}' is no edition of the guidelines: {' or '.join(EDITIONS)}")
+        raise ValueError(f"'{edition}' is not an edition of the guidelines: {' or '.join(EDITIONS)}")
     return Judgement(edition, tuple(make(offer, edition) for make in _TABLES))
 
 

@@ -49,7 +49,7 @@ _BRAINPOOL_13: t.Final[t.Mapping[str, str]] = {
 
 
 class Unreadable(Exception):
-    """What the server sent is no answer to a ClientHello; the message says why."""
+    """What the server sent is not an answer to a ClientHello; the message says why."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -141,7 +141,7 @@ def _client_extensions(question: Question) -> list[t.Any]:
 def read_answer(heard: bytes) -> Accepted | Refused | None:
     """Return the answer in ``heard``, all that the server sent since the ClientHello; None when more is to come.
 
-    Raises Unreadable for anything that is no answer.
+    Raises Unreadable for anything that is not an answer.
     """
     if not heard:
         return None

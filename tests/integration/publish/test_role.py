@@ -132,7 +132,7 @@ def test_records_that_do_not_match_what_is_served_are_not_published(play: Play, 
         ({"tlsa_server": ""}, "Set tlsa_server"),
         ({"tlsa_rrset_records": ["3 1 1 nonsense"]}, "3 1 1 nonsense"),
         ({"tlsa_base_domain": "mx_1.voorbeeld.übel"}, "xn--"),
-        ({"tlsa_key_secret": "no base64!"}, "the secret is no base64"),
+        ({"tlsa_key_secret": "no base64!"}, "the secret is not base64"),
         ({"tlsa_key_secret": "", "tlsa_key_file": "/nonexistent"}, "key_file /nonexistent cannot be read"),
     ],
 )

@@ -102,7 +102,7 @@ def test_f15_withdrawal_says_when_tls_is_free_and_site_brings_dane_back(steady: 
         run = play(steady, "mailsec.dane.withdraw")
         assert run.phases[-1] == "withdrawing" and "until then TLS must stay as it is" in run.text
         run = play(steady, "mailsec.dane.withdraw", rotation_wait=True)
-        assert "TLS is free" in run.text
+        assert "TLS may be changed" in run.text
         assert records(steady) == []
         assert play(steady, "mailsec.dane.withdraw").phases == ["withdrawn"]
     counts = traffic.lost_nothing()

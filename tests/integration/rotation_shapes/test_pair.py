@@ -28,7 +28,7 @@ def test_f14_the_second_host_is_touched_when_the_first_one_is_done(shape: Shape)
     with recorder(shape, "mx1") as first, recorder(shape, "mx2") as second, Traffic(shape, "pair.nl") as traffic:
         shape.rotate()
     assert all(shape.served(host) == shape.key(host) != key for host, key in zip(HOSTS, before, strict=True))
-    # What is there when the recorders begin is no change.
+    # What is there when the recorders begin is not a change.
     changes = [[event["at"] for event in watched.events if event["at"] > watched.begun] for watched in (first, second)]
     assert changes[0] and changes[1] and max(changes[0]) < min(changes[1])
     for host, watched in zip(HOSTS, (first, second), strict=True):

@@ -135,7 +135,7 @@ def read_host(raw: dict[str, t.Any]) -> Host:
     if not 2 <= host.address <= 254:
         raise PlanError(f"host {host.name}: address {host.address} must be 2 to 254 (1 is the lab's bridge)")
     if not DOMAIN.fullmatch(host.fqdn) or "." not in host.fqdn:
-        raise PlanError(f"host {host.name}: fqdn {host.fqdn!r} is no host name with a domain")
+        raise PlanError(f"host {host.name}: fqdn {host.fqdn!r} is not a host name with a domain")
     wrong = [package for package in host.packages if not PACKAGE.fullmatch(package)]
     if wrong:
         raise PlanError(f"host {host.name}: not Debian package names: {', '.join(wrong)}")

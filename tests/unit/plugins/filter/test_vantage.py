@@ -111,8 +111,8 @@ def test_results_of_dane_info_are_taken_as_well() -> None:
     [
         ([], "dictionary of vantages"),
         ({"a": {"endpoints": []}}, "at least two vantages"),
-        ({"a": {"endpoints": []}, "b": "text"}, "the result of b is no dictionary"),
-        ({"a": {"endpoints": []}, "b": {"skipped": True}}, "the result of b: this is no result of starttls_info"),
+        ({"a": {"endpoints": []}, "b": "text"}, "the result of b is not a dictionary"),
+        ({"a": {"endpoints": []}, "b": {"skipped": True}}, "the result of b: this is not a result of starttls_info"),
     ],
 )
 def test_bad_input_is_named(given: t.Any, words: str) -> None:

@@ -37,7 +37,7 @@ EE, TA = compute(LEAF, 3, 1, 1), compute(ISSUER, 2, 1, 1)
 WRONG = b"\xab" * 32
 HERE = pathlib.Path(__file__).resolve()
 
-#: Mistakes that have a name, but are no finding: code -> the reason, or what says so instead.
+#: Mistakes that have a name, but are not a finding: code -> the reason, or what says so instead.
 NO_FINDING = {
     "contact-unreachable": "a refused RCPT may be about who asks, an accepted one tells nothing about readers, and "
     "nothing but EHLO, STARTTLS and QUIT is sent to the servers of others",
@@ -45,7 +45,7 @@ NO_FINDING = {
     "sender-cleartext-fallback": "only mail to a server made for it shows that, as in tests/integration/audit_senders; "
     "what settings say is outbound-dane-off",
     "sender-ignores-tlsa": "as sender-cleartext-fallback",
-    "single-resolver-view": "how one looks is no property of what is seen; dane_info has option authorities for it",
+    "single-resolver-view": "how one looks is not a property of what is seen; dane_info has option authorities for it",
     "starttls-injection-not-detected": "nothing is wrong then; starttls_info returns it as injection of the endpoint",
     "tlsrpt-starttls-not-supported": "reports of other senders are not read",
 }

@@ -101,7 +101,7 @@ def test_bad_input_is_named(call: Call, options: dict[str, t.Any], words: str) -
         ("domains", ".", "an empty name"),
         ("domains", "a..example.nl", "has an empty label"),
         ("domains", ".example.nl", "has an empty label"),
-        ("domains", "example.nl,example.org", "is no host name"),
+        ("domains", "example.nl,example.org", "is not a host name"),
         ("domains", "{{ x }}", "has a blank"),
         ("domains", "b\u00fc\u200bcher\u2603.nl", "cannot be part of a name"),
         ("domains", f"{'a' * 64}.nl", "is not 1 to 63"),

@@ -95,21 +95,21 @@ def test_the_port_to_look_at_can_be_another_than_that_of_the_name(port: int | No
     [
         ({"base_domain": "mx.übel.nl"}, "xn--bel-goa.nl"),
         ({"base_domain": "192.0.2.1"}, "is an address"),
-        ({"base_domain": "mx example.nl"}, "is no host name"),
+        ({"base_domain": "mx example.nl"}, "is not a host name"),
         ({"base_domain": "_25._tcp.mx.example.nl"}, "begins with an underscore"),
         ({"base_domain": None, "owner": "mx._tlsa.example.nl"}, "give base_domain"),
         ({"base_domain": None}, "one of the following is required: base_domain, owner"),
         ({"port": 70000}, "no port number"),
-        ({"zone": "exa mple"}, "is no host name"),
+        ({"zone": "exa mple"}, "is not a host name"),
         ({"records": []}, "records is empty"),
         ({"records": None}, "records"),
-        ({"records": ["3 1 1"]}, "is no TLSA record"),
+        ({"records": ["3 1 1"]}, "is not a TLSA record"),
         ({"records": ["3 1 1 abc"]}, "odd number of digits"),
         ({"records": ["DANE-XX 1 1 ab"]}, "unknown certificate usage"),
         ({"records": ["3 1 1 ab"]}, "tlsa-bad-field"),
         ({"records": ["3 1 1 " + "00" * 32]}, "tlsa-empty-digest"),
         ({"records": ["1 1 1 " + "ab" * 32]}, "tlsa-all-unusable"),
-        ({"expected": ["x"]}, "is no TLSA record"),
+        ({"expected": ["x"]}, "is not a TLSA record"),
         ({"ttl": 0}, "ttl is 0"),
         ({"ttl": 2**31}, "ttl is 2147483648"),
         ({"timeout": 0}, "timeout is 0"),
@@ -117,11 +117,11 @@ def test_the_port_to_look_at_can_be_another_than_that_of_the_name(port: int | No
         ({"name_servers": []}, "name_servers is empty"),
         ({"name_servers": ["192.0.2.1:99999"]}, "port 99999"),
         ({"server": "no such host"}, "server has 'no such host', whose address cannot be found"),
-        ({"endpoints": ["mx.example.nl"]}, "endpoints has 'mx.example.nl', which is no IP address"),
+        ({"endpoints": ["mx.example.nl"]}, "endpoints has 'mx.example.nl', which is not an IP address"),
         ({"key_name": None}, "key_name"),
         ({"key_secret": None}, "neither key_secret nor key_file"),
-        ({"key_secret": "not base64"}, "TSIG key k: the secret is no base64"),
-        ({"key_name": "a..b"}, "is no name for a TSIG key"),
+        ({"key_secret": "not base64"}, "TSIG key k: the secret is not base64"),
+        ({"key_name": "a..b"}, "is not a name for a TSIG key"),
         ({"key_algorithm": "hmac-md5"}, "key_algorithm"),
         ({"key_file": "/nonexistent"}, "mutually exclusive"),
         ({"key_secret": None, "key_file": "/nonexistent"}, "key_file /nonexistent cannot be read: No such file"),
@@ -138,7 +138,7 @@ def test_bad_options_are_named(call: Call, options: dict[str, t.Any], why: str) 
 
 def test_a_key_file_that_is_no_text(call: Call, tmp_path: pathlib.Path) -> None:
     (tmp_path / "key").write_bytes(b"\xff\xfe\x00")
-    assert "is no text file" in call(key_secret=None, key_file=str(tmp_path / "key"))["msg"]
+    assert "is not text file" in call(key_secret=None, key_file=str(tmp_path / "key"))["msg"]
 
 
 def test_a_key_file_with_another_name(call: Call, tmp_path: pathlib.Path) -> None:

@@ -437,7 +437,7 @@ class TestRun:
 
     @pytest.mark.parametrize("name", ["a..nl", "x" * 64 + ".nl", "a." * 130 + "nl", "\\"])
     def test_what_is_no_name_is_named_in_the_error(self, name: str) -> None:
-        with pytest.raises(ValueError, match="is no domain name"):
+        with pytest.raises(ValueError, match="is not a domain name"):
             ask(validating(lambda query: reply(query, A)), name=name)
 
     def test_ttl_is_the_published_one(self) -> None:

@@ -59,7 +59,7 @@ def test_one_of_several_keys() -> None:
         (CLAUSE.replace("hmac-sha512", "hmac-md5"), "'hmac-md5' is none of"),
         (CLAUSE.replace("\talgorithm hmac-sha512;\n", ""), "has no algorithm"),
         (CLAUSE.replace("secret", "sekret", 1), "has no secret"),
-        (CLAUSE.replace(SECRET, SECRET[:-1] + "!"), "is no base64"),
+        (CLAUSE.replace(SECRET, SECRET[:-1] + "!"), "is not base64"),
         (CLAUSE.replace(SECRET, ""), "the secret is empty"),
         (CLAUSE.replace("tlsa.example.nl", "tlsa..nl"), "no name for a TSIG key"),
     ],

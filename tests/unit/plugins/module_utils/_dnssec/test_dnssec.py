@@ -79,7 +79,7 @@ def test_huge_rsa_keys_are_not_computed(exponent, bits):
     ],
 )
 def test_the_hashes_of_rfc_5155_appendix_a(owner, hashed):
-    """Through a proof, since hashing is no interface of its own: the name matches the record with its hash."""
+    """Through a proof, since hashing is not an interface of its own: the name matches the record with its hash."""
     digest = nsec3.decode_hash(hashed.encode())
     assert digest is not None
     zone = dns.name.from_text("example")

@@ -305,7 +305,7 @@ def go_back(path: pathlib.Path) -> None:
 def test_b02_the_way_back_ends_on_one_side_wherever_it_is_killed(
     place: pathlib.Path, monkeypatch: pytest.MonkeyPatch, before: bool
 ) -> None:
-    """Going back leaves the former pair live and the other one to come; killed anywhere, the next run settles it."""
+    """Going back leaves the former pair live and the other one the next; killed anywhere, the next run settles it."""
     old = live_key(place)
     rotate(place)
     new, number = live_key(place), 0

@@ -111,9 +111,9 @@ def test_values_of_playbooks(value: object, text: str | None) -> None:
 @pytest.mark.parametrize(
     ("name", "value", "message"),
     [
-        ("a b", "x", "is no parameter name"),
-        ("a\nb", "x", "is no parameter name"),
-        ("", "x", "is no parameter name"),
+        ("a b", "x", "is not a parameter name"),
+        ("a\nb", "x", "is not a parameter name"),
+        ("", "x", "is not a parameter name"),
         ("name", {"a": 1}, "parameter name: a value is text"),
         ("name", "a\0b", "parameter name: the value has control characters"),
         ("smtp_sasl_password_maps", "static:user:hunter2", "keep passwords in a file"),
@@ -195,8 +195,8 @@ def test_arguments_of_pipe_are_replaced_as_a_whole() -> None:
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: wish("a b", columns={"command": "x"}), "is no service name"),
-        (lambda: wish("#x", columns={"command": "x"}), "is no service name"),
+        (lambda: wish("a b", columns={"command": "x"}), "is not a service name"),
+        (lambda: wish("#x", columns={"command": "x"}), "is not a service name"),
         (lambda: wish("x", "tcp"), "type is 'tcp'"),
         (lambda: wish("x", columns={"command": "smtpd -o a=b"}), "command is 'smtpd -o a=b', it is a single word"),
         (lambda: wish("x", "unix", columns={"chroot": "yes"}), "chroot is 'yes', it is y, n or -"),

@@ -70,7 +70,7 @@ def test_f20_judgement_of_a_resolver(
 
 @pytest.mark.parametrize("secure", [Reply("NXDOMAIN", True), Reply("NXDOMAIN"), Reply("NOERROR", True, 0)])
 def test_f20_a_name_that_is_no_zone_is_bad_input(secure: Reply) -> None:
-    with pytest.raises(ValueError, match=r"'signed\.nl' cannot prove anything, because it is no zone"):
+    with pytest.raises(ValueError, match=r"'signed\.nl' cannot prove anything, because it is not a zone"):
         judge_resolver(NAMES, secure, None, None)
 
 

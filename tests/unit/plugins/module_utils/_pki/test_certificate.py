@@ -108,7 +108,7 @@ def test_pem_keeps_order_and_passes_over_keys() -> None:
         (pem(LEAF) + pem(LEAF)[:-30], "block 2 .CERTIFICATE. is cut off"),
         (pem(LEAF)[:100] + "\n" + pem(LEAF), "block 1 .CERTIFICATE. is cut off"),
         (pem(LEAF).replace("MII", "M!I", 1), "block 1 .CERTIFICATE. is not base64"),
-        (pem(LEAF) + pem(LEAF[:-1]), "block 2 .CERTIFICATE.: this is no DER certificate"),
+        (pem(LEAF) + pem(LEAF[:-1]), "block 2 .CERTIFICATE.: this is not a DER certificate"),
         (pem(LEAF + b"\0"), "block 1 .CERTIFICATE.: .*1 bytes follow"),
         (pem(LEAF).split("\n", 1)[1], "END CERTIFICATE without its BEGIN"),
     ],

@@ -111,7 +111,7 @@ def unsigned(rcode: str = "NOERROR") -> Answer:
         (signed(rcode="NOTIMP"), Refusal.NOT_SUPPORTED),
         (signed(rcode="SERVFAIL"), Refusal.SERVER_FAILURE),
         (signed(rcode="FORMERR"), Refusal.MALFORMED),
-        (lambda _data: framed(b"rubbish that is no DNS message"), Refusal.MALFORMED),
+        (lambda _data: framed(b"rubbish that is not a DNS message"), Refusal.MALFORMED),
         (lambda data: signed()(data)[:20], Refusal.UNANSWERED),
         (lambda _data: b"", Refusal.UNANSWERED),
     ],

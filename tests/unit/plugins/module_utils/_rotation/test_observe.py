@@ -92,8 +92,8 @@ def test_all_chains_of_all_rounds_count() -> None:
     [
         ([], "it was not probed"),
         ([_probe("connect-failed", detail="connection refused")], "connection refused"),
-        ([_probe(chain=())], "it presented what is no chain"),
-        ([_probe(chain=(b"rubbish",))], "it presented what is no chain"),
+        ([_probe(chain=())], "it presented what is not a chain"),
+        ([_probe(chain=(b"rubbish",))], "it presented what is not a chain"),
     ],
 )
 def test_one_bad_connection_leaves_it_open(probes: list[Probe], failure: str) -> None:

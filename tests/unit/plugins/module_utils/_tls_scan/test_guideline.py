@@ -97,7 +97,7 @@ def test_the_registry_agrees_with_openssl():
 
 def test_editions_are_in_the_order_of_their_release():
     assert EDITIONS == ("2.1", "2025-05")
-    with pytest.raises(ValueError, match=r"'2\.0' is no edition of the guidelines: 2\.1 or 2025-05"):
+    with pytest.raises(ValueError, match=r"'2\.0' is not an edition of the guidelines: 2\.1 or 2025-05"):
         judge(GOOD, "2.0")
 
 
@@ -241,7 +241,7 @@ def test_nothing_newer_than_tls_11_is_said_in_so_many_words():
         (("TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256", "TLS_DHE_RSA_WITH_AES_128_GCM_SHA256"), True, "2025-05", "in-order"),
         (("TLS_DHE_RSA_WITH_AES_128_GCM_SHA256", "TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256"), True, "2025-05", "violated"),
         (("TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256", "TLS_DHE_RSA_WITH_AES_128_CCM"), False, "2025-05", "violated"),
-        # Insufficient suites are no part of the test.
+        # Insufficient suites are not a part of the test.
         (("TLS_RSA_WITH_RC4_128_SHA", "TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256"), False, "2025-05", "not-applicable"),
         # Good and sufficient are one group in the newer edition, and two in the older.
         (("TLS_DHE_RSA_WITH_AES_128_GCM_SHA256", "TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256"), True, "2.1", "violated"),
