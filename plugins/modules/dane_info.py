@@ -63,10 +63,10 @@ options:
       - Port of all mail servers.
     type: int
     default: 25
-  nameservers:
+  resolvers:
     description:
       - Validating resolvers to ask. The default is what C(/etc/resolv.conf) lists.
-      - A resolver whose address is not on loopback is left aside unless O(nameservers[].trusted=true). When none
+      - A resolver whose address is not on loopback is left aside unless O(resolvers[].trusted=true). When none
         is left the verdicts are V(unknown).
     type: list
     elements: dict
@@ -281,7 +281,7 @@ EXAMPLES = r"""
     hosts: [mx.example.nl]
     sni: [with]
     key_type: [any]
-    nameservers:
+    resolvers:
       - address: 127.0.0.1
     special_use: true
   delegate_to: vantage.example.org
@@ -790,7 +790,7 @@ from ansible_collections.mailsec.dane.plugins.module_utils._dns.resolv_conf impo
 from ansible_collections.mailsec.dane.plugins.module_utils._dns.resolver_both import BothWays
 from ansible_collections.mailsec.dane.plugins.module_utils._dns.resolver_trusted import Limits as DnsLimits
 from ansible_collections.mailsec.dane.plugins.module_utils._dns.resolver_trusted import TrustedResolver
-from ansible_collections.mailsec.dane.plugins.module_utils._dns.server import NameServer, Server
+from ansible_collections.mailsec.dane.plugins.module_utils._dns.server import Server
 from ansible_collections.mailsec.dane.plugins.module_utils._dns.zone_view import ZoneLook
 from ansible_collections.mailsec.dane.plugins.module_utils._dnssec import anchors as dnssec_anchors
 from ansible_collections.mailsec.dane.plugins.module_utils._dnssec import limits as dnssec_limits
@@ -876,14 +876,14 @@ def _check_servers(option: str, given: list[dict[str, t.Any]]) -> None:
 
 
 def _servers(params: dict[str, t.Any]) -> tuple[Server, ...]:
-    given = params["nameservers"]
+    given = params["resolvers"]
     if given is None:
         goes_without = _is_iterative(params) and params["validation"] == "own" and not params["authorities"]
         return () if goes_without else system_servers()
-    _check_servers("nameservers", given)
+    _check_servers("resolvers", given)
     if not given:
-        raise ValueError("nameservers is empty: leave it out to use those of /etc/resolv.conf, or give at least one")
-    return tuple(Server(one["address"], one["port"], one["trusted"]) for one in given)
+        raise ValueError("resolvers is empty: leave it out to use those of /etc/resolv.conf, or give at least one")
+    return tuple(Server(one["address"], one["port"], trusted=one["trusted"]) for one in given)
 
 
 def _settings(params: dict[str, t.Any], names: _Names) -> Settings:
@@ -928,7 +928,7 @@ def _iterative(params: dict[str, t.Any]) -> Iterative:
         _check_servers("root_servers", roots)
         if not roots:
             raise ValueError("root_servers is empty: leave it out to start at those of the Internet")
-        roots = [network.Server(one["address"], one["port"]) for one in roots]
+        roots = [Server(one["address"], one["port"]) for one in roots]
     # Of several servers the next one is to have its turn within the time for one look-up.
     patience = network.Patience(udp=min(1.5, params["dns_timeout"]), tcp=params["dns_timeout"], tries=1)
     return straight(roots, patience, _may_ask(params))
@@ -942,7 +942,7 @@ def _own(params: dict[str, t.Any], servers: tuple[Server, ...]) -> OwnResolver:
         count = limits.attempts
     else:
         patience = network.Patience(udp=params["dns_timeout"], tcp=params["dns_timeout"])
-        ask = network.Recursive([network.Server(one.address, one.port) for one in servers], patience)
+        ask = network.Recursive(servers, patience)
         count = len(servers)
     return OwnResolver(Validator(ask, lambda: int(time.time()), anchors, limits, strict=True, servers=count))
 
@@ -951,9 +951,7 @@ def _zone_look(params: dict[str, t.Any], servers: tuple[Server, ...]) -> ZoneLoo
     """Only servers that are believed are asked at all, unless none has to be."""
     if not params["authorities"]:
         return None
-    resolvers = [
-        NameServer(one.address, one.port) for one in servers if one.believed or params["validation"] != "trusted"
-    ]
+    resolvers = [one for one in servers if one.believed or params["validation"] != "trusted"]
     return ZoneLook(resolvers, params["dns_timeout"], _may_ask(params), params["concurrency"])
 
 
@@ -1006,7 +1004,7 @@ def main() -> None:
             "hosts": {"type": "list", "elements": "str", "default": []},
             "managed": {"type": "list", "elements": "str"},
             "port": {"type": "int", "default": 25},
-            "nameservers": {
+            "resolvers": {
                 "type": "list",
                 "elements": "dict",
                 "options": {

@@ -40,7 +40,7 @@ options:
     type: list
     elements: str
     default: [A]
-  mode:
+  validation:
     description:
       - V(own) validates here. Any resolver that passes DNSSEC records on will do, on any path.
       - V(trusted) believes the AD bit of a resolver, as a mail server does. It cannot say why something is bogus.
@@ -48,11 +48,11 @@ options:
     type: str
     choices: [own, trusted, both]
     default: own
-  nameservers:
+  resolvers:
     description:
       - Recursive resolvers to ask. The default is what C(/etc/resolv.conf) lists.
-      - With O(mode=trusted) and O(mode=both), a resolver whose address is not on loopback is left aside as the trusted
-        one unless O(nameservers[].trusted=true).
+      - With O(validation=trusted) and O(validation=both), a resolver whose address is not on loopback is left aside as
+        the trusted one unless O(resolvers[].trusted=true).
     type: list
     elements: dict
     suboptions:
@@ -101,7 +101,7 @@ options:
   at:
     description:
       - Moment for which the signatures are judged, as ISO 8601 or as seconds since 1970. The default is now.
-      - To see, for instance, whether what is published now will still hold in two days. For O(mode=own) only.
+      - To see, for instance, whether what is published now will still hold in two days. For O(validation=own) only.
     type: str
   strict:
     description:
@@ -142,8 +142,8 @@ EXAMPLES = r"""
   mailsec.dane.dnssec_info:
     names: [example.nl, mx.example.nl]
     types: [MX, A, AAAA]
-    mode: both
-    nameservers:
+    validation: both
+    resolvers:
       - address: 127.0.0.1
 
 - name: See whether all signatures will hold for two more days
@@ -170,7 +170,7 @@ lookups:
   contains:
     report:
       description: The verdict, the reason, the remedy and the chain of trust in lines for people.
-      returned: with O(mode=own) and O(mode=both)
+      returned: with O(validation=own) and O(validation=both)
       type: list
       elements: str
     name:
@@ -328,12 +328,14 @@ lookups:
           description: Bytes of answers read.
           type: int
     trusted:
-      description: What the trusted resolver says, with the fields of a look-up of O(mode=trusted).
-      returned: with O(mode=both)
+      description: What the trusted resolver says, with the fields of a look-up of O(validation=trusted).
+      returned: with O(validation=both)
       type: dict
     difference:
-      description: Where own validation and the trusted resolver differ, empty when they agree.
-      returned: with O(mode=both)
+      description:
+        - Where own validation and the trusted resolver contradict each other, empty when they do not. A way that ended
+          without an answer contradicts nothing.
+      returned: with O(validation=both)
       type: str
 summary:
   description: Number of look-ups for each status.
@@ -342,12 +344,12 @@ summary:
   sample: {secure: 3, insecure: 0, bogus: 1, indeterminate: 0}
 differences:
   description: Names and types for which own validation and the trusted resolver differ.
-  returned: with O(mode=both)
+  returned: with O(validation=both)
   type: list
   elements: str
 at:
   description: Moment for which the signatures were judged, ISO 8601, UTC.
-  returned: with O(mode=own) and O(mode=both)
+  returned: with O(validation=own) and O(validation=both)
   type: str
 """
 
@@ -358,15 +360,15 @@ import typing as t
 
 from ansible.module_utils.basic import AnsibleModule, missing_required_lib
 
-from ansible_collections.mailsec.dane.plugins.module_utils._dns import server
 from ansible_collections.mailsec.dane.plugins.module_utils._dns.answer import Security
 from ansible_collections.mailsec.dane.plugins.module_utils._dns.resolv_conf import system_servers
 from ansible_collections.mailsec.dane.plugins.module_utils._dns.resolver_trusted import TrustedResolver
+from ansible_collections.mailsec.dane.plugins.module_utils._dns.server import Server
 from ansible_collections.mailsec.dane.plugins.module_utils._dnssec import anchors as dnssec_anchors
 from ansible_collections.mailsec.dane.plugins.module_utils._dnssec.iterative import straight
 from ansible_collections.mailsec.dane.plugins.module_utils._dnssec.limits import Limits
 from ansible_collections.mailsec.dane.plugins.module_utils._dnssec.lookups import Lookups
-from ansible_collections.mailsec.dane.plugins.module_utils._dnssec.network import Recursive, Server
+from ansible_collections.mailsec.dane.plugins.module_utils._dnssec.network import Recursive
 from ansible_collections.mailsec.dane.plugins.module_utils._dnssec.validator import Validator, question
 from ansible_collections.mailsec.dane.plugins.module_utils._dnssec.wire import time_text
 from ansible_collections.mailsec.dane.plugins.module_utils._requirements import missing
@@ -388,12 +390,12 @@ def _check(params: dict[str, t.Any]) -> None:
         raise ValueError(f"timeout is {params['timeout']:g}: it is more than 0 and up to 600 seconds")
     if not 0 < params["concurrency"] <= 256:
         raise ValueError(f"concurrency is {params['concurrency']}: it is 1 to 256")
-    if params["iterative"] and params["nameservers"] is not None:
-        raise ValueError("nameservers are not asked with iterative: leave one of them out")
-    if params["mode"] != "own":
+    if params["iterative"] and params["resolvers"] is not None:
+        raise ValueError("resolvers are not asked with iterative: leave one of them out")
+    if params["validation"] != "own":
         for option in ("at", "root_servers", "iterative"):
             if params[option] not in (None, False):
-                raise ValueError(f"{option} is for the mode own only: a resolver has its own clock and its own way")
+                raise ValueError(f"{option} is for validation=own only: a resolver has its own clock and its own way")
 
 
 def _moment(text: str | None) -> int:
@@ -412,41 +414,36 @@ def _moment(text: str | None) -> int:
     return seconds
 
 
-def _servers(given: list[dict[str, t.Any]] | None, option: str) -> tuple[server.Server, ...]:
+def _servers(given: list[dict[str, t.Any]] | None, option: str) -> tuple[Server, ...]:
     if given is None:
         return system_servers()
     if not given:
         raise ValueError(f"{option} is empty: leave it out or give at least one")
     try:
-        return tuple(server.Server(str(_server(one)), one["port"], one.get("trusted", False)) for one in given)
+        return tuple(Server(one["address"], one["port"], trusted=one.get("trusted", False)) for one in given)
     except ValueError as error:
         raise ValueError(f"{option}: {error}") from error
-
-
-def _server(one: dict[str, t.Any]) -> str:
-    return Server(one["address"], one["port"]).address
 
 
 def _validator(params: dict[str, t.Any], now: int) -> Validator:
     anchors = dnssec_anchors.from_options(params["trust_anchors"], params["trust_anchor_file"])
     limits = Limits(seconds=params["timeout"])
     if params["root_servers"] is not None:
-        hints = [Server(one.address, one.port) for one in _servers(params["root_servers"], "root_servers")]
+        hints = _servers(params["root_servers"], "root_servers")
         ask = straight(hints, None, lambda _address: True)
         return Validator(ask, lambda: now, anchors, limits, strict=params["strict"], servers=limits.attempts)
     if params["iterative"]:
         ask = straight(None, None, lambda address: not is_special_use(address))
         return Validator(ask, lambda: now, anchors, limits, strict=params["strict"], servers=limits.attempts)
-    servers = [Server(one.address, one.port) for one in _servers(params["nameservers"], "nameservers")]
-    recursive = Recursive(servers)
-    return Validator(recursive, lambda: now, anchors, limits, strict=params["strict"], servers=len(servers))
+    servers = _servers(params["resolvers"], "resolvers")
+    return Validator(Recursive(servers), lambda: now, anchors, limits, strict=params["strict"], servers=len(servers))
 
 
 async def _look_up(
     params: dict[str, t.Any], questions: list[tuple[str, str]], validator: Validator | None
 ) -> list[dict[str, t.Any]]:
     # Made here, because it belongs to one event loop.
-    trusted = TrustedResolver(_servers(params["nameservers"], "nameservers")) if params["mode"] != "own" else None
+    trusted = TrustedResolver(_servers(params["resolvers"], "resolvers")) if params["validation"] != "own" else None
     return await Lookups(validator, trusted, params["concurrency"]).all(questions)
 
 
@@ -455,7 +452,7 @@ def gather(params: dict[str, t.Any]) -> dict[str, t.Any]:
     questions = _questions(params)
     _check(params)
     now = _moment(params["at"])
-    validator = _validator(params, now) if params["mode"] != "trusted" else None
+    validator = _validator(params, now) if params["validation"] != "trusted" else None
     lookups = asyncio.run(_look_up(params, questions, validator))
     statuses = [lookup["security"] for lookup in lookups]
     result: dict[str, t.Any] = {
@@ -464,7 +461,7 @@ def gather(params: dict[str, t.Any]) -> dict[str, t.Any]:
     }
     if validator is not None:
         result["at"] = time_text(now)
-    if params["mode"] == "both":
+    if params["validation"] == "both":
         result["differences"] = [f"{one['name']} {one['type']}" for one in lookups if one["difference"]]
     return result
 
@@ -478,8 +475,8 @@ def main() -> None:
         argument_spec={
             "names": {"type": "list", "elements": "str", "required": True},
             "types": {"type": "list", "elements": "str", "default": ["A"]},
-            "mode": {"type": "str", "choices": ["own", "trusted", "both"], "default": "own"},
-            "nameservers": {
+            "validation": {"type": "str", "choices": ["own", "trusted", "both"], "default": "own"},
+            "resolvers": {
                 "type": "list",
                 "elements": "dict",
                 "options": {**server, "trusted": {"type": "bool", "default": False}},
@@ -493,7 +490,7 @@ def main() -> None:
             "timeout": {"type": "float", "default": 15},
             "concurrency": {"type": "int", "default": 20},
         },
-        mutually_exclusive=[("nameservers", "root_servers"), ("trust_anchors", "trust_anchor_file")],
+        mutually_exclusive=[("resolvers", "root_servers"), ("trust_anchors", "trust_anchor_file")],
         supports_check_mode=True,
     )
     for gap in missing("cryptography", "dnspython", "netaddr"):

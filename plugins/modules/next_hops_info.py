@@ -14,7 +14,7 @@ description:
     mail is sent to, and which milters, policy services, LDAP and SQL servers and DNS block lists are used. Looks each
     of them up as the program does that needs it, with C(/etc/hosts), C(nsswitch.conf), C(resolv.conf), the chroot
     directory and the settings of the service.
-  - With O(name_servers) or O(choices) the same is done as it would be after a change, before anything is changed.
+  - With O(resolvers) or O(choices) the same is done as it would be after a change, before anything is changed.
   - With O(before) it says what is worse than at an earlier look.
   - Tables of LDAP, SQL and other servers cannot be listed. They are asked for the domains that Postfix knows, and for
     those in its queue and log. A table that does not answer is named in RV(unlisted).
@@ -27,8 +27,8 @@ extends_documentation_fragment:
 requirements:
   - Python >= 3.11
 options:
-  name_servers:
-    description: Name servers in place of those in C(resolv.conf), as ADDRESS or ADDRESS@PORT.
+  resolvers:
+    description: Resolvers in place of those in C(resolv.conf), as ADDRESS or ADDRESS@PORT.
     type: list
     elements: str
     default: []
@@ -73,7 +73,7 @@ EXAMPLES = r"""
 
 - name: What would be lost with the resolver on loopback?
   mailsec.dane.next_hops_info:
-    name_servers: [127.0.0.1]
+    resolvers: [127.0.0.1]
     before: "{{ names_now }}"
   register: names_then
 
@@ -124,7 +124,7 @@ targets:
       reason: ""
       refused: []
       zone: corp.example
-name_servers:
+resolvers:
   description: Name servers that were asked, without local forwarders where these tell whom they ask.
   returned: success
   type: list
@@ -273,7 +273,7 @@ def _without_link(server: str) -> str:
     return address if port == 53 else f"{address}@{port}"
 
 
-def _below(module: AnsibleModule, name_servers: t.Sequence[str]) -> t.Callable[[str], Names]:
+def _below(module: AnsibleModule, resolvers: t.Sequence[str]) -> t.Callable[[str], Names]:
     """The way to resolve names in a root directory, made once for each."""
     end = time.monotonic() + module.params["time_limit"]
 
@@ -287,7 +287,7 @@ def _below(module: AnsibleModule, name_servers: t.Sequence[str]) -> t.Callable[[
     def below(root: str) -> Names:
         with lock:
             if root not in made:
-                made[root] = names_below(root, name_servers, other, module.params["timeout"], end)
+                made[root] = names_below(root, resolvers, other, module.params["timeout"], end)
             return made[root]
 
     return below
@@ -312,7 +312,7 @@ def _look(module: AnsibleModule, parameters: dict[str, str], below: t.Callable[[
         "instances": [instance.directory for instance in instances],
         "queue_directories": list(dict.fromkeys(instance.queue for instance in instances)),
         "targets": targets,
-        "name_servers": _upstream(below("")),
+        "resolvers": _upstream(below("")),
         "link_domains": _link_domains(module),
         "unlisted": list(dict.fromkeys(found.unlisted)),
         "partly": list(dict.fromkeys(found.partly)),
@@ -326,7 +326,7 @@ def gather(module: AnsibleModule) -> dict[str, t.Any]:
     """Return the result; ValueError with a message for people."""
     params = module.params
     choices = [{name: value_text(name, value) or "" for name, value in choice.items()} for choice in params["choices"]]
-    below = _below(module, params["name_servers"])
+    below = _below(module, params["resolvers"])
     now = _look(module, {}, below)
     before = params["before"] or now
     losses = worse(before, now, params["accepted"])
@@ -349,14 +349,14 @@ def gather(module: AnsibleModule) -> dict[str, t.Any]:
         "chosen": chosen,
         "worse": [loss.sentence for loss in losses],
         "bogus": refused,
-        "remedy": remedy(losses, before["name_servers"], before["link_domains"], now["name_servers"]) if losses else "",
+        "remedy": remedy(losses, before["resolvers"], before["link_domains"], now["resolvers"]) if losses else "",
     }
 
 
 def main() -> None:
     module = AnsibleModule(
         argument_spec={
-            "name_servers": {"type": "list", "elements": "str", "default": []},
+            "resolvers": {"type": "list", "elements": "str", "default": []},
             "choices": {"type": "list", "elements": "dict", "default": []},
             "names": {"type": "list", "elements": "str", "default": []},
             "before": {"type": "dict"},

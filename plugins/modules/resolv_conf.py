@@ -35,7 +35,7 @@ requirements:
   - Python >= 3.11
   - GNU C library 2.31 or later
 options:
-  name_servers:
+  resolvers:
     description: Loopback addresses of the resolver, all of which must be proven.
     type: list
     elements: str
@@ -195,12 +195,12 @@ _UNPROVEN: t.Final = f"The resolver of this host is not proven, and {PATH} was l
 
 
 def _check(params: dict[str, t.Any]) -> None:
-    if not params["name_servers"]:
-        raise ValueError("name_servers is empty: name the loopback address of the resolver")
-    for address in params["name_servers"]:
+    if not params["resolvers"]:
+        raise ValueError("resolvers is empty: name the loopback address of the resolver")
+    for address in params["resolvers"]:
         # The AD bit is worth as much as the network it comes over (RFC 4035 section 4.9.3).
         if not is_address(address) or not ipaddress.ip_address(address).is_loopback:
-            raise ValueError(f"name_servers has {address[:80]!r}: only a loopback address can be trusted to say AD")
+            raise ValueError(f"resolvers has {address[:80]!r}: only a loopback address can be trusted to say AD")
     for option in ("secure_name", "bogus_name", "unsigned_name"):
         try:
             check_zone(params[option])
@@ -218,7 +218,7 @@ def _proven(module: AnsibleModule, names: Names) -> Proof:
     params = module.params
     end = time.monotonic() + (0 if module.check_mode else params["timeout"])
     while True:
-        proofs = [prove_resolver(address, names, port=params["port"]) for address in params["name_servers"]]
+        proofs = [prove_resolver(address, names, port=params["port"]) for address in params["resolvers"]]
         proof = Proof(
             tuple(item for one in proofs for item in one.findings),
             tuple(item for one in proofs for item in one.unproven),
@@ -304,7 +304,7 @@ def run(module: AnsibleModule) -> dict[str, t.Any]:
             _fail(module, proof, _UNPROVEN)
         return {"changed": False, "copies_changed": [], "writers": [], **_told(proof, proof.findings)}
     current = read(PATH) or ""
-    wanted = render(current, params["name_servers"], params["options"])
+    wanted = render(current, params["resolvers"], params["options"])
     replace = current != wanted or os.path.islink(PATH)
     writers, warnings = guards()
     copies = {path: read(path) or "" for path in params["copies"] if os.path.isdir(os.path.dirname(path))}
@@ -320,7 +320,7 @@ def run(module: AnsibleModule) -> dict[str, t.Any]:
                 module.run_command(["systemctl", "try-reload-or-restart", writer.reload])
         for path in copies:
             _write(path, wanted)
-    findings = (*proof.findings, *(foreign(current, params["name_servers"]) if module.check_mode else ()))
+    findings = (*proof.findings, *(foreign(current, params["resolvers"]) if module.check_mode else ()))
     for sentence in (*warnings, *(f"not proven: {sentence}" for sentence in proof.unproven)):
         module.warn(sentence)
     if module.check_mode:
@@ -343,7 +343,7 @@ def run(module: AnsibleModule) -> dict[str, t.Any]:
 def main() -> None:
     module = AnsibleModule(
         argument_spec={
-            "name_servers": {"type": "list", "elements": "str", "default": ["127.0.0.1"]},
+            "resolvers": {"type": "list", "elements": "str", "default": ["127.0.0.1"]},
             "options": {"type": "list", "elements": "str", "default": ["edns0", "trust-ad"]},
             "secure_name": {"type": "str", "default": "."},
             "bogus_name": {"type": "str", "default": ""},

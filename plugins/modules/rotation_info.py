@@ -213,7 +213,7 @@ options:
     type: list
     elements: str
     default: []
-  nameservers:
+  resolvers:
     description: Validating resolvers, see M(mailsec.dane.dane_info). The default is what C(/etc/resolv.conf) lists.
     type: list
     elements: dict
@@ -420,8 +420,8 @@ def _means(params: dict[str, t.Any], repeats: int) -> look.Means:
     servers, endpoints = params["name_servers"], params["endpoints"]
     resolvers = (
         system_servers()
-        if params["nameservers"] is None
-        else tuple(Server(one["address"], one["port"], one["trusted"]) for one in params["nameservers"])
+        if params["resolvers"] is None
+        else tuple(Server(one["address"], one["port"], trusted=one["trusted"]) for one in params["resolvers"])
     )
     return look.Means(
         primary=dataclasses.replace(
@@ -522,7 +522,7 @@ def main() -> None:
             "own_addresses": {"type": "list", "elements": "str", "default": []},
             "node": {"type": "str", "default": ""},
             "members": {"type": "list", "elements": "str", "default": []},
-            "nameservers": {
+            "resolvers": {
                 "type": "list",
                 "elements": "dict",
                 "options": {

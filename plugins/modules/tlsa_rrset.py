@@ -393,7 +393,7 @@ from ansible.module_utils.basic import AnsibleModule, missing_required_lib
 
 from ansible_collections.mailsec.dane.plugins.module_utils._dane import tlsa
 from ansible_collections.mailsec.dane.plugins.module_utils._dane.tlsa import TlsaRecord, TlsaRrset
-from ansible_collections.mailsec.dane.plugins.module_utils._dns import authority, tsig_key
+from ansible_collections.mailsec.dane.plugins.module_utils._dns import authority, resolv_conf, tsig_key
 from ansible_collections.mailsec.dane.plugins.module_utils._probe import Endpoint
 from ansible_collections.mailsec.dane.plugins.module_utils._publish import publish
 from ansible_collections.mailsec.dane.plugins.module_utils._publish.publish import Course, Means, PublicationError, Wish
@@ -455,7 +455,7 @@ def _means(params: dict[str, t.Any]) -> Means:
         ehlo.option(params["ehlo_name"]),
         None if params["zone"] is None else _zone(params["zone"]),
         None if servers is None else tuple(each for text in servers for each in authority.named(text, "name_servers")),
-        authority.system_resolvers(),
+        resolv_conf.system_servers(),
         not_after=params["not_after"],
     )
 

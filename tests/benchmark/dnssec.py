@@ -174,15 +174,15 @@ async def _all(resolve: object) -> int:
 def child(mode: str, directory: str) -> None:
     """Do all look-ups in one way, in a process of its own so that its memory is its own."""
     from ansible_collections.mailsec.dane.plugins.module_utils._dns.resolver_trusted import TrustedResolver
-    from ansible_collections.mailsec.dane.plugins.module_utils._dns.server import Server as TrustedServer
+    from ansible_collections.mailsec.dane.plugins.module_utils._dns.server import Server
     from ansible_collections.mailsec.dane.plugins.module_utils._dnssec import anchors as dnssec_anchors
-    from ansible_collections.mailsec.dane.plugins.module_utils._dnssec.network import Recursive, Server
+    from ansible_collections.mailsec.dane.plugins.module_utils._dnssec.network import Recursive
     from ansible_collections.mailsec.dane.plugins.module_utils._dnssec.resolver_own import OwnResolver
     from ansible_collections.mailsec.dane.plugins.module_utils._dnssec.validator import Validator
 
     async def run() -> int:
         if mode == "trusted":
-            return await _all(TrustedResolver([TrustedServer(RESOLVER)]).resolve)
+            return await _all(TrustedResolver([Server(RESOLVER)]).resolve)
         anchors = dnssec_anchors.parse(pathlib.Path(directory, "anchor").read_text())
         validator = Validator(Recursive([Server(RESOLVER)]), lambda: int(time.time()), anchors)
         return await _all(OwnResolver(validator).resolve)

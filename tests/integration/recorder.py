@@ -18,14 +18,14 @@ import time
 import typing as t
 
 from ansible_collections.mailsec.dane.plugins.module_utils._dns import authority
-from ansible_collections.mailsec.dane.plugins.module_utils._dns.server import NameServer
+from ansible_collections.mailsec.dane.plugins.module_utils._dns.server import Server
 from ansible_collections.mailsec.dane.plugins.module_utils._pki import certificate
 from ansible_collections.mailsec.dane.plugins.module_utils._probe import TLS, Endpoint
 from ansible_collections.mailsec.dane.plugins.module_utils._rotation import chain as rotation_chain
 from ansible_collections.mailsec.dane.plugins.module_utils._smtp import dialogue
 
 WHAT = json.loads(sys.argv[1])
-SERVERS = (NameServer("198.51.100.2"), NameServer("198.51.100.3"))
+SERVERS = (Server("198.51.100.2"), Server("198.51.100.3"))
 ENDPOINTS = tuple(Endpoint(address, port) for address, port in WHAT["endpoints"])
 RECORDS: set[t.Any] = set()
 

@@ -12,10 +12,11 @@ import signer
 from lame import FIRST, HALF, LAME, PARENT_1, PARENT_2, ROOT, SECOND, SIGNED, STRIPPING, UNSIGNED
 
 from ansible_collections.mailsec.dane.plugins.module_utils._dns.answer import Outcome, Security
+from ansible_collections.mailsec.dane.plugins.module_utils._dns.server import Server
 from ansible_collections.mailsec.dane.plugins.module_utils._dnssec import anchors, iterative
 from ansible_collections.mailsec.dane.plugins.module_utils._dnssec.iterative import Iterative
 from ansible_collections.mailsec.dane.plugins.module_utils._dnssec.limits import Limits
-from ansible_collections.mailsec.dane.plugins.module_utils._dnssec.network import Patience, Recursive, Server
+from ansible_collections.mailsec.dane.plugins.module_utils._dnssec.network import Patience, Recursive
 from ansible_collections.mailsec.dane.plugins.module_utils._dnssec.validator import Validator
 
 PATIENCE = Patience(udp=0.5, tcp=0.5, tries=1)

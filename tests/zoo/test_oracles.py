@@ -19,10 +19,11 @@ import signer
 import world as zoo_world
 from responder import Responder
 
+from ansible_collections.mailsec.dane.plugins.module_utils._dns.server import Server
 from ansible_collections.mailsec.dane.plugins.module_utils._dnssec import anchors
 from ansible_collections.mailsec.dane.plugins.module_utils._dnssec.iterative import Iterative
 from ansible_collections.mailsec.dane.plugins.module_utils._dnssec.limits import Limits
-from ansible_collections.mailsec.dane.plugins.module_utils._dnssec.network import Patience, Recursive, Server
+from ansible_collections.mailsec.dane.plugins.module_utils._dnssec.network import Patience, Recursive
 from ansible_collections.mailsec.dane.plugins.module_utils._dnssec.validator import Validator
 
 WORLD, CASES, ROOT = zoo_world.build()

@@ -22,9 +22,9 @@ import harness
 import oracles
 import pytest
 
+from ansible_collections.mailsec.dane.plugins.module_utils._dns.server import Server
 from ansible_collections.mailsec.dane.plugins.module_utils._dnssec import anchors as dnssec_anchors
 from ansible_collections.mailsec.dane.plugins.module_utils._dnssec.iterative import straight
-from ansible_collections.mailsec.dane.plugins.module_utils._dnssec.network import Server
 from ansible_collections.mailsec.dane.plugins.module_utils._dnssec.root_servers import ROOT_SERVERS
 from ansible_collections.mailsec.dane.plugins.module_utils._dnssec.validator import Validator
 
@@ -305,7 +305,7 @@ def test_validation_at_another_moment(anchor):
 
 def test_a_refused_question_is_told_apart(anchor):
     # The server of the zones asked as if it were a resolver.
-    result = module(names=["mx.elsewhere"], nameservers=[{"address": ZONES}], trust_anchors=anchor.splitlines())
+    result = module(names=["mx.elsewhere"], resolvers=[{"address": ZONES}], trust_anchors=anchor.splitlines())
     assert result["lookups"][0]["security"] == "indeterminate"
     assert result["lookups"][0]["reason"] in ("dns-refused",)
 
@@ -314,16 +314,16 @@ def test_a_refused_question_is_told_apart(anchor):
     ("arguments", "words"),
     [
         ({"names": []}, "names is empty"),
-        ({"names": ["a..b"]}, "no domain name"),
+        ({"names": ["a..b"]}, "not a domain name"),
         ({"names": ["a"], "types": ["ANY"]}, "cannot be validated"),
-        ({"names": ["a"], "types": ["NONSENSE"]}, "no DNS record type"),
+        ({"names": ["a"], "types": ["NONSENSE"]}, "not a DNS record type"),
         ({"names": ["a"], "trust_anchors": [". A 192.0.2.1"]}, "neither a DS nor a DNSKEY"),
         ({"names": ["a"], "at": "yesterday"}, "ISO 8601"),
-        ({"names": ["a"], "mode": "both", "at": "0"}, "own clock"),
-        ({"names": ["a"], "nameservers": [{"address": "ns.example"}]}, "no IP address"),
-        ({"names": ["a"], "nameservers": [{"address": ROOT}], "iterative": True}, "leave one of them out"),
-        ({"names": ["a"], "mode": "trusted", "iterative": True}, "own way"),
-        ({"names": ["a"], "nameservers": []}, "nameservers is empty"),
+        ({"names": ["a"], "validation": "both", "at": "0"}, "own clock"),
+        ({"names": ["a"], "resolvers": [{"address": "ns.example"}]}, "not an IP address"),
+        ({"names": ["a"], "resolvers": [{"address": ROOT}], "iterative": True}, "leave one of them out"),
+        ({"names": ["a"], "validation": "trusted", "iterative": True}, "own way"),
+        ({"names": ["a"], "resolvers": []}, "resolvers is empty"),
         ({"names": ["a"], "trust_anchor_file": "/nonexistent"}, "cannot be read"),
         ({"names": ["ä.nl"]}, "A-label"),
     ],
@@ -338,8 +338,8 @@ def test_both_ways_side_by_side(anchor, tmp_path):
     with oracles.Unbound(tmp_path, anchor, ROOT) as unbound:
         result = module(
             names=["mx.knot.lab", "mx.plain.lab", "nx.knot.lab"],
-            mode="both",
-            nameservers=[{"address": oracles.RESOLVER, "port": unbound.port}],
+            validation="both",
+            resolvers=[{"address": oracles.RESOLVER, "port": unbound.port}],
             trust_anchors=anchor.splitlines(),
         )
     assert result["differences"] == []

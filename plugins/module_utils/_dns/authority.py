@@ -25,8 +25,7 @@ from ansible_collections.mailsec.dane.plugins.module_utils._dns.message import (
     wildcard_of,
 )
 from ansible_collections.mailsec.dane.plugins.module_utils._dns.query import Unanswered, ask
-from ansible_collections.mailsec.dane.plugins.module_utils._dns.resolv_conf import system_servers
-from ansible_collections.mailsec.dane.plugins.module_utils._dns.server import NameServer
+from ansible_collections.mailsec.dane.plugins.module_utils._dns.server import Server
 from ansible_collections.mailsec.dane.plugins.module_utils._dns.view import Delegation, Status, View
 
 # What is missing is reported by _requirements.
@@ -50,12 +49,7 @@ class AuthorityError(Exception):
     """It could not be learnt which zone holds a name or who serves it; the message says of which server and why."""
 
 
-def system_resolvers() -> tuple[NameServer, ...]:
-    """The recursive resolvers of this machine. Raises ValueError when resolv.conf(5) cannot be understood."""
-    return tuple(NameServer(server.address, server.port) for server in system_servers())
-
-
-async def find_zone(server: NameServer, name: str, timeout: float, recursive: bool = False) -> str:
+async def find_zone(server: Server, name: str, timeout: float, recursive: bool = False) -> str:
     """Return the zone that holds ``name``, as ``server`` says: an authoritative server, or a resolver if ``recursive``.
 
     The result is lower case without final dot, '' for the root. Raises AuthorityError when the server does not
@@ -84,8 +78,8 @@ async def find_zone(server: NameServer, name: str, timeout: float, recursive: bo
 
 async def find_name_servers(
     zone: str,
-    primary: NameServer,
-    resolvers: c.Sequence[NameServer],
+    primary: Server,
+    resolvers: c.Sequence[Server],
     timeout: float,
     port: int = 53,
     may_ask: c.Callable[[str], bool] = lambda _address: True,
@@ -114,10 +108,10 @@ async def find_name_servers(
     if len(names) > _MAX_NAME_SERVERS:
         raise AuthorityError(f"zone {zone} has {len(names)} name servers; {_MAX_NAME_SERVERS} are the most to follow")
     found = await asyncio.gather(*(addresses(name, primary, resolvers, timeout) for name in names))
-    servers: list[NameServer] = []
+    servers: list[Server] = []
     unresolved: list[tuple[str, str]] = []
     for name, (literals, why) in zip(names, found, strict=True):
-        servers += [NameServer(literal, port, name) for literal in literals]
+        servers += [Server(literal, port, name=name) for literal in literals]
         if why:
             unresolved.append((name, why))
         elif not literals:
@@ -129,8 +123,8 @@ async def find_name_servers(
 
 async def _parent_set(
     zone: str,
-    primary: NameServer,
-    resolvers: c.Sequence[NameServer],
+    primary: Server,
+    resolvers: c.Sequence[Server],
     timeout: float,
     port: int,
     may_ask: c.Callable[[str], bool],
@@ -152,7 +146,7 @@ async def _parent_set(
     for host in hosts[:_PARENT_SERVERS_TO_TRY]:
         literals, _fault = await addresses(host, primary, resolvers, timeout)
         for literal in [literal for literal in literals if may_ask(literal)][:1]:
-            reply = await ask(NameServer(literal, port, host), f"{zone}.", "NS", timeout)
+            reply = await ask(Server(literal, port, name=host), f"{zone}.", "NS", timeout)
             if isinstance(reply, Unanswered):
                 why = f"{host} {reply.detail}"
                 continue
@@ -163,7 +157,7 @@ async def _parent_set(
     return [], f"{unknown}: {why}"
 
 
-async def name_servers(zone: str, resolvers: c.Sequence[NameServer], timeout: float) -> tuple[NameServer, ...]:
+async def name_servers(zone: str, resolvers: c.Sequence[Server], timeout: float) -> tuple[Server, ...]:
     """Return the authoritative addresses of ``zone`` as ``resolvers`` know them. Raises AuthorityError."""
     names, why = await _look_up(f"{zone}.", "NS", None, resolvers, timeout)
     found = await asyncio.gather(*(addresses(name, None, resolvers, timeout) for name in names[:_MAX_NAME_SERVERS]))
@@ -171,14 +165,14 @@ async def name_servers(zone: str, resolvers: c.Sequence[NameServer], timeout: fl
     if why or not names:
         raise AuthorityError(f"the name servers of {zone} could not be learnt: {why or 'there are none'}")
     return tuple(
-        NameServer(literal, 53, name)
+        Server(literal, 53, name=name)
         for name, (literals, _why) in zip(names, found, strict=False)
         for literal in literals
     )
 
 
 async def addresses(
-    name: str, primary: NameServer | None, resolvers: c.Sequence[NameServer], timeout: float
+    name: str, primary: Server | None, resolvers: c.Sequence[Server], timeout: float
 ) -> tuple[tuple[str, ...], str]:
     """Return the IP addresses of ``name``, IPv4 first, and a sentence when they are, or may be, not all there are."""
     found = await asyncio.gather(
@@ -189,7 +183,7 @@ async def addresses(
 
 
 async def _look_up(
-    name: str, rdtype: str, primary: NameServer | None, resolvers: c.Sequence[NameServer], timeout: float
+    name: str, rdtype: str, primary: Server | None, resolvers: c.Sequence[Server], timeout: float
 ) -> tuple[list[str], str]:
     why = "this machine has no resolver to ask"
     attempts = [(primary.public, False)] if primary else []
@@ -205,36 +199,36 @@ async def _look_up(
     return [], why
 
 
-def named(text: str, option: str, port: int = 53) -> tuple[NameServer, ...]:
+def named(text: str, option: str, port: int = 53) -> tuple[Server, ...]:
     """Return the name servers that an option names, as an address or a host name, with a port or without.
 
     Asks the system for the addresses of a name. Raises ValueError, which names the ``option``.
     """
     host, number = split_port(text, port)
     if is_address(host):
-        return (NameServer(host, number),)
+        return (Server(host, number),)
     try:
         found = socket.getaddrinfo(host, number, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError) as error:
         raise ValueError(f"{option} has {text[:80]!r}, whose address cannot be found: {error}") from error
-    return tuple(NameServer(address, number, host) for address in dict.fromkeys(str(entry[4][0]) for entry in found))
+    return tuple(Server(address, number, name=host) for address in dict.fromkeys(str(entry[4][0]) for entry in found))
 
 
-async def observe(owner: str, zone: str, servers: c.Iterable[NameServer], timeout: float) -> tuple[View, ...]:
+async def observe(owner: str, zone: str, servers: c.Iterable[Server], timeout: float) -> tuple[View, ...]:
     """Ask every server at once what it serves as TLSA RRset at ``owner``; the order is that of ``servers``.
 
     Never raises for what the servers do.
     """
     room = asyncio.Semaphore(_CONCURRENCY)
 
-    async def look(server: NameServer) -> View:
+    async def look(server: Server) -> View:
         async with room:
             return await _view(server, owner, zone, timeout)
 
     return tuple(await asyncio.gather(*(look(server) for server in servers)))
 
 
-async def _view(server: NameServer, owner: str, zone: str, timeout: float) -> View:
+async def _view(server: Server, owner: str, zone: str, timeout: float) -> View:
     reply, soa = await asyncio.gather(
         ask(server, f"{owner}.", "TLSA", timeout), ask(server, f"{zone}.", "SOA", timeout)
     )
@@ -247,7 +241,7 @@ async def _view(server: NameServer, owner: str, zone: str, timeout: float) -> Vi
     return dataclasses.replace(view, serial=found[0][0].serial, zone_signatures=signatures(soa.answer, found[0]))
 
 
-def _read(server: NameServer, owner: str, zone: str, reply: dns.message.QueryMessage | Unanswered) -> View:
+def _read(server: Server, owner: str, zone: str, reply: dns.message.QueryMessage | Unanswered) -> View:
     if isinstance(reply, Unanswered):
         return View(server, owner, Status(reply.failure.value), reply.detail)
     if not reply.flags & dns.flags.AA:

@@ -14,7 +14,7 @@ import enum
 import typing as t
 
 from ansible_collections.mailsec.dane.plugins.module_utils._dns import transport
-from ansible_collections.mailsec.dane.plugins.module_utils._dns.server import NameServer, Server
+from ansible_collections.mailsec.dane.plugins.module_utils._dns.server import Server
 from ansible_collections.mailsec.dane.plugins.module_utils._text import printable
 
 # What is missing is reported by _requirements.
@@ -24,9 +24,6 @@ with contextlib.suppress(ImportError):
     import dns.message
     import dns.name
     import dns.rcode
-
-if t.TYPE_CHECKING:
-    pass
 
 #: How the seconds for a question are shared among its attempts: a datagram may get lost.
 _SHARES: t.Final = (0.2, 0.3, 0.5)
@@ -51,7 +48,7 @@ class Unanswered(t.NamedTuple):
 
 
 async def ask(
-    server: NameServer, name: str, rdtype: str, timeout: float, recursive: bool = False, over_tcp: bool = False
+    server: Server, name: str, rdtype: str, timeout: float, recursive: bool = False, over_tcp: bool = False
 ) -> dns.message.QueryMessage | Unanswered:
     """Ask ``server`` for ``rdtype`` at ``name`` (any case, with or without final dot), within ``timeout`` seconds.
 
@@ -69,7 +66,7 @@ async def ask(
 
 
 async def _ask(
-    server: NameServer, name: str, rdtype: str, timeout: float, recursive: bool, over_tcp: bool
+    server: Server, name: str, rdtype: str, timeout: float, recursive: bool, over_tcp: bool
 ) -> dns.message.QueryMessage | Unanswered:
     try:
         qname = dns.name.from_text(name)
@@ -82,10 +79,9 @@ async def _ask(
         query.flags &= ~dns.flags.RD
     if server.key:
         transport.sign(query, server.key)
-    where = Server(server.address, server.port)
     for share in _SHARES:
         try:
-            return _judged(await transport.exchange(query, where, timeout * share, over_tcp))
+            return _judged(await transport.exchange(query, server, timeout * share, over_tcp))
         except transport.ExchangeError as error:
             if error.reason == "dns-unreachable":
                 return Unanswered(Failure.UNREACHABLE, f"cannot be reached: {error.detail}")

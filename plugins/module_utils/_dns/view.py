@@ -12,7 +12,7 @@ import enum
 import typing as t
 
 from ansible_collections.mailsec.dane.plugins.module_utils._dane.tlsa import TlsaRecord, TlsaRrset
-from ansible_collections.mailsec.dane.plugins.module_utils._dns.server import NameServer
+from ansible_collections.mailsec.dane.plugins.module_utils._dns.server import Server
 
 if t.TYPE_CHECKING:
     pass
@@ -57,7 +57,7 @@ class View:
     not exist. ``zone_signatures``: those over the SOA record.
     """
 
-    server: NameServer
+    server: Server
     owner: str
     status: Status
     detail: str = ""
@@ -113,7 +113,7 @@ class Delegation:
     could; resolvers ask whom the parent names, so that a server may be missing then.
     """
 
-    servers: tuple[NameServer, ...]
+    servers: tuple[Server, ...]
     unresolved: tuple[tuple[str, str], ...] = ()
     notes: tuple[str, ...] = ()
     child: tuple[str, ...] = ()

@@ -32,12 +32,12 @@ if t.TYPE_CHECKING:
     import dns.message
     import dns.rrset
 
-    from ansible_collections.mailsec.dane.plugins.module_utils._dns.server import NameServer
+    from ansible_collections.mailsec.dane.plugins.module_utils._dns.server import Server
 
 _ADDRESSES: t.Final = ("A", "AAAA")
 
 
-async def find_wildcard(server: NameServer, owner: str, zone: str, timeout: float) -> str:
+async def find_wildcard(server: Server, owner: str, zone: str, timeout: float) -> str:
     """Return the wildcard whose TLSA records or alias ``server`` may answer with once ``owner`` has no records; or ''.
 
     An RRset at ``owner`` hides it meanwhile (RFC 4592 section 2.2.1), so each wildcard above is asked for by its own
@@ -58,7 +58,7 @@ async def find_wildcard(server: NameServer, owner: str, zone: str, timeout: floa
 
 
 async def addresses_from_wildcard(
-    servers: c.Sequence[NameServer], owner: str, zone: str, timeout: float
+    servers: c.Sequence[Server], owner: str, zone: str, timeout: float
 ) -> tuple[str, bool]:
     """Return the wildcard that gives the host of a TLSA ``owner`` its addresses, or '', and whether that is proven.
 
@@ -84,7 +84,7 @@ async def addresses_from_wildcard(
     return found, is_proven
 
 
-async def _source(server: NameServer, host: dns.name.Name, zone: str, timeout: float) -> tuple[str, bool]:
+async def _source(server: Server, host: dns.name.Name, zone: str, timeout: float) -> tuple[str, bool]:
     """Return the wildcard that ``server`` makes the addresses of ``host`` from, or '', and whether it proves that."""
     is_proven = True
     for rdtype in _ADDRESSES:
@@ -100,7 +100,7 @@ async def _source(server: NameServer, host: dns.name.Name, zone: str, timeout: f
     return "", is_proven
 
 
-async def _alike(server: NameServer, rrset: dns.rrset.RRset, rdtype: str, zone: str, timeout: float) -> str:
+async def _alike(server: Server, rrset: dns.rrset.RRset, rdtype: str, zone: str, timeout: float) -> str:
     """Return the next wildcard above ``rrset``, if it has the same data, else ''."""
     for above in _names_above(rrset.name, _name(zone)):
         reply = await _answered(server, _wild(above), rdtype, timeout)
@@ -110,7 +110,7 @@ async def _alike(server: NameServer, rrset: dns.rrset.RRset, rdtype: str, zone: 
     return ""
 
 
-async def _answered(server: NameServer, name: dns.name.Name, rdtype: str, timeout: float) -> dns.message.QueryMessage:
+async def _answered(server: Server, name: dns.name.Name, rdtype: str, timeout: float) -> dns.message.QueryMessage:
     reply = await ask(server, name.to_text(), rdtype, timeout)
     if isinstance(reply, Unanswered):
         known = f"{rdtype} records of {name_text(name)}"

@@ -23,7 +23,7 @@ from ansible_collections.mailsec.dane.plugins.module_utils._dns.authority import
 )
 from ansible_collections.mailsec.dane.plugins.module_utils._dns.message import name_text, of_type, signatures
 from ansible_collections.mailsec.dane.plugins.module_utils._dns.query import Unanswered, ask
-from ansible_collections.mailsec.dane.plugins.module_utils._dns.server import NameServer
+from ansible_collections.mailsec.dane.plugins.module_utils._dns.server import Server
 from ansible_collections.mailsec.dane.plugins.module_utils._dns.view import Delegation, Signature, Status
 from ansible_collections.mailsec.dane.plugins.module_utils._text import printable
 
@@ -81,7 +81,7 @@ class ServerView:
     ``nsec3_iterations`` is how often names are hashed again where the zone has NSEC3 (RFC 5155 section 4), else None.
     """
 
-    server: NameServer
+    server: Server
     udp: Said
     tcp: Said
     serial: int | None = None
@@ -115,7 +115,7 @@ class ZoneLook:
 
     def __init__(
         self,
-        resolvers: c.Sequence[NameServer],
+        resolvers: c.Sequence[Server],
         timeout: float,
         may_ask: c.Callable[[str], bool],
         concurrency: int = 32,
@@ -146,7 +146,7 @@ class ZoneLook:
             self._zones[zone] = asyncio.ensure_future(self._delegation(zone))
         delegation, fault = await asyncio.shield(self._zones[zone])
         unseen = sorted(delegation.unresolved)
-        servers: list[NameServer] = []
+        servers: list[Server] = []
         # Name servers turn the order of their answers, and a result that is the same shall look the same.
         for server in sorted(delegation.servers, key=str):
             if self._may_ask(server.address):
@@ -169,14 +169,14 @@ class ZoneLook:
     async def _delegation(self, zone: str) -> tuple[Delegation, str]:
         """Both NS sets, through the first server that knows its own; what a resolver knows where none does."""
         names, fault = await self._names(zone)
-        found: list[NameServer] = []
+        found: list[Server] = []
         unresolved: list[tuple[str, str]] = []
         for name, (literals, why) in zip(
             names,
             await asyncio.gather(*(addresses(name, None, self._resolvers, self._timeout) for name in names)),
             strict=True,
         ):
-            found += [NameServer(literal, self._port, name) for literal in literals]
+            found += [Server(literal, self._port, name=name) for literal in literals]
             if why:
                 unresolved.append((name, why))
         for server in [server for server in found if self._may_ask(server.address)][:_SERVERS_TO_TRY]:
@@ -198,7 +198,7 @@ class ZoneLook:
             fault = f"the name servers of zone {zone or '.'} could not be learnt: {resolver} {reply.detail}"
         return [], fault
 
-    async def _view(self, server: NameServer, zone: str, owner: str, rdtype: str) -> ServerView:
+    async def _view(self, server: Server, zone: str, owner: str, rdtype: str) -> ServerView:
         async with self._room:
             wanted = f"{owner}."
             udp, tcp, soa, nsec3, parent = await asyncio.gather(

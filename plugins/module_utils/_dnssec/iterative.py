@@ -15,11 +15,11 @@ import contextlib
 import dataclasses
 import typing as t
 
+from ansible_collections.mailsec.dane.plugins.module_utils._dns.server import Server
 from ansible_collections.mailsec.dane.plugins.module_utils._dnssec import wire as dnssec_wire
 from ansible_collections.mailsec.dane.plugins.module_utils._dnssec.network import (
     Memory,
     Patience,
-    Server,
     query,
 )
 from ansible_collections.mailsec.dane.plugins.module_utils._dnssec.questions import AskFailed, Wire

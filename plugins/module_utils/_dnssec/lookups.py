@@ -14,7 +14,7 @@ import dataclasses
 import typing as t
 
 from ansible_collections.mailsec.dane.plugins.module_utils._dns.answer import Answer, Resolver
-from ansible_collections.mailsec.dane.plugins.module_utils._dnssec.result import Result
+from ansible_collections.mailsec.dane.plugins.module_utils._dns.resolver_both import difference
 from ansible_collections.mailsec.dane.plugins.module_utils._dnssec.validator import Validator
 
 
@@ -32,18 +32,6 @@ def as_trusted(answer: Answer) -> dict[str, t.Any]:
             {"owner": alias.owner, "target": alias.target, "security": alias.security.value} for alias in answer.aliases
         ],
     }
-
-
-def difference(own: Result, trusted: Answer) -> str:
-    """Say in a sentence where the two ways differ, '' where they do not. Neither is taken for right."""
-    parts: list[str] = []
-    if own.security is not trusted.security:
-        parts.append(f"own validation finds {own.security.value}, the resolver {trusted.security.value}")
-    if own.outcome is not trusted.outcome:
-        parts.append(f"own validation gives {own.outcome.value}, the resolver {trusted.outcome.value}")
-    elif not own.as_answer().is_error and set(own.rdata) != set(trusted.rdata):
-        parts.append("the records differ")
-    return "; ".join(parts)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -72,4 +60,4 @@ class Lookups:
             return {"name": name.lower().rstrip("."), "type": rdtype.upper(), **said}
         if trusted is None:
             return own.as_dict()
-        return {**own.as_dict(), "trusted": as_trusted(trusted), "difference": difference(own, trusted)}
+        return {**own.as_dict(), "trusted": as_trusted(trusted), "difference": difference(own.as_answer(), trusted)}

@@ -12,12 +12,12 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import dataclasses
-import ipaddress
 import secrets
 import socket
 import struct
 import typing as t
 
+from ansible_collections.mailsec.dane.plugins.module_utils._dns.server import Server
 from ansible_collections.mailsec.dane.plugins.module_utils._dnssec.questions import AskFailed, Wire
 from ansible_collections.mailsec.dane.plugins.module_utils._dnssec.worth import Offers, Worth
 
@@ -34,27 +34,6 @@ _CD: t.Final = 0x0010
 _TC: t.Final = 0x0200
 #: RCODEs of answers: NOERROR, NXDOMAIN, YXDOMAIN.
 _ANSWERS: t.Final = (0, 3, 6)
-
-
-@dataclasses.dataclass(frozen=True)
-class Server:
-    """Address and port of a name server."""
-
-    address: str
-    port: int = 53
-
-    def __post_init__(self) -> None:
-        try:
-            ipaddress.ip_address(self.address)
-        except ValueError as error:
-            raise ValueError(f"{self.address!r} is not an IP address of a name server") from error
-        if not 0 < self.port < 65536:
-            raise ValueError(f"{self.port} is not a port: it is 1 to 65535")
-
-    def __str__(self) -> str:
-        if self.port == 53:
-            return self.address
-        return f"[{self.address}]:{self.port}" if ":" in self.address else f"{self.address}:{self.port}"
 
 
 @dataclasses.dataclass(frozen=True)

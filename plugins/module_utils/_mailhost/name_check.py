@@ -207,9 +207,9 @@ def _host(server: str) -> str:
     return server.partition("@")[0]
 
 
-def _servers(zone: str, name_servers: t.Sequence[str], others: t.Mapping[str, t.Sequence[str]]) -> list[str]:
+def _servers(zone: str, resolvers: t.Sequence[str], others: t.Mapping[str, t.Sequence[str]]) -> list[str]:
     above = [domain for domain in others if f".{zone}".endswith(f".{domain}")]
-    return list(dict.fromkeys(others[max(above, key=len)] if above else name_servers))
+    return list(dict.fromkeys(others[max(above, key=len)] if above else resolvers))
 
 
 def _askable(servers: t.Sequence[str], now: t.Sequence[str]) -> list[str]:
@@ -243,20 +243,20 @@ def _forwards(zones: t.Iterable[str], former: t.Mapping[str, t.Sequence[str]], n
 
 def remedy(
     losses: t.Sequence[Loss],
-    name_servers: t.Sequence[str],
+    resolvers: t.Sequence[str],
     others: t.Mapping[str, t.Sequence[str]] | None = None,
     now: t.Sequence[str] = (),
 ) -> str:
     """Return the settings that keep what would be lost, complete; '' when none is known.
 
-    ``others`` are domains that are asked for elsewhere than at ``name_servers``. ``now`` are the name servers with
+    ``others`` are domains that are asked for elsewhere than at ``resolvers``. ``now`` are the name servers with
     which the names are lost, as ADDRESS or ADDRESS@PORT.
     """
     parts: list[str] = []
     zones = {loss.zone for loss in losses if not loss.native and loss.zone not in ("", ".")}
     zones = {zone for zone in zones if not any(zone.endswith(f".{above}") for above in zones)}
     if zones:
-        parts.append(_forwards(zones, {zone: _servers(zone, name_servers, others or {}) for zone in zones}, now))
+        parts.append(_forwards(zones, {zone: _servers(zone, resolvers, others or {}) for zone in zones}, now))
     broken = sorted({loss.zone or loss.name for loss in losses if loss.bogus})
     if broken:
         parts.append(f"Where a zone has wrong signatures or none: resolver_insecure_zones: [{', '.join(broken)}].")

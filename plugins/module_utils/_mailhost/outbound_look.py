@@ -121,7 +121,7 @@ def _chrooted(listed: t.Iterable[ListedService], parameters: t.Mapping[str, str]
     return any((default if column == "-" else column) == "y" for column in columns)
 
 
-def _name_servers(path: str) -> list[str] | None:
+def _resolvers(path: str) -> list[str] | None:
     try:
         with open(path, encoding="utf-8", errors="replace") as file:
             lines = (line.split() for line in file.read(1 << 16).splitlines())
@@ -132,7 +132,7 @@ def _name_servers(path: str) -> list[str] | None:
 
 def _other_resolver(parameters: t.Mapping[str, str]) -> str:
     copy = os.path.join(parameters["queue_directory"], "etc/resolv.conf")
-    here, own = _name_servers("/etc/resolv.conf"), _name_servers(copy)
+    here, own = _resolvers("/etc/resolv.conf"), _resolvers(copy)
     return copy if here is not None and own is not None and own != here else ""
 
 

@@ -214,21 +214,21 @@ def prove_path(names: Names, bogus_is_refused: bool) -> Proof:
 HEADER: t.Final = "# This host asks its own validating resolver only (mailsec.dane.resolv_conf)\n"
 
 
-def render(current: str, name_servers: t.Sequence[str], options: t.Sequence[str]) -> str:
+def render(current: str, resolvers: t.Sequence[str], options: t.Sequence[str]) -> str:
     """Return the resolv.conf wanted in place of ``current``, whose search list is kept."""
     kept = [line.strip() for line in current.splitlines() if line.split()[:1] in (["search"], ["domain"])]
-    servers = [f"nameserver {address}" for address in name_servers]
+    servers = [f"nameserver {address}" for address in resolvers]
     return HEADER + "".join(f"{line}\n" for line in (*kept, *servers, f"options {' '.join(options)}"))
 
 
-def foreign(text: str, name_servers: t.Collection[str]) -> tuple[Finding, ...]:
+def foreign(text: str, resolvers: t.Collection[str]) -> tuple[Finding, ...]:
     """Return a finding for each name server in a resolv.conf that does not belong there."""
     listed = [fields[1] for fields in map(str.split, text.splitlines()) if fields[:1] == ["nameserver"] and fields[1:]]
-    expected = "nameserver " + ", ".join(name_servers)
+    expected = "nameserver " + ", ".join(resolvers)
     return tuple(
         finding("resolv-conf-foreign-nameserver", "resolv.conf", f"nameserver {address}", expected)
         for address in dict.fromkeys(listed)
-        if address not in name_servers
+        if address not in resolvers
     )
 
 

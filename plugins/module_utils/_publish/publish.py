@@ -19,7 +19,7 @@ from ansible_collections.mailsec.dane.plugins.module_utils._dane import tlsa
 from ansible_collections.mailsec.dane.plugins.module_utils._dane.tlsa import TlsaRecord, TlsaRrset
 from ansible_collections.mailsec.dane.plugins.module_utils._dns import authority, wildcard_look
 from ansible_collections.mailsec.dane.plugins.module_utils._dns import wildcard as dns_wildcard
-from ansible_collections.mailsec.dane.plugins.module_utils._dns.server import NameServer
+from ansible_collections.mailsec.dane.plugins.module_utils._dns.server import Server
 from ansible_collections.mailsec.dane.plugins.module_utils._dns.view import Delegation, Status, View
 from ansible_collections.mailsec.dane.plugins.module_utils._findings import Finding, Severity
 from ansible_collections.mailsec.dane.plugins.module_utils._probe import DEFAULT_LIMITS, Endpoint, Limits, Probe
@@ -108,19 +108,19 @@ class Means:
     that the NS sets name. ``wait`` None: do not wait. ``not_after``: Unix time after which no update is sent.
     """
 
-    primary: NameServer
+    primary: Server
     key: TsigKey | None
     timeout: float
     wait: float | None
     ehlo_name: str
     zone: str | None = None
-    authorities: tuple[NameServer, ...] | None = None
-    resolvers: tuple[NameServer, ...] = ()
+    authorities: tuple[Server, ...] | None = None
+    resolvers: tuple[Server, ...] = ()
     limits: Limits = DEFAULT_LIMITS
     not_after: float | None = None
 
     @property
-    def signed(self) -> NameServer:
+    def signed(self) -> Server:
         """The primary as it answers to the key of the updates: an update meets the same view of the zone."""
         return dataclasses.replace(self.primary, key=self.key)
 
@@ -197,7 +197,7 @@ async def _current(owner: str, zone: str, means: Means) -> View:
 
 
 async def _heed_wildcards(
-    wish: Wish, seen: View, wanted: TlsaRrset, servers: c.Sequence[NameServer], course: Course, means: Means
+    wish: Wish, seen: View, wanted: TlsaRrset, servers: c.Sequence[Server], course: Course, means: Means
 ) -> None:
     """Raise PublicationError when a wildcard would answer for what is removed, or would no longer for the mail server.
 
@@ -409,7 +409,7 @@ def _undone(error: UpdateError, wish: Wish, current: TlsaRrset, view: View) -> s
     return f"Nothing was changed: {error}"
 
 
-async def _authorities(course: Course, means: Means) -> tuple[NameServer, ...]:
+async def _authorities(course: Course, means: Means) -> tuple[Server, ...]:
     """Return every address to look at, the primary first; known before anything is changed.
 
     They are asked without signature, as caches ask them; a primary that caches do not know is asked with it.
@@ -438,7 +438,7 @@ async def _authorities(course: Course, means: Means) -> tuple[NameServer, ...]:
 
 
 async def _confirm(
-    wanted: TlsaRrset, servers: c.Sequence[NameServer], course: Course, means: Means, patience: float | None
+    wanted: TlsaRrset, servers: c.Sequence[Server], course: Course, means: Means, patience: float | None
 ) -> None:
     """Look at all ``servers``; with ``patience`` (seconds) until each serves ``wanted``."""
     clock = asyncio.get_running_loop().time
@@ -465,7 +465,7 @@ def _behind(wanted: TlsaRrset, course: Course, behind: c.Sequence[View], patienc
     )
 
 
-async def _look(owner: str, zone: str, servers: c.Sequence[NameServer], means: Means) -> tuple[View, ...]:
+async def _look(owner: str, zone: str, servers: c.Sequence[Server], means: Means) -> tuple[View, ...]:
     views = await authority.observe(owner, zone, servers, means.timeout)
     if means.key is None or views[0].status is not Status.REFUSED:
         return views

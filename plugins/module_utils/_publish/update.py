@@ -33,7 +33,7 @@ with contextlib.suppress(ImportError):
 
 if t.TYPE_CHECKING:
     from ansible_collections.mailsec.dane.plugins.module_utils._dane.tlsa import TlsaRecord, TlsaRrset
-    from ansible_collections.mailsec.dane.plugins.module_utils._dns.server import NameServer
+    from ansible_collections.mailsec.dane.plugins.module_utils._dns.server import Server
     from ansible_collections.mailsec.dane.plugins.module_utils._dns.tsig_key import TsigKey
 
 
@@ -64,7 +64,7 @@ class UpdateError(Exception):
 
 
 async def replace_rrset(
-    server: NameServer,
+    server: Server,
     zone: str,
     expected: TlsaRrset,
     wanted: TlsaRrset,
@@ -135,7 +135,7 @@ def _rdata(record: TlsaRecord) -> dns.rdata.Rdata:
     return dns.rdata.GenericRdata(dns.rdataclass.IN, dns.rdatatype.TLSA, record.to_wire())
 
 
-async def _transact(wire: bytes, server: NameServer) -> bytes:
+async def _transact(wire: bytes, server: Server) -> bytes:
     """Send one message over TCP, whose handshake shows that nobody answers in the server's place, and read one."""
     reader, writer = await asyncio.open_connection(server.address, server.port)
     try:
@@ -150,7 +150,7 @@ async def _transact(wire: bytes, server: NameServer) -> bytes:
 
 
 def _check(
-    wire: bytes, sent: dns.update.UpdateMessage, server: NameServer, zone: str, owner: str, key: TsigKey | None
+    wire: bytes, sent: dns.update.UpdateMessage, server: Server, zone: str, owner: str, key: TsigKey | None
 ) -> None:
     """Raise UpdateError unless ``wire`` is a genuine answer to ``sent`` and says that the update was made."""
     try:
@@ -181,7 +181,7 @@ def _check(
         raise UpdateError(Refusal.UNSIGNED_REPLY, said)
 
 
-def _parse(wire: bytes, sent: dns.update.UpdateMessage, server: NameServer, key: TsigKey | None) -> dns.message.Message:
+def _parse(wire: bytes, sent: dns.update.UpdateMessage, server: Server, key: TsigKey | None) -> dns.message.Message:
     if key is None or not _is_signed(wire):
         # An unsigned answer proves nothing, but its error code still tells people what to look for.
         return dns.message.from_wire(wire)

@@ -14,7 +14,7 @@ import dataclasses
 import datetime
 import typing as t
 
-from ansible_collections.mailsec.dane.plugins.module_utils._dns import authority, wildcard_look
+from ansible_collections.mailsec.dane.plugins.module_utils._dns import authority, resolv_conf, wildcard_look
 from ansible_collections.mailsec.dane.plugins.module_utils._dns.answer import Security
 from ansible_collections.mailsec.dane.plugins.module_utils._dns.authority import AuthorityError
 from ansible_collections.mailsec.dane.plugins.module_utils._dns.resolver_trusted import TrustedResolver
@@ -30,7 +30,7 @@ if t.TYPE_CHECKING:
     import collections.abc as c
 
     from ansible_collections.mailsec.dane.plugins.module_utils._dane.tlsa import TlsaRecord
-    from ansible_collections.mailsec.dane.plugins.module_utils._dns.server import NameServer, Server
+    from ansible_collections.mailsec.dane.plugins.module_utils._dns.server import Server
     from ansible_collections.mailsec.dane.plugins.module_utils._rotation.state import EndpointView, OwnUpdate
 
 _MAX_ENDPOINTS: t.Final = 64
@@ -50,9 +50,9 @@ class Means:
     one question. ``repeats``: rounds of connections to each endpoint. ``ehlo_name``: as whom.
     """
 
-    primary: NameServer
+    primary: Server
     resolvers: tuple[Server, ...]
-    authorities: tuple[NameServer, ...] | None = None
+    authorities: tuple[Server, ...] | None = None
     endpoints: tuple[Endpoint, ...] | None = None
     ports: tuple[int, ...] = (25,)
     zone: str | None = None
@@ -110,7 +110,7 @@ async def look(base_domain: str, owners: c.Sequence[str], means: Means, aliases:
     Raises LookError when the endpoints are to be found and cannot be.
     """
     resolver = TrustedResolver(means.resolvers)
-    systems = authority.system_resolvers()
+    systems = resolv_conf.system_servers()
     views, (probes, notes), paths = await asyncio.gather(
         _authorities(owners, means, resolver, systems),
         _endpoints(base_domain, means, systems),
@@ -124,13 +124,13 @@ async def look(base_domain: str, owners: c.Sequence[str], means: Means, aliases:
 
 
 async def _authorities(
-    owners: c.Sequence[str], means: Means, resolver: TrustedResolver, systems: tuple[NameServer, ...]
+    owners: c.Sequence[str], means: Means, resolver: TrustedResolver, systems: tuple[Server, ...]
 ) -> list[tuple[tuple[AuthorityView, ...], tuple[str, ...], Doubt | None]]:
     return await asyncio.gather(*(_owner(owner, means, resolver, systems) for owner in owners))
 
 
 async def _owner(
-    owner: str, means: Means, resolver: TrustedResolver, systems: tuple[NameServer, ...]
+    owner: str, means: Means, resolver: TrustedResolver, systems: tuple[Server, ...]
 ) -> tuple[tuple[AuthorityView, ...], tuple[str, ...], Doubt | None]:
     try:
         zone = means.zone if means.zone is not None else await authority.find_zone(means.primary, owner, means.timeout)
@@ -165,7 +165,7 @@ async def _owner(
     return views + hidden, notes, doubt
 
 
-async def _hidden_wildcard(primary: NameServer, owner: str, zone: str, timeout: float) -> str:
+async def _hidden_wildcard(primary: Server, owner: str, zone: str, timeout: float) -> str:
     try:
         return await wildcard_look.find_wildcard(primary, owner, zone, timeout)
     except AuthorityError:
@@ -186,8 +186,8 @@ def _both_views(views: tuple[AuthorityView, ...]) -> tuple[AuthorityView, ...]:
 
 
 async def _servers(
-    zone: str, means: Means, systems: tuple[NameServer, ...]
-) -> tuple[tuple[NameServer, ...], tuple[tuple[str, str], ...], str, tuple[str, ...]]:
+    zone: str, means: Means, systems: tuple[Server, ...]
+) -> tuple[tuple[Server, ...], tuple[tuple[str, str], ...], str, tuple[str, ...]]:
     """Return the servers, those whose addresses are unknown and why, why the parent's NS set is unknown, and notes."""
     if means.authorities is not None:
         return means.authorities, (), "", ()
@@ -196,7 +196,7 @@ async def _servers(
 
 
 async def _path(
-    name: str, ends: c.Collection[str], means: Means, resolver: TrustedResolver, systems: tuple[NameServer, ...]
+    name: str, ends: c.Collection[str], means: Means, resolver: TrustedResolver, systems: tuple[Server, ...]
 ) -> tuple[list[AliasView], tuple[str, ...]]:
     """Follow the aliases from ``name`` to any of ``ends``, at every authoritative address of every hop."""
     views: list[AliasView] = []
@@ -230,7 +230,7 @@ async def _path(
     return views, tuple(notes)
 
 
-def _place(server: NameServer) -> tuple[str, int]:
+def _place(server: Server) -> tuple[str, int]:
     return server.address, server.port
 
 
@@ -252,7 +252,7 @@ async def _doubt(owner: str, resolver: TrustedResolver) -> Doubt | None:
 
 
 async def _endpoints(
-    base_domain: str, means: Means, systems: tuple[NameServer, ...]
+    base_domain: str, means: Means, systems: tuple[Server, ...]
 ) -> tuple[dict[Endpoint, tuple[Probe, ...]], tuple[str, ...]]:
     endpoints, notes = means.endpoints, ()
     if endpoints is None:

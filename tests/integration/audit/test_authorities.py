@@ -106,7 +106,7 @@ def ask(place: tuple[World, int], monkeypatch: pytest.MonkeyPatch) -> functools.
     options = {
         **{name: given.get("default") for name, given in yaml.safe_load(dane_info.DOCUMENTATION)["options"].items()},
         "port": port, "special_use": True, "authorities": True, "dns_timeout": 4.0, "ehlo_name": "probe.example",
-        "nameservers": [{"address": HERE, "port": world.resolver, "trusted": False}],
+        "resolvers": [{"address": HERE, "port": world.resolver, "trusted": False}],
     }  # fmt: skip
 
     def run(**more: object) -> dict[str, object]:

@@ -116,7 +116,7 @@ def gather(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., d
         given = {
             **{name: described.get("default") for name, described in documented.items()},
             "port": port, "special_use": True, "ca_file": str(ca_file), "ehlo_name": "probe.example",
-            "nameservers": [{"address": HERE, "port": world.resolver, "trusted": False}],
+            "resolvers": [{"address": HERE, "port": world.resolver, "trusted": False}],
         }  # fmt: skip
 
         def run(*domains: str, **more: object) -> dict[str, dict[str, object]]:

@@ -97,7 +97,7 @@ def options(place: tuple[World, int], **more: object) -> dict[str, object]:
     documented = yaml.safe_load(dane_info.DOCUMENTATION)["options"]
     defaults = {name: described.get("default") for name, described in documented.items()}
     plain = {"ehlo_name": "probe.example", "timeout": 20.0, "dns_timeout": 10.0, "concurrency": 8}
-    return {**defaults, **plain, "port": port, "nameservers": servers, "special_use": True, **more}
+    return {**defaults, **plain, "port": port, "resolvers": servers, "special_use": True, **more}
 
 
 def test_f02_f09_b05_verdicts_on_real_answers(place: tuple[World, int]) -> None:
@@ -177,7 +177,7 @@ def test_b04_own_validation_comes_to_the_same_verdicts(place: tuple[World, int],
 
 def test_b04_own_validation_straight_at_the_authoritative_servers(place: tuple[World, int]) -> None:
     roots = [{"address": HERE, "port": place[0].authority}]
-    result = as_both(place, validation="own", root_servers=roots, nameservers=None)
+    result = as_both(place, validation="own", root_servers=roots, resolvers=None)
     assert {one["domain"]: (one["verdict"], one["reason"]) for one in result["domains"]} == EXPECTED
 
 
@@ -200,7 +200,7 @@ def play(place: tuple[World, int], *more: str, **variables: object) -> subproces
     given = {
         "audit_port": port,
         "audit_special_use": True,
-        "audit_nameservers": [{"address": HERE, "port": world.resolver}],
+        "audit_resolvers": [{"address": HERE, "port": world.resolver}],
         **variables,
     }
     command = [
@@ -272,7 +272,7 @@ class TestPlaybook:
         assert ("asks for: invalid." in done.stdout + done.stderr) is bool(returned)
 
     def test_f10_unknown_is_not_green(self, place: tuple[World, int]) -> None:
-        done = play(place, audit_domains=["sound.nl"], audit_nameservers=[{"address": "192.0.2.53"}])
+        done = play(place, audit_domains=["sound.nl"], audit_resolvers=[{"address": "192.0.2.53"}])
         assert done.returncode == 2
         assert "UNKNOWN" in done.stdout
 

@@ -69,7 +69,7 @@ def found(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, dict[s
         given = {
             **{name: described.get("default") for name, described in documented.items()},
             "port": port, "special_use": True, "ehlo_name": "probe.example", "timeout": 6.0,
-            "nameservers": [{"address": HERE, "port": world.resolver, "trusted": False}],
+            "resolvers": [{"address": HERE, "port": world.resolver, "trusted": False}],
         }  # fmt: skip
         result = dane_info.gather({**given, "domains": [f"{name}.nl" for name in CASES]})
     yield {one["domain"].removesuffix(".nl"): one for one in result["domains"]}

@@ -223,7 +223,7 @@ def found(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, dict[s
         given = {
             **{name: described.get("default") for name, described in documented.items()},
             "port": port, "special_use": True, "ehlo_name": "probe.example",
-            "nameservers": [{"address": HERE, "port": world.resolver, "trusted": False}],
+            "resolvers": [{"address": HERE, "port": world.resolver, "trusted": False}],
         }  # fmt: skip
         result = dane_info.gather({**given, "domains": [one.name.rstrip(".") for one in listed]})
         yield {

@@ -60,7 +60,7 @@ def found(port: int, tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict
         given = {
             **{name: described.get("default") for name, described in documented.items()},
             "port": port, "special_use": True, "ehlo_name": "vm",
-            "nameservers": [{"address": HERE, "port": world.resolver, "trusted": False}],
+            "resolvers": [{"address": HERE, "port": world.resolver, "trusted": False}],
         }  # fmt: skip
         result = dane_info.gather({**given, "domains": [f"{name}.nl" for name in SERVERS]})
     return {one["domain"].removesuffix(".nl"): one for one in result["domains"]}

@@ -93,7 +93,7 @@ def test_b11_the_controller_is_not_in_group_lab() -> None:
         (changed("hosts", 3, name="Not a name"), "at most 10 characters"),
         (changed("hosts", 3, name="vantage"), "is taken"),
         (changed("hosts", 3, packages=["x; reboot"]), "not Debian package names"),
-        (changed("hosts", 3, fqdn="a b.nl"), "no host name"),
+        (changed("hosts", 3, fqdn="a b.nl"), "not a host name"),
         (changed("zones", 1, name="dns.nl."), "listed twice"),
         (changed("zones", 1, name="a..nl"), "not a domain name"),
         (changed("zones", 1, ttl=0), "at least 1 second"),

@@ -278,7 +278,7 @@ def test_a_second_instance_that_only_its_master_process_tells_of(lab: t.Any) -> 
 @pytest.mark.long
 def test_a_name_server_that_does_not_answer_is_not_taken_for_an_absent_name(lab: t.Any) -> None:
     r09(lab)
-    now = lab.look(name_servers=[f"{INSIDE}@5353", "192.0.2.77"], timeout=1)
+    now = lab.look(resolvers=[f"{INSIDE}@5353", "192.0.2.77"], timeout=1)
     one = now["targets"]["smtp/unix host exch.corp.lan /var/spool/postfix"]
     assert one["state"] == "unknown"
     assert now["targets"]["smtp/unix host onlyhosts.corp.test /var/spool/postfix"]["state"] == "unknown"

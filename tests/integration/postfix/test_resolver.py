@@ -142,9 +142,9 @@ def test_f20_a_reboot_keeps_it(lab: t.Any) -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"name_servers": ["192.0.2.3"]}, "name_servers has '192.0.2.3': only a loopback address"),
-        ({"name_servers": []}, "name_servers is empty"),
-        ({"name_servers": ["localhost"]}, "name_servers has 'localhost': only a loopback address"),
+        ({"resolvers": ["192.0.2.3"]}, "resolvers has '192.0.2.3': only a loopback address"),
+        ({"resolvers": []}, "resolvers is empty"),
+        ({"resolvers": ["localhost"]}, "resolvers has 'localhost': only a loopback address"),
         ({"port": 54}, "port is 54: resolv.conf cannot name a port. Set only_prove: true"),
         ({"bogus_name": "a..b"}, "bogus_name: 'a..b' is not a domain name"),
         ({"options": ["trust-ad edns0"]}, "options has 'trust-ad edns0': an option is a single word"),

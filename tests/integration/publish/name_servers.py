@@ -30,8 +30,8 @@ from support.credentials import Credentials, ecdsa, server_context
 from support.smtp_responder import Responder, running
 
 from ansible_collections.mailsec.dane.plugins.module_utils._dane.tlsa import compute
-from ansible_collections.mailsec.dane.plugins.module_utils._dns import authority
-from ansible_collections.mailsec.dane.plugins.module_utils._dns.server import NameServer
+from ansible_collections.mailsec.dane.plugins.module_utils._dns import resolv_conf
+from ansible_collections.mailsec.dane.plugins.module_utils._dns.server import Server
 from ansible_collections.mailsec.dane.plugins.module_utils._pki.certificate import load_der
 from ansible_collections.mailsec.dane.plugins.modules import tlsa_rrset
 
@@ -310,7 +310,7 @@ def mail(network: None) -> Iterator[Responder]:
 @pytest.fixture
 def call(names: Names, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Iterator[Call]:
     """Run the module in this process: BIND alone, our key and HOST unless told otherwise; without RRset at first."""
-    monkeypatch.setattr(authority, "system_resolvers", lambda: (NameServer(RESOLVER),))
+    monkeypatch.setattr(resolv_conf, "system_servers", lambda: (Server(RESOLVER),))
     names.meddle()
     capsys.readouterr()
 

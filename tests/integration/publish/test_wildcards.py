@@ -19,7 +19,7 @@ from support.memory_dns import MemoryDns
 from ansible_collections.mailsec.dane.plugins.module_utils._clock import Moment
 from ansible_collections.mailsec.dane.plugins.module_utils._dane.tlsa import TlsaRecord, TlsaRrset
 from ansible_collections.mailsec.dane.plugins.module_utils._dns.answer import Security
-from ansible_collections.mailsec.dane.plugins.module_utils._dns.server import NameServer
+from ansible_collections.mailsec.dane.plugins.module_utils._dns.server import Server
 from ansible_collections.mailsec.dane.plugins.module_utils._dns.tsig_key import TsigKey
 from ansible_collections.mailsec.dane.plugins.module_utils._publish import update as publish_update
 from ansible_collections.mailsec.dane.plugins.module_utils._rotation import look as rotation_look
@@ -105,9 +105,7 @@ def test_a_wildcard_that_was_changed_meanwhile_ends_the_update(
     owner = f"_25._tcp.wild.{zone}"
     wanted = TlsaRrset(owner, (TlsaRecord.from_text(EE),), 60)
     key = TsigKey.from_text("tlsa", SECRET, "hmac-sha256")
-    update = publish_update.replace_rrset(
-        NameServer(server), zone, wanted, wanted, key, 10, wildcard=f"*._tcp.wild.{zone}"
-    )
+    update = publish_update.replace_rrset(Server(server), zone, wanted, wanted, key, 10, wildcard=f"*._tcp.wild.{zone}")
     with pytest.raises(publish_update.UpdateError) as caught:
         asyncio.run(update)
     assert caught.value.refusal is publish_update.Refusal.CHANGED_MEANWHILE
@@ -117,7 +115,7 @@ def test_a_wildcard_that_was_changed_meanwhile_ends_the_update(
 def look(owner: str, server: str = BIND) -> tuple[state.AuthorityView, ...]:
     """What the rotation sees of ``owner``; that it validates is taken for granted."""
     dns_path = MemoryDns().add(owner, "TLSA", OTHERS, security=Security.SECURE)
-    means = rotation_look.Means(NameServer(server), (), authorities=(NameServer(server),))
+    means = rotation_look.Means(Server(server), (), authorities=(Server(server),))
     return asyncio.run(rotation_look._owner(owner, means, dns_path, ()))[0]  # type: ignore[arg-type]
 
 

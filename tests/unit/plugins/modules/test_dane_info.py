@@ -38,7 +38,7 @@ def test_without_a_resolver_to_believe_everything_is_unknown(call: Call, check_m
     result = call(
         domains=["Example.NL.", "example.org", "example.nl"],
         hosts=["mx.example.nl"],
-        nameservers=FOREIGN,
+        resolvers=FOREIGN,
         _ansible_check_mode=check_mode,
     )
     assert result["changed"] is False
@@ -73,13 +73,13 @@ def test_without_a_resolver_to_believe_everything_is_unknown(call: Call, check_m
         ({"domains": ["example.nl"], "key_type": []}, "key_type is empty"),
         ({"domains": ["example.nl"], "ip_version": []}, "ip_version is empty"),
         ({"domains": ["example.nl"], "ip_version": [5]}, "ip_version"),
-        ({"domains": ["example.nl"], "nameservers": []}, "nameservers is empty"),
-        ({"domains": ["example.nl"], "nameservers": [{"address": "resolver.nl"}]}, "resolver.nl"),
-        ({"domains": ["example.nl"], "nameservers": [{"address": "127.0.0.1", "port": 0}]}, "port 0"),
+        ({"domains": ["example.nl"], "resolvers": []}, "resolvers is empty"),
+        ({"domains": ["example.nl"], "resolvers": [{"address": "resolver.nl"}]}, "resolver.nl"),
+        ({"domains": ["example.nl"], "resolvers": [{"address": "127.0.0.1", "port": 0}]}, "port 0"),
         ({"domains": ["example.nl"], "ca_file": "/nowhere"}, "set mta_sts to true"),
-        ({"domains": ["example.nl"], "ca_file": "/nowhere", "mta_sts": True, "nameservers": FOREIGN}, "/nowhere"),
-        ({"domains": ["example.nl"], "ca_file": "/dev/null", "mta_sts": True, "nameservers": FOREIGN}, "/dev/null"),
-        ({"hosts": ["192.0.2.1"], "ehlo_name": "a b", "special_use": True, "nameservers": FOREIGN}, "a b"),
+        ({"domains": ["example.nl"], "ca_file": "/nowhere", "mta_sts": True, "resolvers": FOREIGN}, "/nowhere"),
+        ({"domains": ["example.nl"], "ca_file": "/dev/null", "mta_sts": True, "resolvers": FOREIGN}, "/dev/null"),
+        ({"hosts": ["192.0.2.1"], "ehlo_name": "a b", "special_use": True, "resolvers": FOREIGN}, "a b"),
     ],
 )
 def test_bad_input_is_named(call: Call, options: dict[str, t.Any], words: str) -> None:
@@ -112,7 +112,7 @@ def test_bad_input_is_named(call: Call, options: dict[str, t.Any], words: str) -
     ],
 )
 def test_r15_a_bad_entry_costs_no_other_its_verdict(call: Call, option: str, entry: str, why: str) -> None:
-    given: dict[str, t.Any] = {"domains": ["example.nl"], "hosts": ["mx.example.nl"], "nameservers": FOREIGN}
+    given: dict[str, t.Any] = {"domains": ["example.nl"], "hosts": ["mx.example.nl"], "resolvers": FOREIGN}
     result = call(**{**given, option: [entry, *given.get(option, [])]})
     assert [one["domain"] for one in result["domains"]] == ["example.nl"]
     assert [one["host"] for one in result["hosts"]] == ["mx.example.nl"]
@@ -124,7 +124,7 @@ def test_r15_a_bad_entry_costs_no_other_its_verdict(call: Call, option: str, ent
 
 
 def test_r15_only_bad_entries(call: Call) -> None:
-    result = call(domains=["exam ple.nl"], nameservers=FOREIGN)
+    result = call(domains=["exam ple.nl"], resolvers=FOREIGN)
     assert (result["status"], result["domains"], result["summary"]["total"]) == (3, [], 0)
 
 
@@ -132,7 +132,7 @@ def test_r15_only_bad_entries(call: Call) -> None:
 def test_r15_u_labels_are_converted(call: Call, monkeypatch: pytest.MonkeyPatch, installed: bool) -> None:
     monkeypatch.setattr(mail_names, "HAS_IDNA", installed)
     names = ["B\u00dcCHER.nl", "xn--bcher-kva.nl", "\u65e5\u672c\u8a9e\u3002jp", "fa\u00df.de"]
-    result = call(domains=names, hosts=["mx.b\u00fccher.nl."], nameservers=FOREIGN)
+    result = call(domains=names, hosts=["mx.b\u00fccher.nl."], resolvers=FOREIGN)
     converted = {one["domain"]: one["given"] for one in result["domains"]}
     assert converted.pop("xn--bcher-kva.nl") == "B\u00dcCHER.nl"
     assert converted.pop("xn--wgv71a119e.jp") == "\u65e5\u672c\u8a9e\u3002jp"

@@ -17,8 +17,8 @@ from ansible_collections.mailsec.dane.plugins.modules import resolv_conf, resolv
 @pytest.mark.parametrize(
     ("module", "options", "words"),
     [
-        (resolv_conf, {"name_servers": ["localhost"]}, "name_servers has 'localhost': only a loopback address"),
-        (resolv_conf, {"name_servers": ["192.0.2.3"]}, "name_servers has '192.0.2.3': only a loopback address"),
+        (resolv_conf, {"resolvers": ["localhost"]}, "resolvers has 'localhost': only a loopback address"),
+        (resolv_conf, {"resolvers": ["192.0.2.3"]}, "resolvers has '192.0.2.3': only a loopback address"),
         (resolver_info, {"address": "localhost"}, "address is 'localhost': only a loopback address"),
         (resolver_info, {"address": "192.0.2.3"}, "address is '192.0.2.3': only a loopback address"),
         (resolver_info, {"bogus_name": "a..b"}, "bogus_name: 'a..b' is not a domain name"),

@@ -110,7 +110,7 @@ class TestMailDomain:
             ("", "empty"),
             ("192.0.2.1", "address"),
             ("[192.0.2.1]", "address"),
-            ("ex ample.nl", "no host name"),
+            ("ex ample.nl", "not a host name"),
             ("a" * 64 + ".nl", "label"),
         ],
     )

@@ -36,7 +36,7 @@ from ansible_collections.mailsec.dane.plugins.module_utils._audit.verdict_findin
 from ansible_collections.mailsec.dane.plugins.module_utils._catalogue import CATALOGUE
 from ansible_collections.mailsec.dane.plugins.module_utils._dane.tlsa import compute
 from ansible_collections.mailsec.dane.plugins.module_utils._dns.answer import Outcome
-from ansible_collections.mailsec.dane.plugins.module_utils._dns.server import NameServer
+from ansible_collections.mailsec.dane.plugins.module_utils._dns.server import Server
 from ansible_collections.mailsec.dane.plugins.module_utils._dns.view import Signature, Status
 from ansible_collections.mailsec.dane.plugins.module_utils._dns.zone_view import Said, ServerView, ZoneView
 from ansible_collections.mailsec.dane.plugins.module_utils._findings import Severity
@@ -578,7 +578,7 @@ class TestOtherMxRecordsElsewhere:
         hosts = {HOST: [both[0]], "mx2.example.nl": [both[1]], "example.nl": [both[0]]}
         mx = asyncio.run(find_mx(dns, "example.nl"))
         observations = tuple(observe(dns, *hosts[entry.name], host=entry.name) for entry in mx.hosts)
-        views = tuple(ServerView(NameServer(f"192.0.2.{n}"), one, one) for n, one in enumerate(said, 1))
+        views = tuple(ServerView(Server(f"192.0.2.{n}"), one, one) for n, one in enumerate(said, 1))
         look = ZoneView("example.nl", "MX", "example.nl", views)
         return judge_domain(DomainObservation(mx, observations, zone=look), pki.NOW)
 

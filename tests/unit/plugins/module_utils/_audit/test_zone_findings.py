@@ -13,7 +13,7 @@ import typing as t
 import pytest
 
 from ansible_collections.mailsec.dane.plugins.module_utils._audit.zone_findings import zone_findings
-from ansible_collections.mailsec.dane.plugins.module_utils._dns.server import NameServer
+from ansible_collections.mailsec.dane.plugins.module_utils._dns.server import Server
 from ansible_collections.mailsec.dane.plugins.module_utils._dns.view import Delegation, Signature, Status
 from ansible_collections.mailsec.dane.plugins.module_utils._dns.zone_view import Said, ServerView, ZoneLook, ZoneView
 from ansible_collections.mailsec.dane.plugins.module_utils._findings import Finding, Severity
@@ -32,7 +32,7 @@ def said(status: Status = Status.SERVED, begin: float = -24, end: float = 240, *
 
 def view(number: int = 1, udp: Said | None = None, tcp: Said | None = None, **more: t.Any) -> ServerView:
     udp = udp or said()
-    return ServerView(NameServer(f"192.0.2.{number}"), udp, tcp or udp, **{"serial": 5, "refresh": 7200, **more})
+    return ServerView(Server(f"192.0.2.{number}"), udp, tcp or udp, **{"serial": 5, "refresh": 7200, **more})
 
 
 def found(*views: ServerView, **more: t.Any) -> dict[str, Finding]:

@@ -29,7 +29,7 @@ from ansible_collections.mailsec.dane.plugins.module_utils._dns.authority import
     find_zone,
     observe,
 )
-from ansible_collections.mailsec.dane.plugins.module_utils._dns.server import NameServer
+from ansible_collections.mailsec.dane.plugins.module_utils._dns.server import Server
 from ansible_collections.mailsec.dane.plugins.module_utils._dns.view import Delegation, Status, View
 from ansible_collections.mailsec.dane.plugins.module_utils._dns.wildcard_look import (
     addresses_from_wildcard,
@@ -58,7 +58,7 @@ class _Udp(asyncio.DatagramProtocol):
 
 
 @contextlib.asynccontextmanager
-async def name_server(answer: Answer) -> c.AsyncIterator[NameServer]:
+async def name_server(answer: Answer) -> c.AsyncIterator[Server]:
     """Answer with what ``answer`` returns for a query and ``udp`` or ``tcp``, or not at all for None."""
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -73,7 +73,7 @@ async def name_server(answer: Answer) -> c.AsyncIterator[NameServer]:
     server = await asyncio.start_server(serve, sock=tcp)
     transport, _protocol = await asyncio.get_running_loop().create_datagram_endpoint(lambda: _Udp(answer), sock=udp)
     try:
-        yield NameServer("127.0.0.1", port)
+        yield Server("127.0.0.1", port)
     finally:
         transport.close()
         server.close()

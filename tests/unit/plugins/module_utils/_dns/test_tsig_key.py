@@ -61,7 +61,7 @@ def test_one_of_several_keys() -> None:
         (CLAUSE.replace("secret", "sekret", 1), "has no secret"),
         (CLAUSE.replace(SECRET, SECRET[:-1] + "!"), "is not base64"),
         (CLAUSE.replace(SECRET, ""), "the secret is empty"),
-        (CLAUSE.replace("tlsa.example.nl", "tlsa..nl"), "no name for a TSIG key"),
+        (CLAUSE.replace("tlsa.example.nl", "tlsa..nl"), "not a name for a TSIG key"),
     ],
 )
 def test_what_is_wrong_is_said_without_the_secret(text: str, why: str) -> None:

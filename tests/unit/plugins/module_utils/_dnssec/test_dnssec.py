@@ -16,10 +16,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ansible_collections.mailsec.dane.plugins.module_utils._dns.answer import Security
+from ansible_collections.mailsec.dane.plugins.module_utils._dns.server import Server
 from ansible_collections.mailsec.dane.plugins.module_utils._dnssec import anchors, keys, nsec3
 from ansible_collections.mailsec.dane.plugins.module_utils._dnssec import signature as dnssec_signature
 from ansible_collections.mailsec.dane.plugins.module_utils._dnssec.limits import Limits, Work
-from ansible_collections.mailsec.dane.plugins.module_utils._dnssec.network import Server
 from ansible_collections.mailsec.dane.plugins.module_utils._dnssec.nsec import Nsec
 from ansible_collections.mailsec.dane.plugins.module_utils._dnssec.reasons import REASONS
 from ansible_collections.mailsec.dane.plugins.module_utils._dnssec.validator import question
@@ -163,5 +163,5 @@ def test_every_reason_says_what_to_do():
 
 @pytest.mark.parametrize(("address", "port"), [("ns.example", 53), ("192.0.2.1", 0), ("192.0.2.1", 65536)])
 def test_servers_that_are_none(address, port):
-    with pytest.raises(ValueError, match=r"name server|no port"):
+    with pytest.raises(ValueError, match=r"name server|not a port"):
         Server(address, port)

@@ -434,7 +434,7 @@ def test_what_is_staged_is_proven_again_when_deployed(
         ("-----BEGIN PUBLIC KEY-----\nMA==\n-----END PUBLIC KEY-----\n", "only: PUBLIC KEY"),
         (AUTHORITY.root[:-20], "x: PEM block 1 .* cut off"),
         (AUTHORITY.root.replace("MII", "M!I", 1), "x: PEM block 1 .* not base64"),
-        ("-----BEGIN CERTIFICATE-----\nMAA=\n-----END CERTIFICATE-----\n", "x: certificate 1: .*no DER certificate"),
+        ("-----BEGIN CERTIFICATE-----\nMAA=\n-----END CERTIFICATE-----\n", "x: certificate 1: .*not a DER certificate"),
         (AUTHORITY.root * 11, "x has 11 certificates"),
     ],
 )

@@ -21,7 +21,7 @@ from ansible_collections.mailsec.dane.plugins.module_utils._dane.tlsa import (
     compute,
 )
 from ansible_collections.mailsec.dane.plugins.module_utils._dns import authority
-from ansible_collections.mailsec.dane.plugins.module_utils._dns.server import NameServer
+from ansible_collections.mailsec.dane.plugins.module_utils._dns.server import Server
 from ansible_collections.mailsec.dane.plugins.module_utils._dns.view import Status, View
 from ansible_collections.mailsec.dane.plugins.module_utils._pki.certificate import load_der
 from ansible_collections.mailsec.dane.plugins.module_utils._probe import Endpoint, Probe
@@ -150,7 +150,7 @@ def test_certificates_that_cannot_be_seen_are_unknown() -> None:
 
 # An update between two looks at the primary, by which the planner tells it from somebody else's changes.
 
-PRIMARY = NameServer("192.0.2.53", 53)
+PRIMARY = Server("192.0.2.53", 53)
 MEANS = Means(PRIMARY, None, 5, None, "localhost")
 
 

@@ -22,7 +22,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ansible_collections.mailsec.dane.plugins.module_utils._dane.tlsa import TlsaRecord, TlsaRrset
-from ansible_collections.mailsec.dane.plugins.module_utils._dns.server import NameServer
+from ansible_collections.mailsec.dane.plugins.module_utils._dns.server import Server
 from ansible_collections.mailsec.dane.plugins.module_utils._dns.tsig_key import TsigKey
 from ansible_collections.mailsec.dane.plugins.module_utils._publish.update import Refusal, UpdateError, replace_rrset
 
@@ -59,7 +59,7 @@ def send(
     async def run() -> UpdateError | None:
         server = await asyncio.start_server(serve, "127.0.0.1", 0)
         async with server:
-            where = NameServer(*server.sockets[0].getsockname()[:2])
+            where = Server(*server.sockets[0].getsockname()[:2])
             try:
                 await replace_rrset(where, ZONE, expected, wanted, key, 20, attempts=2, wildcard=wildcard)
             except UpdateError as error:
@@ -161,7 +161,7 @@ def test_one_message_with_the_condition_and_the_whole_change(expected: TlsaRrset
 
 def test_a_server_that_cannot_be_reached() -> None:
     with pytest.raises(UpdateError, match="cannot be reached") as raised:
-        asyncio.run(replace_rrset(NameServer("127.0.0.1", 1), ZONE, NONE, WANTED, KEY, 20))
+        asyncio.run(replace_rrset(Server("127.0.0.1", 1), ZONE, NONE, WANTED, KEY, 20))
     assert raised.value.refusal is Refusal.UNREACHABLE
 
 

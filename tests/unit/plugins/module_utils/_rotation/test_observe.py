@@ -14,13 +14,13 @@ from support.memory_dns import MemoryDns
 
 from ansible_collections.mailsec.dane.plugins.module_utils._dns import authority
 from ansible_collections.mailsec.dane.plugins.module_utils._dns.answer import Security
-from ansible_collections.mailsec.dane.plugins.module_utils._dns.server import NameServer
+from ansible_collections.mailsec.dane.plugins.module_utils._dns.server import Server
 from ansible_collections.mailsec.dane.plugins.module_utils._dns.view import Delegation, Signature, Status, View
 from ansible_collections.mailsec.dane.plugins.module_utils._probe import TLS, Endpoint, Probe
 from ansible_collections.mailsec.dane.plugins.module_utils._rotation import look
 from ansible_collections.mailsec.dane.plugins.module_utils._rotation.observe import authority_view, endpoint_view
 
-SERVER = NameServer("192.0.2.53", 53, "ns1.example.nl")
+SERVER = Server("192.0.2.53", name="ns1.example.nl")
 LEAF = pki.Spec("mx.example.nl", "root", "leaf", "root", ca=False, san=("mx.example.nl",))
 ROOT = pki.Spec("root", "root", "root", "root")
 

@@ -469,15 +469,15 @@ class TestArguments:
         ("endpoint", "server_name", "ehlo_name", "key_type", "words"),
         [
             (Endpoint("mx.example.nl"), None, "me", None, "does not appear to be an IPv4 or IPv6 address"),
-            (Endpoint("127.0.0.1", 0), None, "me", None, "no port number"),
-            (Endpoint("127.0.0.1", 65536), None, "me", None, "no port number"),
-            (Endpoint("127.0.0.1"), "mx.example.nl.", "me", None, "no name for SNI"),
-            (Endpoint("127.0.0.1"), "", "me", None, "no name for SNI"),
-            (Endpoint("127.0.0.1"), "b\u00fccher.example", "me", None, "no name for SNI"),
-            (Endpoint("127.0.0.1"), "a" * 64, "me", None, "no name for SNI"),
+            (Endpoint("127.0.0.1", 0), None, "me", None, "not a port number"),
+            (Endpoint("127.0.0.1", 65536), None, "me", None, "not a port number"),
+            (Endpoint("127.0.0.1"), "mx.example.nl.", "me", None, "not a name for SNI"),
+            (Endpoint("127.0.0.1"), "", "me", None, "not a name for SNI"),
+            (Endpoint("127.0.0.1"), "b\u00fccher.example", "me", None, "not a name for SNI"),
+            (Endpoint("127.0.0.1"), "a" * 64, "me", None, "not a name for SNI"),
             (Endpoint("127.0.0.1"), None, "me\r\nMAIL FROM:<>", None, "not a name for EHLO"),
             (Endpoint("127.0.0.1"), None, "a b", None, "not a name for EHLO"),
-            (Endpoint("127.0.0.1"), None, "me", "dsa", "no key type"),
+            (Endpoint("127.0.0.1"), None, "me", "dsa", "not a key type"),
         ],
     )
     def test_refused_with_the_rule(

@@ -62,7 +62,7 @@ def test_a_reply_of_anything_is_a_reply_or_an_error(pieces: list[bytes]) -> None
 
 @pytest.mark.parametrize("line", [b"", b"hello", b"99 x", b"2500 x", b"250x", b"199 no", b"600 no", b" 250 x", b"\x00"])
 def test_what_is_no_reply(line: bytes) -> None:
-    with pytest.raises(ReplyError, match="no SMTP reply"):
+    with pytest.raises(ReplyError, match="not an SMTP reply"):
         read(line + b"\r\n")
 
 
