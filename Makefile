@@ -12,6 +12,9 @@ help: ## Show this
 	@echo 'make TARGET'
 	@sed -nE 's/^([a-z-]+):.*## (.*)/  \1|\2/p' $(MAKEFILE_LIST) | while IFS='|' read -r target text; do printf '%-16s %s\n' "$$target" "$$text"; done
 
+# The fast loop. What needs no server of the zoo goes along, so that the validator is not a blind spot.
+UNITS := tests/unit tests/zoo/test_zoo.py tests/zoo/test_cases.py
+
 .PHONY: demo
 demo: deps root ## Watch a mail domain go from plain SMTP to verified delivery, on this machine (root; ARGS=... for Ansible)
 	@$(BIN)/ansible-playbook mailsec.dane.demo $(ARGS)
@@ -25,8 +28,8 @@ lint: deps ## Run every check that only reads
 	@tests/run/lint.sh
 
 .PHONY: unit
-unit: deps ## Run the unit tests, quickly (ARGS=... for pytest)
-	@$(BIN)/python -m pytest $(if $(ARGS),$(ARGS),-n auto tests/unit)
+unit: deps ## Run the unit tests and a slice of the zoo, without those that are slow (ARGS=... for pytest)
+	@$(BIN)/python -m pytest $(if $(ARGS),$(ARGS),-n auto -m 'not slow' $(UNITS))
 
 .PHONY: sanity
 sanity: ## Run ansible-test sanity and units without containers, on every ansible-core that is at hand

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 import pathlib
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
@@ -19,6 +20,7 @@ ROOMS = (
 )  # fmt: skip
 
 
+@functools.cache
 def files() -> dict[str, pathlib.Path]:
     """Every file of the core by its name below the core, as ``_dns.view``."""
     return {".".join(path.relative_to(CORE).with_suffix("").parts): path for path in sorted(CORE.rglob("*.py"))}
@@ -29,6 +31,7 @@ def room(name: str) -> str:
     return name.partition(".")[0] if "." in name else ""
 
 
+@functools.cache
 def imports(path: pathlib.Path) -> set[str]:
     """The files of the core that a file imports, for types alone included."""
     found = set()
@@ -39,6 +42,7 @@ def imports(path: pathlib.Path) -> set[str]:
     return found
 
 
+@functools.cache
 def arrows() -> dict[tuple[str, str], int]:
     """How many files of the first room import from the second one."""
     found: dict[tuple[str, str], int] = {}

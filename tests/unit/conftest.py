@@ -33,6 +33,10 @@ hypothesis.settings.register_profile("patient", deadline=None, suppress_health_c
 hypothesis.settings.load_profile("patient")
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "slow: left out of make unit; make test runs it")
+
+
 @pytest.fixture(autouse=True)
 def _own_warnings() -> None:
     """Modules run in this process, where Ansible would give the warnings of one to all that follow."""

@@ -49,6 +49,7 @@ def test_arrows_point_one_way_only() -> None:
     assert upwards == []
 
 
+@pytest.mark.slow
 def test_mail_hosts_and_controllers_have_rooms_of_their_own() -> None:
     """What runs on a mail server uses certificates and findings, and nothing that looks at the network."""
     used = {other for room, other in PAGES.arrows() if room == "_mailhost"}

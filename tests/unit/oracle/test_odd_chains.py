@@ -34,6 +34,7 @@ def _plays(capsys: pytest.CaptureFixture[str]) -> list[Play]:
     return [generate(random.Random(SEED * 1_000_003 + number)) for number in range(COUNT)]
 
 
+@pytest.mark.slow
 def test_the_postfix_profile_agrees_with_openssl(capsys: pytest.CaptureFixture[str]) -> None:
     """V03, V04, V07, V11 to V14: what OpenSSL verifies, and what not, whatever it cannot read."""
     oracle, decided = libssl(), collections.Counter[bool]()
@@ -52,6 +53,7 @@ def test_the_postfix_profile_agrees_with_openssl(capsys: pytest.CaptureFixture[s
     assert min(decided[True], decided[False]) > COUNT // 10, decided
 
 
+@pytest.mark.slow
 def test_gnutls_reads_what_we_say_that_it_reads(capsys: pytest.CaptureFixture[str]) -> None:
     """V09, V11: a certificate that GnuTLS does not read at all."""
     oracle, read = libgnutls(), collections.Counter[bool]()

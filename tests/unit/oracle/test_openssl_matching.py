@@ -42,6 +42,7 @@ def _match(scenario: Scenario, profile: Profile) -> MatchResult:
     return match(scenario.records, [load_der(der) for der in scenario.chain], scenario.names, NOW, profile)
 
 
+@pytest.mark.slow
 def test_postfix_profile_agrees_with_openssl(capsys: pytest.CaptureFixture[str]) -> None:
     """F08, B05, RFC 7671 sections 5 to 9: same usable records, same decision, same kind of reason."""
     oracle, decided = libssl(), {True: 0, False: 0}
@@ -74,6 +75,7 @@ def may_sign(der: bytes) -> bool:
     return usage.digital_signature
 
 
+@pytest.mark.slow
 def test_exim_profile_agrees_with_libdane(capsys: pytest.CaptureFixture[str]) -> None:
     """B05, SR section 8: usable records only, DANE-EE first, then DANE-TA with the name check."""
     oracle, names, decided = libdane(), libgnutls(), {True: 0, False: 0}
@@ -95,6 +97,7 @@ def test_exim_profile_agrees_with_libdane(capsys: pytest.CaptureFixture[str]) ->
     assert min(decided.values()) > COUNT // 10, f"the chains are too one-sided to prove anything: {decided}"
 
 
+@pytest.mark.slow
 def test_rfc_profile_is_stricter_than_openssl_but_for_ambiguous_issuers(capsys: pytest.CaptureFixture[str]) -> None:
     """B05: the RFC profile is never laxer than OpenSSL, save that it tries all issuers of the same name."""
     accepted = 0

@@ -62,6 +62,7 @@ def test_everything_documented_is_returned_and_nothing_else(call: t.Callable[...
     assert set(documented) == common - {"changed", "diff"} | {"reasons", "csr", "deployed", "problem"}
 
 
+@pytest.mark.slow
 def test_changed_and_diff_tell_the_truth(call: t.Callable[..., dict[str, t.Any]], tmp_path: pathlib.Path) -> None:
     first = roll_out(call)
     assert first["changed"] and first["deployed"]
@@ -107,6 +108,7 @@ def test_a_key_of_another_type_stays(call: t.Callable[..., dict[str, t.Any]], tm
     assert f"{tmp_path}/dane/staged stays ecdsa-p256; only a rotation makes another one" in str(prepared["warnings"])
 
 
+@pytest.mark.slow
 def test_files_from_elsewhere(call: t.Callable[..., dict[str, t.Any]], tmp_path: pathlib.Path) -> None:
     """F03: another CA's certificate, warned about when it runs out, because nobody here renews it."""
     roll_out(call)
@@ -196,6 +198,7 @@ def test_r01_a_file_that_the_mail_server_does_not_present_is_not_taken_over(
     assert requested["adopted"] is None and requested["csr"], "nothing was adopted"
 
 
+@pytest.mark.slow
 def test_r01_after_a_rotation_the_key_is_one_like_any_other(
     call: t.Callable[..., dict[str, t.Any]], tmp_path: pathlib.Path
 ) -> None:

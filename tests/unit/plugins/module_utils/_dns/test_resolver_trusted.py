@@ -179,6 +179,7 @@ class TestClassification:
 
         assert outcome(ask(validating(short), tcp=validating(lambda query: None))[0]) == unanswered("dns-unreachable")
 
+    @pytest.mark.slow
     def test_random_damage_never_raises(self) -> None:
         chance = random.Random(7)
 

@@ -204,6 +204,7 @@ def serves(path: pathlib.Path) -> bool:
     return True
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("before", [True, False], ids=["before", "after"])
 @pytest.mark.parametrize("story", ["first", "renewal", "rotation"])
 def test_killed_anywhere_the_next_run_completes(
@@ -301,6 +302,7 @@ def go_back(path: pathlib.Path) -> None:
         made.go_back((HOST,))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("before", [True, False], ids=["before", "after"])
 def test_b02_the_way_back_ends_on_one_side_wherever_it_is_killed(
     place: pathlib.Path, monkeypatch: pytest.MonkeyPatch, before: bool
@@ -634,6 +636,7 @@ def test_a_name_too_long_for_a_common_name(tmp_path: pathlib.Path) -> None:
     assert leaf.extensions.get_extension_for_class(x509.SubjectAlternativeName).critical
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", sorted(openssl.KEY_TYPES))
 def test_every_key_type(tmp_path: pathlib.Path, kind: str) -> None:
     roll_out(tmp_path, wish(key_type=kind))

@@ -107,6 +107,7 @@ def test_implicit_tls_where_the_server_waits(keys: dict[str, tuple[str, str]], m
     assert found.tls == "implicit" and found.served[0].spki_sha256 == keys["rsa"][1]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("words", [DIALOGUES["smtp"], []], ids=["starttls", "implicit"])
 def test_a_server_behind_a_proxy(
     words: list[bytes], keys: dict[str, tuple[str, str]], monkeypatch: pytest.MonkeyPatch

@@ -94,6 +94,7 @@ def _examined(chain: tuple[bytes, ...]) -> None:
     assert "audit-error" not in codes, (result["findings"], found["findings"])
 
 
+@pytest.mark.slow
 @settings(max_examples=250, deadline=None)
 @given(st.integers(0, 2**32))
 @example(331)

@@ -40,6 +40,7 @@ WEAK: t.Final = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "thing", "attribute", "weaker"), WEAK, ids=[one[2].strip("_") for one in WEAK])
 def test_b01_a_guard_that_is_missing_is_found(name: str, thing: t.Any, attribute: str, weaker: t.Any) -> None:
     with mock.patch.object(thing, attribute, weaker), pytest.raises(Broken):

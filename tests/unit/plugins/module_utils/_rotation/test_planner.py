@@ -600,6 +600,7 @@ _TARGETS = st.builds(
 )
 
 
+@pytest.mark.slow
 @settings(max_examples=300, deadline=None)
 @given(st.lists(st.tuples(_OBSERVATIONS, _TARGETS, _MOMENTS), min_size=1, max_size=5))
 def test_the_planner_is_total_and_its_journal_serialisable(runs: list[tuple[Observation, Target, Moment]]) -> None:

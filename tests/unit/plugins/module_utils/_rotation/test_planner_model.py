@@ -33,6 +33,7 @@ def test_a_missing_guard_is_found_and_only_that(case: cases.Case) -> None:
     assert not _broken(result) & set(case.holds)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", cases.controls(), ids=str)
 def test_a_safe_rotation_never_breaks_and_can_always_finish(case: cases.Case) -> None:
     result = _search(case)

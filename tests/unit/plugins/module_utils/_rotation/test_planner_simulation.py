@@ -33,6 +33,7 @@ def _steady(site: Site) -> frozenset[object]:
     return frozenset({record(site.keys["current"]), record(site.keys["next"]), record(site.wanted_ca, 2)})
 
 
+@pytest.mark.slow
 def test_a_hundred_rotations_leave_nothing_behind(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(journal, "MAX_EVENTS", 40)
     site = Site(str(tmp_path), seed=1, policy=OURS_ALONE)
@@ -65,6 +66,7 @@ def test_a_hundred_rotations_leave_nothing_behind(tmp_path: pathlib.Path, monkey
     assert not site.broken
 
 
+@pytest.mark.slow
 def test_killed_after_every_single_effect(tmp_path: pathlib.Path) -> None:
     """Exhaustively by index: every effect of a whole rotation is once the last one before SIGKILL."""
     ready = tmp_path / "ready"

@@ -500,6 +500,7 @@ REPLIES = st.lists(
 ).map(b"".join)
 
 
+@pytest.mark.slow
 @settings(max_examples=150, deadline=None)
 @given(stages=st.dictionaries(st.sampled_from(STAGE_FIELDS), REPLIES, min_size=1, max_size=3))
 def test_whatever_a_server_sends_ends_in_an_outcome(stages: dict[str, bytes]) -> None:
