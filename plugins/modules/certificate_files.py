@@ -176,14 +176,17 @@ csr:
     - Empty when none is needed, and in check mode when the key would only be made or O(issuers) is empty.
   returned: with O(state=prepared)
   type: str
+  sample: "-----BEGIN CERTIFICATE REQUEST-----\nMIIB...\n-----END CERTIFICATE REQUEST-----\n"
 deployed:
   description: Whether the mail server has, or would have, another key or chain to read than before.
   returned: with O(state=deployed) and O(state=returned)
   type: bool
+  sample: true
 problem:
   description: V(lost) when the task failed because another run may have the lease by now.
   returned: failure, with O(journal)
   type: str
+  sample: ''
 adopted:
   description: Where the key in use came from when it was in use before this collection; null otherwise.
   returned: success
@@ -192,6 +195,7 @@ adopted:
     public_key:
       description: SHA-256 of the public key, in hex.
       type: str
+      sample: "a1b2c3d4e5f60718293a4b5c6d7e8f90112233445566778899aabbccddeeff00"
     key_file:
       description: The file the key was read from.
       type: str
@@ -208,17 +212,21 @@ live:
     spki_sha256:
       description: SHA-256 of the public key, the data of a C(3 1 1) record.
       type: str
+      sample: "a1b2c3d4e5f60718293a4b5c6d7e8f90112233445566778899aabbccddeeff00"
     names:
       description: DNS names of the certificate.
       type: list
       elements: str
+      sample: [mx.example.nl]
     subjects:
       description: Subjects of the chain.
       type: list
       elements: str
+      sample: [CN=mx.example.nl]
     sha256:
       description: SHA-256 of the chain as PEM text.
       type: str
+      sample: "f2ca1bb6c7e907d06dafe4687e579fce76b37e4e93b7605022da52e6ccc26fd2"
     not_after:
       description: First moment at which one of the chain expires, ISO 8601, UTC.
       type: str
@@ -226,6 +234,7 @@ live:
     days_left:
       description: Whole days until then.
       type: int
+      sample: 83
 """
 
 import dataclasses

@@ -360,6 +360,7 @@ notes:
   returned: success
   type: list
   elements: str
+  sample: [resolver 192.0.2.53 is left aside]
 domains:
   description: One entry per mail domain, in the order of O(domains).
   returned: success
@@ -396,6 +397,7 @@ domains:
     meaning:
       description: The verdict in a sentence.
       type: str
+      sample: Senders with DANE deliver, and verify the server.
     weakest_host:
       description: The MX host that decides the verdict, null when none does.
       type: str
@@ -405,6 +407,7 @@ domains:
         - What the authoritative name servers say about the MX records, null without O(authorities). The fields are
           those of RV(hosts[].authorities).
       type: dict
+      sample: {zone: example.nl, servers: []}
     mta_sts:
       description: The MTA-STS policy of the domain, null without O(mta_sts) and for domains without MX hosts.
       type: dict
@@ -429,6 +432,7 @@ domains:
         fault:
           description: Why the policy could not be had, else empty.
           type: str
+          sample: ''
     tls_reports:
       description:
         - Where the domain wants TLS reports sent, empty for nowhere. Null without O(tlsrpt), for domains without MX
@@ -439,18 +443,22 @@ domains:
     mx_secure:
       description: Whether the MX records, or their absence, are DNSSEC-secure.
       type: bool
+      sample: true
     implicit_mx:
       description: Whether there is no MX record, so that the domain is its own host.
       type: bool
+      sample: false
     hosts:
       description:
         - One entry per MX host, in order of preference, as in RV(hosts), with the C(preference) of the MX record.
       type: list
       elements: dict
+      sample: [{host: mx.example.nl, preference: 10, verdict: protected}]
     findings:
       description: What is wrong with the domain and all of its hosts, worst first, as in RV(hosts[].findings).
       type: list
       elements: dict
+      sample: [{code: next-missing, severity: warning, subject: mx.example.nl}]
 hosts:
   description: One entry per host of O(hosts), in that order.
   returned: success
@@ -464,6 +472,7 @@ hosts:
     given:
       description: The entry of O(hosts), null for the MX hosts of O(domains).
       type: str
+      sample: mx.example.nl
     verdict:
       description:
         - V(authenticated) when every strict sender delivers with DANE.
@@ -487,6 +496,7 @@ hosts:
     meaning:
       description: The verdict in a sentence.
       type: str
+      sample: Senders with DANE deliver, and verify the server.
     tlsrpt:
       description: Result type that TLS reports of senders should carry (RFC 8460 section 4.3), null when there is none.
       type: str
@@ -494,6 +504,7 @@ hosts:
     managed:
       description: Whether the host is among O(managed), null when that option was not given.
       type: bool
+      sample: true
     base_domain:
       description: TLSA base domain in force, null when DANE does not apply.
       type: str
@@ -519,11 +530,13 @@ hosts:
     consistent:
       description: Whether all endpoints have the same verdict.
       type: bool
+      sample: true
     strict:
       description:
         - Whether every usage, selector and matching type in the records matches every endpoint (RFC 7671 section 8),
           null when nothing could be compared.
       type: bool
+      sample: true
     profiles:
       description: Verdict and reason per kind of sender, V(rfc), V(postfix) and V(exim).
       type: dict
@@ -547,6 +560,7 @@ hosts:
         server_name:
           description: Name that was sent as SNI, null when none was.
           type: str
+          sample: mx.example.nl
         key_type:
           description: Type of key that was insisted on.
           type: str
@@ -554,19 +568,24 @@ hosts:
         verdict:
           description: As that of the host.
           type: str
+          sample: protected
         reason:
           description: As that of the host.
           type: str
+          sample: dane-ok
         profiles:
           description: As those of the host.
           type: dict
+          sample: {rfc: authenticated, postfix: authenticated, exim: authenticated}
         matched:
           description: The TLSA records that match the chain presented.
           type: list
           elements: str
+          sample: [3 1 1 a1b2c3d4e5f60718293a4b5c6d7e8f90112233445566778899aabbccddeeff00]
         strict:
           description: As that of the host.
           type: bool
+          sample: true
         outcome:
           description: V(tls), or the code that says how far the dialogue came.
           type: str
@@ -574,9 +593,11 @@ hosts:
         detail:
           description: The outcome in a sentence, empty for V(tls).
           type: str
+          sample: ''
         banner:
           description: Text of the greeting.
           type: str
+          sample: mx.example.nl ESMTP
         ehlo_host:
           description: First line of the reply to EHLO.
           type: str
@@ -590,6 +611,7 @@ hosts:
           description: Codes of what was odd on the way; each is a finding, too.
           type: list
           elements: str
+          sample: []
         tls_version:
           description: Version of TLS.
           type: str
@@ -597,6 +619,7 @@ hosts:
         cipher:
           description: Cipher suite as OpenSSL calls it.
           type: str
+          sample: TLS_AES_256_GCM_SHA384
         certificate:
           description: The server's own certificate, null when there is none that can be read.
           type: dict
@@ -604,29 +627,37 @@ hosts:
             subject:
               description: Subject in the form of RFC 4514.
               type: str
+              sample: CN=mx.example.nl
             issuer:
               description: Issuer in the form of RFC 4514.
               type: str
+              sample: CN=R11,O=Let's Encrypt,C=US
             dns_names:
               description: DNS names of subjectAltName.
               type: list
               elements: str
+              sample: [mx.example.nl]
             not_after:
               description: Last moment of the validity, ISO 8601, UTC.
               type: str
+              sample: "2027-02-20T08:00:00Z"
             fingerprint_sha256:
               description: SHA-256 of the certificate.
               type: str
+              sample: "f2ca1bb6c7e907d06dafe4687e579fce76b37e4e93b7605022da52e6ccc26fd2"
             spki_sha256:
               description: SHA-256 of the public key, the data of a C(3 1 1) record.
               type: str
+              sample: "a1b2c3d4e5f60718293a4b5c6d7e8f90112233445566778899aabbccddeeff00"
             error:
               description: What cannot be read; the other fields are missing then.
               type: str
+              sample: ''
               returned: when the certificate does not parse
         chain_length:
           description: Number of certificates presented.
           type: int
+          sample: 2
     not_probed:
       description: Addresses that were left alone.
       type: list
@@ -635,6 +666,7 @@ hosts:
         address:
           description: IP address.
           type: str
+          sample: "10.0.0.25"
         reason:
           description: Code of the finding that says why.
           type: str
@@ -660,6 +692,7 @@ hosts:
         fault:
           description: Why the zone or both of its NS sets could not be learnt, else empty.
           type: str
+          sample: ''
         name_servers:
           description: Names in the NS set of the zone.
           type: list
@@ -674,6 +707,7 @@ hosts:
           description: Sentences about the name servers, for instance where the two sets differ.
           type: list
           elements: str
+          sample: []
         unseen:
           description: Name servers, or addresses of them, that were not asked.
           type: list
@@ -682,9 +716,11 @@ hosts:
             server:
               description: Name or address.
               type: str
+              sample: ns2.example.nl
             why:
               description: The reason in a sentence.
               type: str
+              sample: no address is known
         servers:
           description: One entry per address.
           type: list
@@ -717,10 +753,12 @@ hosts:
             detail:
               description: What went wrong in a sentence, else empty.
               type: str
+              sample: ''
             records:
               description: The records, in presentation format.
               type: list
               elements: str
+              sample: [3 1 1 a1b2c3d4e5f60718293a4b5c6d7e8f90112233445566778899aabbccddeeff00]
             ttl:
               description: Their TTL in seconds, null without records.
               type: int
@@ -746,21 +784,27 @@ hosts:
         severity:
           description: One of V(critical), V(error), V(warning) and V(info).
           type: str
+          sample: error
         subject:
           description: What it is about.
           type: str
+          sample: _25._tcp.mx.example.nl
         evidence:
           description: What was observed.
           type: str
+          sample: "3 1 1 0bc1... matches no key that is served"
         expected:
           description: What would have been right, empty when obvious.
           type: str
+          sample: a record for the key in use
         remedy:
           description: What to do.
           type: str
+          sample: Publish the TLSA record for the key in use.
         rule:
           description: Where the rule stands.
           type: str
+          sample: RFC 7671 section 8.1
         internet_nl:
           description: Subtests of internet.nl that would see it, too.
           type: list

@@ -173,12 +173,15 @@ lookups:
       returned: with O(validation=own) and O(validation=both)
       type: list
       elements: str
+      sample: [_25._tcp.mx.example.nl TLSA is secure]
     name:
       description: Name that was looked up, lower case, without final dot.
       type: str
+      sample: _25._tcp.mx.example.nl
     type:
       description: Type that was looked up.
       type: str
+      sample: TLSA
     outcome:
       description: V(data), V(nodata) (the name exists without the type), V(nxdomain), or V(error), which is neither.
       type: str
@@ -197,6 +200,7 @@ lookups:
     detail:
       description: The reason in a sentence.
       type: str
+      sample: ''
     rule:
       description: Where the rule stands.
       type: str
@@ -204,6 +208,7 @@ lookups:
     remedy:
       description: What to do.
       type: str
+      sample: ''
     ede:
       description: The extended DNS error (RFC 8914) that fits best, null when none does.
       type: int
@@ -212,15 +217,19 @@ lookups:
       description: The records in presentation format, sorted. Empty when bogus.
       type: list
       elements: str
+      sample: [3 1 1 a1b2c3d4e5f60718293a4b5c6d7e8f90112233445566778899aabbccddeeff00]
     ttl:
       description: How long the answer may be used, in seconds.
       type: int
+      sample: 3600
     published_ttl:
       description: TTL as the zone has it, in seconds.
       type: int
+      sample: 3600
     canonical_name:
       description: Name at the end of the alias chain.
       type: str
+      sample: _25._tcp.mx.example.nl
     aliases:
       description: The aliases that were followed, in order.
       type: list
@@ -229,18 +238,23 @@ lookups:
         owner:
           description: Name of the alias.
           type: str
+          sample: _25._tcp.mail.example.nl
         target:
           description: Where it leads.
           type: str
+          sample: _25._tcp.mx.example.nl
         rdtype:
           description: V(CNAME) or V(DNAME).
           type: str
+          sample: CNAME
         security:
           description: Status of this alias alone.
           type: str
+          sample: secure
         reason:
           description: Reason code of this alias alone.
           type: str
+          sample: ''
     link:
       description: The link of the chain of trust that failed, null when none did.
       type: dict
@@ -248,30 +262,48 @@ lookups:
         zone:
           description: Zone that vouches, or should.
           type: str
+          sample: example.nl
+          sample: example.nl
         owner:
           description: Owner of the records.
           type: str
+          sample: _25._tcp.mx.example.nl
+          sample: _25._tcp.mx.example.nl
         rdtype:
           description: Type of the records.
           type: str
+          sample: TLSA
+          sample: TLSA
         security:
           description: Status of this link.
           type: str
+          sample: secure
+          sample: secure
         reason:
           description: Reason code, empty when the link is secure.
           type: str
+          sample: ''
+          sample: ''
         detail:
           description: The reason in a sentence.
           type: str
+          sample: ''
+          sample: ''
         key_tag:
           description: Key tag of the signature that decided.
           type: int
+          sample: 2371
+          sample: 2371
         algorithm:
           description: Number of its algorithm.
           type: int
+          sample: 13
+          sample: 13
         inception:
           description: First moment of the signature, ISO 8601, UTC.
           type: str
+          sample: "2026-11-20T00:00:00Z"
+          sample: "2026-11-20T00:00:00Z"
         expiration:
           description: Last moment of the signature, ISO 8601, UTC.
           type: str
@@ -279,6 +311,8 @@ lookups:
         server:
           description: Who sent the records.
           type: str
+          sample: "192.0.2.53"
+          sample: "192.0.2.53"
     chain:
       description: The whole chain of trust, from the trust anchor down.
       type: list
@@ -290,6 +324,7 @@ lookups:
         - V(validators-disagree) where a part of the validators is known to take the answer for something else.
       type: list
       elements: str
+      sample: []
     upstream_errors:
       description: Extended DNS errors that the servers sent. They are shown, not believed.
       type: list
@@ -298,19 +333,24 @@ lookups:
         code:
           description: Number of the error.
           type: int
+          sample: 7
         text:
           description: What the server says about it.
           type: str
+          sample: Signature Expired
     expires:
       description: When the first signature on the chain ends, ISO 8601, UTC.
       type: str
+      sample: "2026-12-11T00:00:00Z"
     server:
       description: Who sent the last answer.
       type: str
+      sample: "192.0.2.53"
     tried:
       description: Servers whose answers were refused before this one, with the reason.
       type: list
       elements: str
+      sample: ['192.0.2.54: no response']
     work:
       description: What the look-up has cost.
       type: dict
@@ -318,25 +358,31 @@ lookups:
         queries:
           description: Questions asked.
           type: int
+          sample: 9
         signature_checks:
           description: Signatures checked.
           type: int
+          sample: 7
         hashes:
           description: Names hashed for NSEC3.
           type: int
+          sample: 0
         bytes:
           description: Bytes of answers read.
           type: int
+          sample: 4821
     trusted:
       description: What the trusted resolver says, with the fields of a look-up of O(validation=trusted).
       returned: with O(validation=both)
       type: dict
+      sample: {outcome: data, security: secure, rdata: [192.0.2.25]}
     difference:
       description:
         - Where own validation and the trusted resolver contradict each other, empty when they do not. A way that ended
           without an answer contradicts nothing.
       returned: with O(validation=both)
       type: str
+      sample: ''
 summary:
   description: Number of look-ups for each status.
   returned: success
@@ -347,10 +393,12 @@ differences:
   returned: with O(validation=both)
   type: list
   elements: str
+  sample: [_25._tcp.mx.expired.example TLSA]
 at:
   description: Moment for which the signatures were judged, ISO 8601, UTC.
   returned: with O(validation=own) and O(validation=both)
   type: str
+  sample: "2026-11-29T08:00:00Z"
 """
 
 import asyncio

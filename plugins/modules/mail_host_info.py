@@ -123,6 +123,7 @@ sockets:
         server_name:
           description: The name that was asked for; empty for none.
           type: str
+          sample: mx.example.nl
         key_type:
           description: V(any) for a client that takes all, else V(rsa) or V(ecdsa).
           type: str
@@ -130,13 +131,16 @@ sockets:
         spki_sha256:
           description: SHA-256 of the public key; empty when no such certificate is served.
           type: str
+          sample: "a1b2c3d4e5f60718293a4b5c6d7e8f90112233445566778899aabbccddeeff00"
         chain_sha256:
           description: SHA-256 of each certificate, leaf first.
           type: list
           elements: str
+          sample: [f2ca1bb6c7e907d06dafe4687e579fce76b37e4e93b7605022da52e6ccc26fd2]
         problem:
           description: Why it could not be found out.
           type: str
+          sample: ''
 queue:
   description: Reasons for which mail waits in the queue of Postfix, most frequent first; at most 50.
   returned: success

@@ -94,6 +94,7 @@ installed:
   description: Whether Postfix is installed.
   returned: success
   type: bool
+  sample: true
 instances:
   description: Configuration directories of all instances.
   returned: success
@@ -140,16 +141,19 @@ unlisted:
   returned: success
   type: list
   elements: str
+  sample: ['transport_maps (ldap:/etc/postfix/transport.cf)']
 partly:
   description: Tables that can only be asked for single domains.
   returned: success
   type: list
   elements: str
+  sample: ['relay_domains (pcre:/etc/postfix/relay)']
 broken:
   description: Other tables that do not answer.
   returned: success
   type: list
   elements: str
+  sample: ['virtual_alias_maps (ldap:/etc/postfix/alias.cf): no answer']
 keep:
   description:
     - Options that services need when C(smtp_dns_support_level) is set in C(main.cf), as option C(services) of module
@@ -171,11 +175,13 @@ settled:
   description: Whether every instance has the values of the last choice that was tried already.
   returned: success
   type: bool
+  sample: false
 worse:
   description: What is worse than at the look O(before), in sentences.
   returned: success
   type: list
   elements: str
+  sample: ['mail.corp.example: was found before']
 bogus:
   description:
     - Domains of queue, log and aliases, in sentences, that were found before and that validation refuses now, although
@@ -183,6 +189,7 @@ bogus:
   returned: success
   type: list
   elements: str
+  sample: []
 remedy:
   description:
     - The settings that keep what is lost; empty when nothing is.
@@ -190,6 +197,7 @@ remedy:
       asked now has the same address. Then the text says what to write instead.
   returned: success
   type: str
+  sample: 'resolver_forward_zones: {corp.example: [192.0.2.53]}'
 """
 
 import os

@@ -74,6 +74,7 @@ installed:
   description: Whether Postfix is installed.
   returned: success
   type: bool
+  sample: true
 instances:
   description: All instances of Postfix, however they are registered, the main one first.
   returned: success
@@ -87,9 +88,11 @@ instances:
     main:
       description: Whether it is the main instance.
       type: bool
+      sample: true
     active:
       description: Whether it is used; false when it is switched off and does not run.
       type: bool
+      sample: true
     route:
       description:
         - How mail for other domains leaves it. V(mx) to their mail exchangers, V(relay) to a relay, V(local) to a
@@ -165,9 +168,11 @@ findings:
     remedy:
       description: The complete command.
       type: str
+      sample: postconf -e smtp_tls_security_level=dane
     rule:
       description: Where the rule stands.
       type: str
+      sample: RFC 7671 section 8.1
     exception:
       description: The entry of O(exceptions) that accepts it.
       type: str
@@ -175,16 +180,19 @@ findings:
     accepted:
       description: Whether O(exceptions) has it.
       type: bool
+      sample: false
 open:
   description: The findings that are not accepted, each in one sentence.
   returned: success
   type: list
   elements: str
+  sample: ['relayhost is sent to without DANE']
 accepted:
   description: The findings that are accepted, each in one sentence.
   returned: success
   type: list
   elements: str
+  sample: []
 parameters:
   description:
     - Parameters of C(main.cf) of the main instance to set; null removes one. Empty when nothing may or need be set.

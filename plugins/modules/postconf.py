@@ -285,10 +285,12 @@ certificates:
       description: What it serves now.
       type: list
       elements: str
+      sample: [f2ca1bb6c7e907d06dafe4687e579fce76b37e4e93b7605022da52e6ccc26fd2]
     after:
       description: What it serves afterwards.
       type: list
       elements: str
+      sample: [a1b2c3d4e5f60718293a4b5c6d7e8f90112233445566778899aabbccddeeff00]
 changed_since:
   description:
     - In sentences, what this task has to set again. A task with the same O(record) had set it, and another program or
@@ -335,6 +337,7 @@ software:
     reason:
       description: Why.
       type: str
+      sample: ''
 warnings_of_postfix:
   description: What Postfix says about entries that this task does not set.
   returned: when Postfix is installed

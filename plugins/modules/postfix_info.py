@@ -82,6 +82,7 @@ installed:
   description: Whether Postfix is installed.
   returned: success
   type: bool
+  sample: true
 software:
   description: What is installed; null without Postfix.
   returned: success
@@ -102,14 +103,17 @@ software:
     reason:
       description: Why.
       type: str
+      sample: ''
 running:
   description: Whether the default instance runs.
   returned: success
   type: bool
+  sample: true
 enabled:
   description: Whether systemd starts Postfix when the host starts; null when systemd does not tell.
   returned: success
   type: bool
+  sample: true
 services:
   description: The services of C(smtpd) and C(postscreen) that listen on the network, as they are configured now.
   returned: success
@@ -175,6 +179,7 @@ owner:
     remedy:
       description: Where its administrator changes settings.
       type: str
+      sample: the panel's page for mail settings
 outbound:
   description: How mail goes out now; null without Postfix.
   returned: success
@@ -226,6 +231,7 @@ keychain_spki_sha256:
   returned: success
   type: list
   elements: str
+  sample: [a1b2c3d4e5f60718293a4b5c6d7e8f90112233445566778899aabbccddeeff00]
 probes:
   description: The sessions that came about.
   returned: success
@@ -251,6 +257,7 @@ probes:
     fingerprint_sha256:
       description: SHA-256 of the certificate that is served, lower-case hex.
       type: str
+      sample: "f2ca1bb6c7e907d06dafe4687e579fce76b37e4e93b7605022da52e6ccc26fd2"
 """
 
 import dataclasses

@@ -115,21 +115,27 @@ findings:
     severity:
       description: One of V(critical), V(error), V(warning) and V(info).
       type: str
+      sample: error
     subject:
       description: What it is about.
       type: str
+      sample: /etc/resolv.conf
     evidence:
       description: What was observed.
       type: str
+      sample: nameserver 192.0.2.53
     expected:
       description: What would have been right.
       type: str
+      sample: nameserver 127.0.0.1
     remedy:
       description: What to do.
       type: str
+      sample: Let role resolver write it.
     rule:
       description: Where the rule stands.
       type: str
+      sample: RFC 7672 section 2.1.1
 checks:
   description: What was asked and what came back.
   returned: always
@@ -153,11 +159,13 @@ unproven:
   returned: always
   type: list
   elements: str
+  sample: ['the bogus zone cannot be reached']
 copies_changed:
   description: The copies that were replaced; programs that read them must be restarted.
   returned: success
   type: list
   elements: str
+  sample: [/var/spool/postfix/etc/resolv.conf]
 writers:
   description: Programs that were told to leave resolv.conf alone.
   returned: success

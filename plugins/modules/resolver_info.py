@@ -86,6 +86,7 @@ used:
   description: Whether C(/etc/resolv.conf) was written by M(mailsec.dane.resolv_conf) and names O(address) only.
   returned: success
   type: bool
+  sample: true
 link:
   description: Where C(/etc/resolv.conf) leads to; empty when it is a file.
   returned: success
@@ -99,15 +100,19 @@ unbound:
     installed:
       description: Whether it is installed.
       type: bool
+      sample: true
     active:
       description: Whether it runs.
       type: bool
+      sample: true
     enabled:
       description: Whether it starts with the host.
       type: bool
+      sample: true
     ours:
       description: Whether it has O(configuration).
       type: bool
+      sample: true
 copies:
   description: Copies of C(/etc/resolv.conf) for chrooted programs, one for each Postfix instance.
   returned: success
@@ -118,6 +123,7 @@ cut_off:
   description: Whether a run of role C(mailsec.dane.resolver) did not come to its end and left its record.
   returned: success
   type: bool
+  sample: false
 before_first_run:
   description: RV(unbound) before the first run of role C(mailsec.dane.resolver), as recorded; empty without a record.
   returned: success
@@ -141,6 +147,7 @@ outdated_copies:
   returned: success
   type: list
   elements: str
+  sample: []
 """
 
 import dataclasses

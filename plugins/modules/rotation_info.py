@@ -267,21 +267,25 @@ step:
       key that was stolen.
   returned: success
   type: dict
+  sample: {action: publish, summary: 'Publish 2 records at _25._tcp.mx.example.nl'}
 base_domain:
   description: The TLSA base domain, lower case.
   returned: success
   type: str
+  sample: mx.example.nl
 phase:
   description:
     - V(steady), V(adjusting) (records or certificate, without change of key), V(preparing), V(spreading), V(deploying),
       V(soaking), V(withdrawing) or V(withdrawn).
   returned: success
   type: str
+  sample: preparing
 report:
   description: Phase, step, next safe time and why not sooner, in sentences.
   returned: success
   type: list
   elements: str
+  sample: ['Phase: preparing.', 'Next: publish 2 records.']
 findings:
   description:
     - What is wrong that only a memory can tell, worst first. Each has C(code), C(severity), C(subject), C(evidence),
@@ -289,39 +293,47 @@ findings:
   returned: success, and when a key that nobody planned stops the rotation
   type: list
   elements: dict
+  sample: []
 notes:
   description: Sentences about what is not strict, left alone, or held back.
   returned: success
   type: list
   elements: str
+  sample: []
 content:
   description: What to remember. Store it before carrying out the step.
   returned: success
   type: dict
+  sample: {journal: {}, goal: null}
 events:
   description: What was seen and decided that was not known before.
   returned: success
   type: list
   elements: dict
+  sample: [{at: 1795939200.0, event: step, action: publish}]
 slot:
   description: Which slot's chain shall be served, V(staged) or V(next); with C(deploy), which one to deploy now, also
     V(previous) to go back to what was live before.
   returned: success
   type: str
+  sample: staged
 key:
   description: The C(3 1 1) record of its key.
   returned: success
   type: str
+  sample: "3 1 1 a1b2c3d4e5f60718293a4b5c6d7e8f90112233445566778899aabbccddeeff00"
 lagging:
   description: Managed endpoints that serve anything else, or cannot be seen.
   returned: success
   type: list
   elements: str
+  sample: []
 waits_for:
   description: Hosts or endpoints of others behind the same name that must come first, however long this one waits.
   returned: success
   type: list
   elements: str
+  sample: []
 outcome:
   description: The same for a schedule.
   returned: success
@@ -337,6 +349,7 @@ outcome:
     sentence:
       description: Until when, by what, or what to do.
       type: str
+      sample: until 2026-11-29T09:00:00Z
     note:
       description: What has to be known although nothing is left to do, until when a stolen key may still be accepted.
       returned: when there is something
@@ -346,10 +359,12 @@ observation:
   description: What was seen, C(authorities) and C(endpoints).
   returned: success
   type: dict
+  sample: {authorities: [], endpoints: []}
 decided:
   description: Unix time of the decision, by the clock of the machine that looked.
   returned: success
   type: float
+  sample: 1795939200.0
 """
 
 import asyncio

@@ -126,19 +126,23 @@ token:
   description: Proves the lease. Empty when it was not taken.
   returned: when O(state) is V(acquired), V(held) or V(written)
   type: str
+  sample: "6f1c0a52"
 lock:
   description: Who else holds the lease; empty when nobody does.
   returned: success
   type: str
+  sample: ''
 content:
   description: What is remembered; empty when there is nothing to trust.
   returned: success
   type: dict
+  sample: {journal: {}, goal: null}
 events:
   description: The record for people, oldest first.
   returned: when O(state) is not V(written)
   type: list
   elements: dict
+  sample: [{at: 1795939200.0, event: step, action: publish}]
 problem:
   description:
     - Why nothing is remembered, one of V(missing), V(damaged) and V(foreign); empty when something is.
@@ -146,14 +150,17 @@ problem:
       may have it by now. A later run may succeed then.
   returned: always
   type: str
+  sample: ''
 detail:
   description: The problem in a sentence.
   returned: success
   type: str
+  sample: ''
 sequence:
   description: Version of the journal, 0 when there is none to trust.
   returned: success
   type: int
+  sample: 12
 """
 
 import math

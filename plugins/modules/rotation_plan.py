@@ -332,69 +332,84 @@ step:
     summary:
       description: The step as a sentence.
       type: str
+      sample: 'Publish 2 records at _25._tcp.mx.example.nl (1 added): the next key is made known.'
     why:
       description: The reason.
       type: str
+      sample: the next key is made known
     owner:
       description: Owner name of the RRset to publish.
       returned: when RV(step.action) is V(publish) or V(retire)
       type: str
+      sample: _25._tcp.mx.example.nl
     records:
       description: The whole RRset to publish.
       returned: when RV(step.action) is V(publish) or V(retire)
       type: list
       elements: str
+      sample: [3 1 1 a1b2c3d4e5f60718293a4b5c6d7e8f90112233445566778899aabbccddeeff00]
     ttl:
       description: Its TTL.
       returned: when RV(step.action) is V(publish) or V(retire)
       type: int
+      sample: 3600
     expected:
       description: The records that must still stand there.
       returned: when RV(step.action) is V(publish) or V(retire)
       type: list
       elements: str
+      sample: [3 1 1 f2ca1bb6c7e907d06dafe4687e579fce76b37e4e93b7605022da52e6ccc26fd2]
     expected_ttl:
       description: Their TTL.
       returned: when RV(step.action) is V(publish) or V(retire)
       type: int
+      sample: 3600
     added:
       description: Records that come.
       returned: when RV(step.action) is V(publish) or V(retire)
       type: list
       elements: str
+      sample: [3 1 1 a1b2c3d4e5f60718293a4b5c6d7e8f90112233445566778899aabbccddeeff00]
     removed:
       description: Records that go.
       returned: when RV(step.action) is V(publish) or V(retire)
       type: list
       elements: str
+      sample: []
     delays:
       description: Whether the operator chose that mail waits, so that the records need not match what is served.
       returned: when RV(step.action) is V(publish) or V(retire)
       type: bool
+      sample: false
     chains:
       description: Identities of the chains to deploy.
       returned: when RV(step.action) is V(deploy)
       type: list
       elements: str
+      sample: [f2ca1bb6c7e907d06dafe4687e579fce76b37e4e93b7605022da52e6ccc26fd2]
     key_records:
       description: The C(3 1 1) records of their keys.
       returned: when RV(step.action) is V(deploy)
       type: list
       elements: str
+      sample: [3 1 1 a1b2c3d4e5f60718293a4b5c6d7e8f90112233445566778899aabbccddeeff00]
     endpoints:
       description: Where to deploy them.
       returned: when RV(step.action) is V(deploy)
       type: list
       elements: str
+      sample: ['192.0.2.25:25']
     returnable:
       description: Whether going back to the former chains stays safe.
       returned: when RV(step.action) is V(deploy)
       type: bool
+      sample: true
     options:
       description: What the operator can choose for O(target.exposure), each with its cost in C(sentence).
       returned: when RV(step.action) is V(choose)
       type: list
       elements: dict
+      sample: [{choice: protection, sentence: Mail waits for up to an hour.}]
     until:
       description: From when on the next step is safe, in UTC. Not set while something else must happen first.
       returned: when RV(step.action) is V(wait)
@@ -404,14 +419,17 @@ step:
       description: The same as Unix time.
       returned: when RV(step.action) is V(wait)
       type: float
+      sample: 1795942800.0
     look_again:
       description: When to look and ask again, in UTC.
       returned: when RV(step.action) is V(wait)
       type: str
+      sample: "2026-11-29T08:10:00Z"
     look_again_epoch:
       description: The same as Unix time.
       returned: when RV(step.action) is V(wait)
       type: float
+      sample: 1795939800.0
     obstacles:
       description:
         - Why not sooner, with the C(inequality) that does not hold yet, its C(subject), a C(sentence) with the numbers
@@ -419,24 +437,29 @@ step:
       returned: when RV(step.action) is V(wait) or V(choose)
       type: list
       elements: dict
+      sample: [{subject: ns2.example.nl, sentence: it still serves the former records}]
     exposed_until:
       description: Until when a stolen key may still be accepted, in UTC. Not set when it is not.
       returned: when RV(step.action) is V(done)
       type: str
+      sample: "2026-11-29T10:00:00Z"
 journal:
   description: What to remember. Store it before carrying out the step.
   returned: success
   type: dict
+  sample: {rrsets: [], chains: []}
 events:
   description: What was seen and decided that was not known before, for the record of the rotation.
   returned: success
   type: list
   elements: dict
+  sample: [{at: 1795939200.0, event: step, action: publish}]
 notes:
   description: Sentences about what is not strict, left alone, or held back.
   returned: success
   type: list
   elements: str
+  sample: []
 """
 
 import base64

@@ -147,6 +147,7 @@ endpoints:
     server_name:
       description: Name that was sent as SNI, null when none was.
       type: str
+      sample: mx.example.nl
     key_type:
       description: Type of key that was insisted on.
       type: str
@@ -159,20 +160,25 @@ endpoints:
     detail:
       description: The outcome in a sentence, empty for V(tls).
       type: str
+      sample: ''
     banner:
       description: Text of the greeting.
       type: str
+      sample: mx.example.nl ESMTP
     ehlo_host:
       description: First line of the reply to EHLO.
       type: str
+      sample: mx.example.nl
     ehlo:
       description: Further lines of the reply to EHLO before TLS, keywords in upper case.
       type: list
       elements: str
+      sample: [PIPELINING, STARTTLS]
     ehlo_tls:
       description: The same inside TLS.
       type: list
       elements: str
+      sample: [PIPELINING, SIZE 10240000]
     tls_version:
       description: Version of TLS.
       type: str
@@ -190,6 +196,7 @@ endpoints:
       description: Codes of the findings about what was odd on the way.
       type: list
       elements: str
+      sample: []
     injection:
       description:
         - V(vulnerable) when the server executes inside TLS what came in the clear, V(not-detected), or V(inconclusive)
@@ -199,6 +206,7 @@ endpoints:
     seconds:
       description: How long the probe took.
       type: float
+      sample: 0.21
     chain:
       description: The certificates as the server sent them, its own first.
       type: list
@@ -207,47 +215,61 @@ endpoints:
         subject:
           description: Subject in the form of RFC 4514.
           type: str
+          sample: CN=mx.example.nl
         issuer:
           description: Issuer in the form of RFC 4514.
           type: str
+          sample: CN=R11,O=Let's Encrypt,C=US
         dns_names:
           description: DNS names of subjectAltName, lower case.
           type: list
           elements: str
+          sample: [mx.example.nl]
         not_before:
           description: First moment of the validity, ISO 8601, UTC.
           type: str
+          sample: "2026-11-22T08:00:00Z"
         not_after:
           description: Last moment of the validity, ISO 8601, UTC.
           type: str
+          sample: "2027-02-20T08:00:00Z"
         is_ca:
           description: Whether basicConstraints says CA.
           type: bool
+          sample: false
         key_type:
           description: Type of the key.
           type: str
+          sample: EC
         key_bits:
           description: Size of the key in bits.
           type: int
+          sample: 256
         fingerprint_sha256:
           description: SHA-256 of the certificate, lower-case hex.
           type: str
+          sample: "f2ca1bb6c7e907d06dafe4687e579fce76b37e4e93b7605022da52e6ccc26fd2"
         spki_sha256:
           description: SHA-256 of the public key, the data of a C(3 1 1) record.
           type: str
+          sample: "a1b2c3d4e5f60718293a4b5c6d7e8f90112233445566778899aabbccddeeff00"
         error:
           description: What cannot be read of this certificate; the fields above are missing then.
           type: str
+          sample: ''
           returned: when the certificate does not parse
         pem:
           description: The certificate.
           type: str
+          sample: "-----BEGIN CERTIFICATE-----\nMIIB...\n-----END CERTIFICATE-----\n"
     chain_pem:
       description: The whole chain as the text of a PEM file.
       type: str
+      sample: "-----BEGIN CERTIFICATE-----\nMIIB...\n-----END CERTIFICATE-----\n"
     chain_complete:
       description: V(false) where this Python can tell the first certificate only.
       type: bool
+      sample: true
     tlsa:
       description: How the chain compares with O(tlsa), as a strict sender would see it at this moment.
       returned: when O(tlsa) is given and O(ignore:outcome) is V(tls)
@@ -256,12 +278,15 @@ endpoints:
         authenticated:
           description: Whether the chain satisfies the records for every kind of sender, null when that cannot be told.
           type: bool
+          sample: true
         reason:
           description: V(dane-ok), or the code that says why not.
           type: str
+          sample: dane-ok
         strict:
           description: Whether every usage, selector and matching type matches the chain (RFC 7671 section 8).
           type: bool
+          sample: true
         records:
           description: What became of each record.
           type: list
@@ -270,18 +295,23 @@ endpoints:
             text:
               description: The record.
               type: str
+              sample: "3 1 1 a1b2c3d4e5f60718293a4b5c6d7e8f90112233445566778899aabbccddeeff00"
             usable:
               description: Whether senders look at it at all.
               type: bool
+              sample: true
             matched:
               description: Whether it would authenticate the chain if it stood alone.
               type: bool
+              sample: true
             reason:
               description: Code that says why it matches or does not.
               type: str
+              sample: dane-ok
             detail:
               description: The same in a sentence.
               type: str
+              sample: ''
 findings:
   description: What is wrong, worst first.
   returned: success
@@ -295,21 +325,27 @@ findings:
     severity:
       description: One of V(critical), V(error), V(warning) and V(info).
       type: str
+      sample: error
     subject:
       description: What it is about.
       type: str
+      sample: mx.example.nl [192.0.2.25]:25
     evidence:
       description: What was observed.
       type: str
+      sample: the reply to EHLO has no STARTTLS
     expected:
       description: What would have been right.
       type: str
+      sample: STARTTLS
     remedy:
       description: What to do.
       type: str
+      sample: Switch STARTTLS on.
     rule:
       description: Where the rule stands.
       type: str
+      sample: RFC 3207 section 4
 """
 
 import asyncio

@@ -138,6 +138,7 @@ endpoints:
     server_name:
       description: Name that was sent as SNI, null when none was.
       type: str
+      sample: mx.example.nl
     outcome:
       description:
         - V(tls) when an ordinary TLS session came about, else the code of the finding that says what went wrong.
@@ -146,6 +147,7 @@ endpoints:
     detail:
       description: The outcome in a sentence, empty for V(tls).
       type: str
+      sample: ''
     protocols:
       description: Protocols accepted, newest first.
       type: list
@@ -170,21 +172,27 @@ endpoints:
     server_preference:
       description: Whether the server enforces its own order of suites before TLS 1.3. Null when that was not seen.
       type: bool
+      sample: true
     compression:
       description: Whether TLS compression is accepted. Null when not applicable or unknown, as for those below.
       type: bool
+      sample: false
     secure_renegotiation:
       description: Whether renegotiation is bound to the session (RFC 5746).
       type: bool
+      sample: true
     client_renegotiations:
       description: How many renegotiations the client is granted in one session; 11 stands for any number.
       type: int
+      sample: 0
     extended_master_secret:
       description: Whether TLS 1.2 uses the extended master secret (RFC 7627).
       type: bool
+      sample: true
     early_data:
       description: Bytes of early data (0-RTT) that tickets allow. None was sent.
       type: int
+      sample: 0
     certificates:
       description: All certificates served, in whichever chain.
       type: list
@@ -193,24 +201,31 @@ endpoints:
         subject:
           description: Subject in the form of RFC 4514.
           type: str
+          sample: CN=mx.example.nl
         key:
           description: One of V(RSA), V(EC), V(DSA), V(Ed25519), V(Ed448) and V(other).
           type: str
+          sample: EC
         bits:
           description: Size of the key in bits.
           type: int
+          sample: 256
         curve:
           description: Curve of an EC key.
           type: str
+          sample: secp256r1
         signature_hash:
           description: Hash of its signature, V(intrinsic) for EdDSA.
           type: str
+          sample: sha256
         self_signed:
           description: Whether it is an anchor, whose own signature is not graded.
           type: bool
+          sample: false
     unknown:
       description: Name of a table of the guidelines to why it could not be found out, or not wholly.
       type: dict
+      sample: {}
     levels:
       description: The levels, one entry per edition.
       type: list
@@ -237,9 +252,11 @@ endpoints:
             ref:
               description: Where it stands in the edition.
               type: str
+              sample: table 2
             level:
               description: The worst level of its items, null when there is nothing to grade.
               type: str
+              sample: good
             internet_nl:
               description: Subtest of internet.nl that looks at the same.
               type: str
@@ -247,6 +264,7 @@ endpoints:
             unknown:
               description: Why not all of it could be found out, empty when it could.
               type: str
+              sample: ''
             seen:
               description: The values seen.
               type: list
@@ -255,26 +273,33 @@ endpoints:
                 name:
                   description: The value.
                   type: str
+                  sample: TLSv1.3
                 level:
                   description: Its level, null when the edition gives none.
                   type: str
+                  sample: good
                 where:
                   description: Protocols or certificate it was seen in, or what is meant.
                   type: str
+                  sample: ''
                 confirmed:
                   description:
                     - V(false) for a hint that the text of the edition does not confirm. Alone it counts as
                       V(phase-out) at worst.
                   type: bool
+                  sample: true
                 source:
                   description: Short name of the source of the level, explained in C(docs/tls-guidelines.md).
                   type: str
+                  sample: ncsc
     connections:
       description: Connections made.
       type: int
+      sample: 38
     seconds:
       description: How long the scan took.
       type: float
+      sample: 4.7
 findings:
   description: What is wrong, worst first.
   returned: success
@@ -288,21 +313,27 @@ findings:
     severity:
       description: One of V(critical), V(error), V(warning) and V(info).
       type: str
+      sample: error
     subject:
       description: What it is about.
       type: str
+      sample: mx.example.nl [192.0.2.25]:25
     evidence:
       description: What was observed.
       type: str
+      sample: TLSv1.0 is accepted
     expected:
       description: Edition and place of the rule, or what would have been right.
       type: str
+      sample: NCSC 2025-05, table 2
     remedy:
       description: What to do.
       type: str
+      sample: Switch TLS 1.0 off.
     rule:
       description: Where the rule stands.
       type: str
+      sample: RFC 8996 section 4
 """
 
 import asyncio

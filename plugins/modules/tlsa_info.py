@@ -176,19 +176,24 @@ certificates:
     position:
       description: Position in the input, counted from 0.
       type: int
+      sample: 0
     subject:
       description: Subject in the form of RFC 4514.
       type: str
+      sample: CN=mx.example.nl
     issuer:
       description: Issuer in the form of RFC 4514.
       type: str
+      sample: CN=R11,O=Let's Encrypt,C=US
     dns_names:
       description: DNS names of subjectAltName, lower case.
       type: list
       elements: str
+      sample: [mx.example.nl]
     not_before:
       description: First moment of the validity, ISO 8601, UTC.
       type: str
+      sample: "2026-11-22T08:00:00Z"
     not_after:
       description: Last moment of the validity, ISO 8601, UTC.
       type: str
@@ -196,6 +201,7 @@ certificates:
     is_ca:
       description: Whether basicConstraints says CA.
       type: bool
+      sample: false
     key_type:
       description: Type of the key.
       type: str
@@ -207,13 +213,16 @@ certificates:
     fingerprint_sha256:
       description: SHA-256 of the certificate, lower-case hex.
       type: str
+      sample: "f2ca1bb6c7e907d06dafe4687e579fce76b37e4e93b7605022da52e6ccc26fd2"
     spki_sha256:
       description: SHA-256 of the public key, the data of a C(3 1 1) record.
       type: str
+      sample: "a1b2c3d4e5f60718293a4b5c6d7e8f90112233445566778899aabbccddeeff00"
 private_key_matches:
   description: Always V(true); the module fails when the key does not belong to the certificate.
   returned: when O(private_key_path) is given
   type: bool
+  sample: true
 findings:
   description: What is wrong with the RRset as such, worst first.
   returned: success
@@ -227,21 +236,27 @@ findings:
     severity:
       description: One of V(critical), V(error), V(warning) and V(info).
       type: str
+      sample: error
     subject:
       description: What it is about.
       type: str
+      sample: certificate 0
     evidence:
       description: What was observed.
       type: str
+      sample: it expired on 2026-11-01T00:00:00Z
     expected:
       description: What would have been right.
       type: str
+      sample: a certificate in date
     remedy:
       description: What to do.
       type: str
+      sample: Renew the certificate.
     rule:
       description: Where the rule stands.
       type: str
+      sample: RFC 5280 section 4.1.2.5
 """
 
 import base64

@@ -256,9 +256,11 @@ before:
       description: Records in presentation format, sorted; none when there was no RRset.
       type: list
       elements: str
+      sample: [3 1 1 a1b2c3d4e5f60718293a4b5c6d7e8f90112233445566778899aabbccddeeff00]
     ttl:
       description: TTL in seconds, null when there was no RRset.
       type: int
+      sample: 3600
 after:
   description: The RRset at the end, or what it would be in check mode, null when that is not known.
   returned: success or failure after the options were read
@@ -268,13 +270,16 @@ after:
       description: Records in presentation format, sorted; none when there is no RRset.
       type: list
       elements: str
+      sample: [3 1 1 a1b2c3d4e5f60718293a4b5c6d7e8f90112233445566778899aabbccddeeff00]
     ttl:
       description: TTL in seconds, null when there is no RRset.
       type: int
+      sample: 3600
 serial:
   description: Serial number of the zone at O(server) at the end, null when it is not known.
   returned: success or failure after the options were read
   type: int
+  sample: 2026112901
 confirmed_update:
   description:
     - What O(server) served just before and just after the update, in the form of C(observation.updates) of
@@ -331,13 +336,16 @@ served:
     detail:
       description: The status in a sentence, empty for V(served) and V(absent).
       type: str
+      sample: ''
     serial:
       description: Serial number of the zone there, null when it is not known.
       type: int
+      sample: 2026112901
     records:
       description: Records in presentation format, sorted.
       type: list
       elements: str
+      sample: [3 1 1 a1b2c3d4e5f60718293a4b5c6d7e8f90112233445566778899aabbccddeeff00]
     wildcard:
       description:
         - The wildcard that the server made the RRset from, empty when it stands at O(owner) itself. A server that does
@@ -347,9 +355,11 @@ served:
     ttl:
       description: TTL in seconds.
       type: int
+      sample: 3600
     signed_until:
       description: End of the validity of the signature over the RRset, ISO 8601, UTC, null when there is none.
       type: str
+      sample: "2026-12-11T00:00:00Z"
 endpoints:
   description:
     - How the wanted RRset fits what the endpoints serve, with one entry per address and chain that it presents.
@@ -361,9 +371,11 @@ endpoints:
     address:
       description: IP address.
       type: str
+      sample: "192.0.2.25"
     port:
       description: Port.
       type: int
+      sample: 25
     server_name:
       description: Name that was sent as SNI when the chain was first presented, null when none was.
       type: str
@@ -383,6 +395,7 @@ endpoints:
     detail:
       description: The same in a sentence.
       type: str
+      sample: ''
 """
 
 import asyncio
