@@ -12,8 +12,47 @@ from __future__ import annotations
 
 import typing as t
 
+#: Every code, so that a wrong one is found before it is used.
+Code = t.Literal[
+    "address-insecure", "address-literal", "address-no-route", "address-not-asked", "address-special-use",
+    "address-too-many", "algorithm-uncovered", "alias-insecure", "audit-error", "banner-masked", "ca-table-old",
+    "certificate-differs-by-vantage", "certificate-expired", "certificate-expiring", "certificate-key-insufficient",
+    "certificate-key-phase-out", "certificate-key-usage", "certificate-key-weak", "certificate-malformed",
+    "certificate-name-mismatch", "certificate-signature-insufficient", "certificate-signature-phase-out",
+    "chain-incomplete", "chain-unreadable", "cipher-insufficient", "cipher-order-violation", "cipher-phase-out",
+    "client-renegotiation-allowed", "client-renegotiation-unlimited", "command-rewritten", "connect-failed",
+    "dane-required-absent", "dns-denial-broken", "dns-ent-nxdomain", "dns-malformed", "dns-refused", "dns-servfail",
+    "dns-timeout", "dns-unreachable", "dnssec-bogus", "ehlo-after-tls-rejected", "ehlo-keywords-differ",
+    "ehlo-rejected", "endpoint-divergence", "ehlo-name-refused", "endpoint-slow", "endpoint-partly-seen",
+    "extended-master-secret-missing", "kex-group-insufficient", "kex-group-phase-out", "kex-hash-insufficient",
+    "kex-hash-phase-out", "key-compromised", "key-reuse-lost", "key-shared-across-mx", "mail-domain-absent",
+    "mx-bad-name", "mx-insecure", "mx-is-alias", "mx-null-beside-others", "mx-too-many", "next-missing",
+    "next-unaged", "next-unproven", "no-address", "ns-divergence", "ns-lame", "ns-no-tcp", "ns-set-differs",
+    "ns-tlsa-filtered", "ns-unseen", "nsec3-iterations-high", "outbound-dane-off", "outbound-policy-lower",
+    "outbound-relay", "outbound-unknown", "port-25-blocked-at-vantage", "probe-timeout",
+    "resolv-conf-foreign-nameserver", "resolv-conf-trust-ad-missing", "resolver-accepts-bogus",
+    "resolver-ad-forged", "resolver-not-validating", "rrsig-expired", "rrsig-expiring", "rrsig-not-yet-valid",
+    "secure-renegotiation-missing", "senders-differ", "vantage-refused", "smtp-greeting-failed",
+    "smtp-protocol-error", "sni-divergence", "starttls-command-injection", "starttls-handshake-reset",
+    "starttls-injection-inconclusive", "starttls-intermittent", "starttls-keyword-masked", "starttls-missing",
+    "starttls-not-for-all-clients", "starttls-offered-inside-tls", "starttls-refused",
+    "starttls-response-injection", "starttls-stripped-on-path", "strict-violation", "sts-dane-conflict",
+    "sts-policy-fetch-error", "sts-policy-invalid", "sts-webpki-invalid", "ta-cert-selector", "ta-chain-expired",
+    "ta-chain-invalid", "ta-cn-only", "ta-issuer-not-listed", "ta-issuer-retired", "ta-name-mismatch",
+    "ta-not-in-chain", "ta-partial-wildcard", "ta-root-fragile", "ta-san-host-missing", "ta-set-incomplete",
+    "tls-compression-enabled", "tls-handshake-failed", "tls-scan-incomplete", "tls-version-insufficient",
+    "tls-version-phase-out", "tls-version-too-old", "tls13-ffdhe-group-insufficient", "tls13-ffdhe-group-phase-out",
+    "tlsa-absent", "tlsa-all-unusable", "tlsa-ambiguous-usage", "tlsa-bad-field", "tlsa-cert-selector",
+    "tlsa-digest-set-inconsistent", "tlsa-duplicate", "tlsa-empty-digest", "tlsa-full-data", "tlsa-insecure",
+    "tlsa-leftover", "tlsa-missing-for-mx", "tlsa-near-typo", "tlsa-no-match", "tlsa-pkix-usage",
+    "tlsa-published-too-late", "tlsa-retired-too-early", "tlsa-rrset-too-large", "tlsa-stale-after-renewal",
+    "tlsa-too-many-records", "tlsa-wildcard", "tlsa-wrong-object", "tlsa-wrong-owner", "ttl-changed-mid-roll",
+    "tlsrpt-missing", "ttl-too-long", "validation-differs", "validators-disagree", "vantage-identity-mismatch",
+    "vantage-missing", "zero-rtt-enabled", "zone-no-ds", "zone-unsigned",
+]  # fmt: skip
+
 #: Code -> (severity, rule, remedy).
-CATALOGUE: t.Final[t.Mapping[str, tuple[str, str, str]]] = {
+CATALOGUE: t.Final[t.Mapping[Code, tuple[str, str, str]]] = {
     "address-insecure": (
         "error",
         "RFC 7672 section 2.2.2",

@@ -13,7 +13,7 @@ import dataclasses
 import enum
 import typing as t
 
-from ansible_collections.mailsec.dane.plugins.module_utils._catalogue import CATALOGUE
+from ansible_collections.mailsec.dane.plugins.module_utils._catalogue import CATALOGUE, Code
 
 
 class Severity(enum.Enum):
@@ -47,7 +47,7 @@ class Finding:
     ``rule`` where the rule stands.
     """
 
-    code: str
+    code: Code
     severity: Severity
     subject: str
     evidence: str
@@ -60,7 +60,7 @@ class Finding:
         return {**dataclasses.asdict(self), "severity": self.severity.value}
 
 
-def finding(code: str, subject: str, evidence: str, expected: str = "", severity: Severity | None = None) -> Finding:
+def finding(code: Code, subject: str, evidence: str, expected: str = "", severity: Severity | None = None) -> Finding:
     """Make the finding ``code`` about ``subject``; severity, remedy and rule come from the catalogue.
 
     ``severity`` replaces the listed one, for instance where live evidence shows that mail is refused now.
@@ -68,6 +68,13 @@ def finding(code: str, subject: str, evidence: str, expected: str = "", severity
     """
     listed, rule, remedy = CATALOGUE[code]
     return Finding(code, severity or Severity(listed), subject, evidence, expected, remedy, rule)
+
+
+def known(text: str) -> Code:
+    """Return ``text``, a code that some data has, as one that the catalogue knows; raises KeyError when it does not."""
+    if text not in CATALOGUE:
+        raise KeyError(text)
+    return t.cast("Code", text)
 
 
 def sort(findings: t.Iterable[Finding]) -> tuple[Finding, ...]:

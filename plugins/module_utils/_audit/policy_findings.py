@@ -16,7 +16,7 @@ from ansible_collections.mailsec.dane.plugins.module_utils._audit import txt
 from ansible_collections.mailsec.dane.plugins.module_utils._audit.mta_sts import certificate_fault
 from ansible_collections.mailsec.dane.plugins.module_utils._audit.observation import Policy
 from ansible_collections.mailsec.dane.plugins.module_utils._audit.verdict import NO_MAIL_SERVER
-from ansible_collections.mailsec.dane.plugins.module_utils._findings import Finding, Severity, finding
+from ansible_collections.mailsec.dane.plugins.module_utils._findings import Finding, Severity, finding, known
 from ansible_collections.mailsec.dane.plugins.module_utils._pki.certificate import CertificateError
 from ansible_collections.mailsec.dane.plugins.module_utils._probe import TLS
 from ansible_collections.mailsec.dane.plugins.module_utils._text import printable
@@ -41,7 +41,7 @@ def sts_findings(domain: DomainVerdict, view: StsView, now: datetime.datetime) -
     if view.fault is not None:
         # Other codes are those of look-ups that keep mail away elsewhere, but not here.
         severity = None if view.fault[0].startswith(("sts-", "address-")) else Severity.WARNING
-        yield finding(view.fault[0], subject, printable(view.fault[1], 500), severity=severity)
+        yield finding(known(view.fault[0]), subject, printable(view.fault[1], 500), severity=severity)
     if view.policy is None or view.policy.mode == "none":
         return
     # Who tests asks senders to deliver all the same.
@@ -102,7 +102,7 @@ def report_uris(answer: Answer) -> tuple[str, ...]:
 def tlsrpt_findings(domain: str, answer: Answer) -> list[Finding]:
     """Return the finding that the domain gets no reports of failures, or that this could not be found out."""
     if answer.is_error:
-        return [finding(answer.reason, answer.name, f"TXT: {answer.detail}", severity=Severity.WARNING)]
+        return [finding(known(answer.reason), answer.name, f"TXT: {answer.detail}", severity=Severity.WARNING)]
     try:
         report_uris(answer)
     except txt.TxtError as error:

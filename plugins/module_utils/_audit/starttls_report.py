@@ -13,6 +13,7 @@ import typing as t
 
 from ansible_collections.mailsec.dane.plugins.module_utils import _findings
 from ansible_collections.mailsec.dane.plugins.module_utils._audit.ca_findings import Served, ca_findings
+from ansible_collections.mailsec.dane.plugins.module_utils._catalogue import Code
 from ansible_collections.mailsec.dane.plugins.module_utils._dane.matching import (
     MatchResult,
     Profile,
@@ -23,7 +24,7 @@ from ansible_collections.mailsec.dane.plugins.module_utils._dane.matching import
     session_of,
 )
 from ansible_collections.mailsec.dane.plugins.module_utils._dane.tlsa import DANE_TA, TlsaRecord
-from ansible_collections.mailsec.dane.plugins.module_utils._findings import Finding, Severity, finding
+from ansible_collections.mailsec.dane.plugins.module_utils._findings import Finding, Severity, finding, known
 from ansible_collections.mailsec.dane.plugins.module_utils._pki.certificate import (
     Certificate,
     CertificateError,
@@ -44,7 +45,7 @@ if t.TYPE_CHECKING:
 
     from ansible_collections.mailsec.dane.plugins.module_utils._probe import Endpoint, Probe, Seen
 
-_INJECTIONS: t.Final = {
+_INJECTIONS: t.Final[t.Mapping[Injection, Code]] = {
     Injection.VULNERABLE: "starttls-command-injection",
     Injection.INCONCLUSIVE: "starttls-injection-inconclusive",
 }
@@ -108,7 +109,7 @@ class _Reporter:
         """One endpoint as the result has it, what there is to say about it, and its chain beside the records."""
         if isinstance(entry, NotProbed):
             lost = {"host": entry.host, "address": None, "port": self.port}
-            found = [finding(entry.outcome, entry.host, entry.detail)]
+            found = [finding(known(entry.outcome), entry.host, entry.detail)]
             return {**lost, "outcome": entry.outcome, "detail": entry.detail}, found, None
         found = []
         probe = entry.probe
@@ -229,7 +230,7 @@ class _Compared:
         asked = f"server name {probe.server_name or 'none'}, key type {probe.key_type or 'any'}"
         evidence = f"the chain presented ({asked}) does not satisfy the records: {self.reason}"
         missed = [entry.record for entry in self._result.records if entry.usable and not entry.matched]
-        found = [finding(code, str(probe.endpoint), evidence)]
+        found = [finding(known(code), str(probe.endpoint), evidence)]
         found += [explained for record in missed if (explained := diagnose(record, self._chain))]
         served = Served(str(probe.endpoint), tuple(self._chain), authenticated=False)
         of_cas = ca_findings("the records", self._records, [served], self._now)

@@ -28,7 +28,7 @@ from ansible_collections.mailsec.dane.plugins.module_utils._dane.matching import
 from ansible_collections.mailsec.dane.plugins.module_utils._dane.public_cas import PUBLIC_CAS
 from ansible_collections.mailsec.dane.plugins.module_utils._dane.tlsa import DANE_TA, TlsaRrset, lint, owner_name
 from ansible_collections.mailsec.dane.plugins.module_utils._dns.answer import Outcome, Security
-from ansible_collections.mailsec.dane.plugins.module_utils._findings import Finding, Severity, finding
+from ansible_collections.mailsec.dane.plugins.module_utils._findings import Finding, Severity, finding, known
 from ansible_collections.mailsec.dane.plugins.module_utils._pki.certificate import CertificateError
 from ansible_collections.mailsec.dane.plugins.module_utils._pki.names import is_partial_wildcard, name_matches
 from ansible_collections.mailsec.dane.plugins.module_utils._probe import TLS
@@ -72,7 +72,9 @@ def host_findings(host: HostVerdict, now: datetime.datetime, table: CaTable = PU
         dns = observation.dns
         here = dns.canonical_name == dns.host and dns.reason in ("address-insecure", "tlsa-insecure")
         found += zone_findings(observation.zone, now, here)
-    found += [finding(code, f"{host.host} [{address}]", "not probed") for address, code in host.observation.not_probed]
+    found += [
+        finding(known(code), f"{host.host} [{address}]", "not probed") for address, code in host.observation.not_probed
+    ]
     obliged = host.usable and host.observation.dns.policy is Policy.DANE
     found += _variant_findings(host)
     for endpoint in host.endpoints:
@@ -91,7 +93,9 @@ def domain_findings(domain: DomainVerdict, now: datetime.datetime, table: CaTabl
     mx, name = domain.mx, domain.domain
     found: list[Finding] = []
     if mx.reason and not mx.null:
-        found.append(finding(mx.reason, name, mx.answer.detail or "the DNS says that this domain does not exist"))
+        found.append(
+            finding(known(mx.reason), name, mx.answer.detail or "the DNS says that this domain does not exist")
+        )
     elif not mx.null and not mx.is_secure:
         found.append(_insecure_mx(domain))
     if mx.null_beside:
@@ -152,11 +156,11 @@ def _dns_findings(dns: HostDns) -> list[Finding]:
     """The reason why DANE does not apply or the host cannot be found, and what is odd about its names."""
     found: list[Finding] = []
     if dns.policy is not Policy.DANE:
-        found.append(finding(dns.reason, *_dns_evidence(dns)))
+        found.append(finding(known(dns.reason), *_dns_evidence(dns)))
     if dns.addresses:
         # The other family is enough for now.
         found += [
-            finding(answer.reason, dns.host, f"{answer.rdtype}: {answer.detail}", severity=Severity.ERROR)
+            finding(known(answer.reason), dns.host, f"{answer.rdtype}: {answer.detail}", severity=Severity.ERROR)
             for answer in dns.address_answers
             if answer.is_error
         ]
@@ -181,7 +185,7 @@ def _denial_findings(parent: Answer) -> list[Finding]:
 
 def _difference_findings(answers: t.Iterable[Answer]) -> list[Finding]:
     return [
-        finding(code, f"{answer.rdtype} {answer.name}", evidence)
+        finding(known(code), f"{answer.rdtype} {answer.name}", evidence)
         for answer in answers
         for code, evidence in (("validation-differs", answer.difference), ("validators-disagree", answer.disputed))
         if evidence
@@ -259,7 +263,7 @@ def _mismatch_findings(endpoint: EndpointVerdict, endpoints: t.Collection[Endpoi
     if probe.outcome != TLS or endpoint.state not in (HostState.REFUSED, HostState.UNKNOWN):
         return []
     if endpoint.reason in ("chain-unreadable", "chain-incomplete"):
-        return [finding(endpoint.reason, str(probe.endpoint), f"{len(probe.chain)} certificates in the message")]
+        return [finding(known(endpoint.reason), str(probe.endpoint), f"{len(probe.chain)} certificates in the message")]
     if endpoint.state is HostState.UNKNOWN:
         return []
     fitting = [one.probe for one in endpoints if one.state is HostState.AUTHENTICATED]
@@ -270,7 +274,7 @@ def _mismatch_findings(endpoint: EndpointVerdict, endpoints: t.Collection[Endpoi
     asked += [f"key type {probe.key_type}"] if probe.key_type else []
     shown = f" ({', '.join(asked)})" if asked else ""
     missed = [_missed(entry) for entry in (endpoint.refusal.records if endpoint.refusal else ()) if not entry.matched]
-    return [finding(code, str(probe.endpoint), f"the chain presented{shown} does not fit: {'; '.join(missed)}")]
+    return [finding(known(code), str(probe.endpoint), f"the chain presented{shown} does not fit: {'; '.join(missed)}")]
 
 
 def _missed(entry: RecordMatch) -> str:

@@ -10,13 +10,14 @@ import datetime
 import typing as t
 
 from ansible_collections.mailsec.dane.plugins.module_utils import _findings
+from ansible_collections.mailsec.dane.plugins.module_utils._catalogue import Code
 from ansible_collections.mailsec.dane.plugins.module_utils._dns.view import Status
 from ansible_collections.mailsec.dane.plugins.module_utils._findings import Finding, Severity, finding
 
 if t.TYPE_CHECKING:
     from ansible_collections.mailsec.dane.plugins.module_utils._dns.zone_view import Said, ServerView, ZoneView
 
-_CODES: t.Final[t.Mapping[Status, str]] = {
+_CODES: t.Final[t.Mapping[Status, Code]] = {
     Status.LAME: "ns-lame",
     Status.REFUSED: "dns-refused",
     Status.SERVFAIL: "dns-servfail",

@@ -20,7 +20,7 @@ import socket
 import struct
 import typing as t
 
-from ansible_collections.mailsec.dane.plugins.module_utils._findings import Finding, finding
+from ansible_collections.mailsec.dane.plugins.module_utils._findings import Finding, finding, known
 from ansible_collections.mailsec.dane.plugins.module_utils._mailhost.stub_resolver import RCODES, wire_name
 
 _RD, _AD, _CD, _TC, _QR = 0x0100, 0x0020, 0x0010, 0x0200, 0x8000
@@ -156,7 +156,7 @@ def judge_resolver(names: Names, secure: Reply, bogus: tuple[Reply, Reply] | Non
     checks = [("signed zone", names.secure, str(secure))]
     failure = {**_FAILURES, **_FAILURES_OTHER}.get(secure.status)
     if failure:
-        findings.append(finding(failure, subject, f"{names.secure} SOA: {secure}", "NOERROR, AD=1"))
+        findings.append(finding(known(failure), subject, f"{names.secure} SOA: {secure}", "NOERROR, AD=1"))
     elif not secure.authentic:
         findings.append(finding("resolver-not-validating", subject, f"{names.secure} SOA: {secure}", "NOERROR, AD=1"))
     if bogus:

@@ -25,6 +25,7 @@ from ansible_collections.mailsec.dane.plugins.module_utils._rotation.state impor
 if t.TYPE_CHECKING:
     import collections.abc as c
 
+    from ansible_collections.mailsec.dane.plugins.module_utils._catalogue import Code
     from ansible_collections.mailsec.dane.plugins.module_utils._clock import Moment
     from ansible_collections.mailsec.dane.plugins.module_utils._findings import Finding
     from ansible_collections.mailsec.dane.plugins.module_utils._rotation.goal import Goal
@@ -91,7 +92,7 @@ class _Judge:
     def judge(self) -> None:
         """Look from every side."""
         for doubt in self.known.doubts:
-            self._say(doubt.code, doubt.owner, doubt.sentence)
+            self._say(_findings.known(doubt.code), doubt.owner, doubt.sentence)
         self._signatures()
         self._theft()
         self._keys_on_disk()
@@ -104,7 +105,7 @@ class _Judge:
         self._next_key()
 
     def _say(
-        self, code: str, subject: str, evidence: str, expected: str = "", severity: Severity | None = None
+        self, code: Code, subject: str, evidence: str, expected: str = "", severity: Severity | None = None
     ) -> None:
         self.found.append(_findings.finding(code, subject, evidence, expected, severity))
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import typing as t
 
 from ansible_collections.mailsec.dane.plugins.module_utils import _findings
-from ansible_collections.mailsec.dane.plugins.module_utils._findings import Finding, Severity, finding
+from ansible_collections.mailsec.dane.plugins.module_utils._findings import Finding, Severity, finding, known
 
 if t.TYPE_CHECKING:
     import collections.abc as c
@@ -34,10 +34,12 @@ def probe_findings(probe: Probe, tlsa_usable: bool = False) -> tuple[Finding, ..
     and a server that does not come as far as that is critical.
     """
     subject = str(probe.endpoint)
-    found = [finding(code, subject, text) for code, text in zip(probe.oddities, probe.evidence, strict=True)]
+    found = [finding(known(code), subject, text) for code, text in zip(probe.oddities, probe.evidence, strict=True)]
     if probe.outcome != "tls":
         refused = tlsa_usable and probe.outcome not in NO_CONVERSATION
-        found.append(finding(probe.outcome, subject, probe.detail, severity=Severity.CRITICAL if refused else None))
+        found.append(
+            finding(known(probe.outcome), subject, probe.detail, severity=Severity.CRITICAL if refused else None)
+        )
     elif probe.tls_version in _OLD_VERSIONS:
         found.append(finding("tls-version-too-old", subject, f"negotiated {probe.tls_version}", "TLSv1.2 or newer"))
     return _findings.sort(found)

@@ -14,6 +14,7 @@ import enum
 import itertools
 import typing as t
 
+from ansible_collections.mailsec.dane.plugins.module_utils._catalogue import Code
 from ansible_collections.mailsec.dane.plugins.module_utils._findings import Finding, finding
 from ansible_collections.mailsec.dane.plugins.module_utils._findings import sort as sort_findings
 from ansible_collections.mailsec.dane.plugins.module_utils._smtp.offer import MANY_RENEGOTIATIONS, Offer
@@ -307,7 +308,7 @@ _TABLES: t.Final[tuple[t.Callable[[Offer, str], Table], ...]] = (
 )
 
 #: Table -> (subtest of internet.nl, code when insufficient, code when phase-out); '' where there is none.
-SUBTESTS: t.Final[t.Mapping[str, tuple[str, str, str]]] = {
+SUBTESTS: t.Final[t.Mapping[str, tuple[str, Code | t.Literal[""], Code | t.Literal[""]]]] = {
     "protocols": ("mail_starttls_tls_version", "tls-version-insufficient", "tls-version-phase-out"),
     "cipher_suites": ("mail_starttls_tls_ciphers", "cipher-insufficient", "cipher-phase-out"),
     "cipher_order": ("mail_starttls_tls_cipherorder", "cipher-order-violation", ""),
@@ -330,7 +331,7 @@ SUBTESTS: t.Final[t.Mapping[str, tuple[str, str, str]]] = {
 }  # fmt: skip
 
 #: What internet.nl does not see: finite fields inside TLS 1.3 have codes of their own.
-_TLS13_FFDHE: t.Final = {
+_TLS13_FFDHE: t.Final[t.Mapping[Level, Code]] = {
     Level.INSUFFICIENT: "tls13-ffdhe-group-insufficient", Level.PHASE_OUT: "tls13-ffdhe-group-phase-out",
 }  # fmt: skip
 
@@ -360,7 +361,7 @@ def findings(judgement: Judgement, subject: str) -> tuple[Finding, ...]:
     return sort_findings(found)
 
 
-def _about(code: str, subject: str, level: Level, items: c.Sequence[Graded], place: str) -> Finding:
+def _about(code: Code, subject: str, level: Level, items: c.Sequence[Graded], place: str) -> Finding:
     named = [f"{item.name} ({item.where})" if item.where else item.name for item in items]
     more = f" and {len(named) - _SHOWN} more" if len(named) > _SHOWN else ""
     doubt = "; not all of this is confirmed by the text of the edition" if not all(i.confirmed for i in items) else ""

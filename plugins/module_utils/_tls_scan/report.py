@@ -10,7 +10,7 @@ import dataclasses
 import typing as t
 
 from ansible_collections.mailsec.dane.plugins.module_utils import _findings
-from ansible_collections.mailsec.dane.plugins.module_utils._findings import Finding, finding
+from ansible_collections.mailsec.dane.plugins.module_utils._findings import Finding, finding, known
 from ansible_collections.mailsec.dane.plugins.module_utils._pki.certificate import CertificateError, load_der
 from ansible_collections.mailsec.dane.plugins.module_utils._probe import NotProbed
 from ansible_collections.mailsec.dane.plugins.module_utils._smtp.findings import probe_findings
@@ -60,7 +60,7 @@ def _entry(
         lost = {"host": entry.host, "address": None, "port": port}
         unknown = [{"edition": edition, "level": Level.UNKNOWN.value, "tables": []} for edition in editions]
         shown = {**lost, "outcome": entry.outcome, "detail": entry.detail, "levels": unknown}
-        return shown, [finding(entry.outcome, entry.host, entry.detail)]
+        return shown, [finding(known(entry.outcome), entry.host, entry.detail)]
     offer = with_certificates(entry.scan)
     judged = [judge(offer, edition) for edition in editions]
     return _endpoint(entry, offer, judged), _about(entry.scan, offer, judged)
