@@ -247,6 +247,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.mailsec.dane.plugins.module_utils._clock import read_clocks
 from ansible_collections.mailsec.dane.plugins.module_utils._mailhost import certificate_files as core
 from ansible_collections.mailsec.dane.plugins.module_utils._mailhost import openssl as mailhost_openssl
+from ansible_collections.mailsec.dane.plugins.module_utils._mailhost.source_file import FilesError
 from ansible_collections.mailsec.dane.plugins.module_utils._rotation import journal_file
 from ansible_collections.mailsec.dane.plugins.module_utils._rotation.journal import JournalError
 
@@ -255,20 +256,19 @@ def _given(files: core.Files, params: dict[str, t.Any]) -> tuple[tuple[str, ...]
     """Return the chain to stage and, when it comes with its key, that key; else None."""
     if params["certificate"]:
         return core.read_chain(params["certificate"], "option certificate") + _issuers(params), None
-    texts = {}
+    texts: list[str] = []
     for option, private in (("key_file", True), ("chain_file", False)):
-        path = params[option]
-        texts[option] = files.read_source(path, private)
-        if texts[option] is None:
-            raise core.FilesError(f"{option} {path} does not exist")
-    return core.read_chain(texts["chain_file"], params["chain_file"]), core.read_key(
-        texts["key_file"], params["key_file"]
-    )
+        text = files.read_source(params[option], private)
+        if text is None:
+            raise FilesError(f"{option} {params[option]} does not exist")
+        texts.append(text)
+    key, chain = texts
+    return core.read_chain(chain, params["chain_file"]), core.read_key(key, params["key_file"])
 
 
 def _issuers(params: dict[str, t.Any]) -> tuple[str, ...]:
     if not (params["issuers"] or "").strip():
-        raise core.FilesError(
+        raise FilesError(
             "option issuers is empty: the certificate authority has no chain yet. "
             "Apply the role certificate_authority first"
         )
@@ -281,7 +281,7 @@ def _renew_adopted(files: core.Files, names: tuple[str, ...], slot: str) -> list
     kept = f"the mail server keeps the key and certificate it has ({files.directory}/live)"
     try:
         chain, key = _given(files, {"certificate": None, "key_file": source.key_file, "chain_file": source.chain_file})
-    except core.FilesError as error:
+    except FilesError as error:
         return [f"the files of the adopted key cannot be read: {error}; {kept}"]
     if hashlib.sha256(files.public_key(key, source.key_file)).hexdigest() != source.public_key:
         return [
@@ -380,7 +380,9 @@ def main() -> None:
     os.umask(0o077)
 
     def run(argv: list[str], data: str) -> tuple[int, str, str]:
-        return module.run_command(argv, data=data, binary_data=True, handle_exceptions=True)
+        return t.cast(
+            "tuple[int, str, str]", module.run_command(argv, data=data, binary_data=True, handle_exceptions=True)
+        )
 
     openssl = mailhost_openssl.Openssl(run, module.get_bin_path("openssl", required=True))
     files = core.Files(module.params["directory"], openssl, change=not module.check_mode)

@@ -590,7 +590,7 @@ def _diff(directory: str, changes: dict[str, t.Any], entries: dict[str, t.Any]) 
     return found
 
 
-def _bare(module: AnsibleModule, wishes: list[ServiceWish]) -> t.NoReturn:
+def _bare(module: AnsibleModule, wishes: list[ServiceWish]) -> None:
     """Check mode before Postfix is there: what does not depend on its version would be set."""
     wanted = _wanted(module.params, None)
     changes = {name: {"before": None, "after": value} for name, value in wanted.items() if value is not None}

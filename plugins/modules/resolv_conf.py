@@ -266,7 +266,7 @@ def _restore(link: str | None, text: str | None) -> None:
         os.unlink(PATH)
 
 
-def _fail(module: AnsibleModule, proof: Proof, what: str) -> t.NoReturn:
+def _fail(module: AnsibleModule, proof: Proof, what: str) -> None:
     reasons = "; ".join(f"{item.code}: {item.evidence}" for item in proof.findings)
     remedies = " ".join(dict.fromkeys(item.remedy for item in proof.findings))
     module.fail_json(msg=f"{what} {reasons}. {remedies}", **_told(proof, proof.findings))

@@ -26,7 +26,7 @@ files_named() {
 }
 
 run_mypy() {
-  mypy --cache-dir "$CACHE/mypy" "$ANSIBLE_COLLECTIONS_PATH/ansible_collections/mailsec/dane/plugins/module_utils"
+  mypy --cache-dir "$CACHE/mypy" "$ANSIBLE_COLLECTIONS_PATH/ansible_collections/mailsec/dane/plugins"
 }
 
 run_shellcheck() {
