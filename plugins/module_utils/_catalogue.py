@@ -23,7 +23,7 @@ Code = t.Literal[
     "client-renegotiation-allowed", "client-renegotiation-unlimited", "command-rewritten", "connect-failed",
     "dane-required-absent", "dns-denial-broken", "dns-ent-nxdomain", "dns-malformed", "dns-refused", "dns-servfail",
     "dns-timeout", "dns-unreachable", "dnssec-bogus", "ehlo-after-tls-rejected", "ehlo-keywords-differ",
-    "ehlo-rejected", "endpoint-divergence", "ehlo-name-refused", "endpoint-slow", "endpoint-partly-seen",
+    "ehlo-name-refused", "ehlo-rejected", "endpoint-divergence", "endpoint-partly-seen", "endpoint-slow",
     "extended-master-secret-missing", "kex-group-insufficient", "kex-group-phase-out", "kex-hash-insufficient",
     "kex-hash-phase-out", "key-compromised", "key-reuse-lost", "key-shared-across-mx", "mail-domain-absent",
     "mx-bad-name", "mx-insecure", "mx-is-alias", "mx-null-beside-others", "mx-too-many", "next-missing",
@@ -32,8 +32,8 @@ Code = t.Literal[
     "outbound-relay", "outbound-unknown", "port-25-blocked-at-vantage", "probe-timeout",
     "resolv-conf-foreign-nameserver", "resolv-conf-trust-ad-missing", "resolver-accepts-bogus",
     "resolver-ad-forged", "resolver-not-validating", "rrsig-expired", "rrsig-expiring", "rrsig-not-yet-valid",
-    "secure-renegotiation-missing", "senders-differ", "vantage-refused", "smtp-greeting-failed",
-    "smtp-protocol-error", "sni-divergence", "starttls-command-injection", "starttls-handshake-reset",
+    "secure-renegotiation-missing", "senders-differ", "smtp-greeting-failed", "smtp-protocol-error",
+    "smtp-reply-unread", "sni-divergence", "starttls-command-injection", "starttls-handshake-reset",
     "starttls-injection-inconclusive", "starttls-intermittent", "starttls-keyword-masked", "starttls-missing",
     "starttls-not-for-all-clients", "starttls-offered-inside-tls", "starttls-refused",
     "starttls-response-injection", "starttls-stripped-on-path", "strict-violation", "sts-dane-conflict",
@@ -46,9 +46,10 @@ Code = t.Literal[
     "tlsa-digest-set-inconsistent", "tlsa-duplicate", "tlsa-empty-digest", "tlsa-full-data", "tlsa-insecure",
     "tlsa-leftover", "tlsa-missing-for-mx", "tlsa-near-typo", "tlsa-no-match", "tlsa-pkix-usage",
     "tlsa-published-too-late", "tlsa-retired-too-early", "tlsa-rrset-too-large", "tlsa-stale-after-renewal",
-    "tlsa-too-many-records", "tlsa-wildcard", "tlsa-wrong-object", "tlsa-wrong-owner", "ttl-changed-mid-roll",
-    "tlsrpt-missing", "ttl-too-long", "validation-differs", "validators-disagree", "vantage-identity-mismatch",
-    "vantage-missing", "zero-rtt-enabled", "zone-no-ds", "zone-unsigned",
+    "tlsa-too-many-records", "tlsa-wildcard", "tlsa-wrong-object", "tlsa-wrong-owner", "tlsrpt-missing",
+    "ttl-changed-mid-roll", "ttl-too-long", "validation-differs", "validators-disagree",
+    "vantage-identity-mismatch", "vantage-missing", "vantage-refused", "zero-rtt-enabled", "zone-no-ds",
+    "zone-unsigned",
 ]  # fmt: skip
 
 #: Code -> (severity, rule, remedy).
@@ -515,6 +516,12 @@ CATALOGUE: t.Final[t.Mapping[Code, tuple[str, str, str]]] = {
         "error",
         "RFC 5321 section 4.2",
         "What answers on this port does not speak SMTP; check the port and what listens there.",
+    ),
+    "smtp-reply-unread": (
+        "error",
+        "RFC 5321 section 4.2",
+        "Answer in few and short lines, with EHLO keywords in upper case on lines of their own: some senders read no "
+        "other reply.",
     ),
     "sni-divergence": (
         "critical",

@@ -72,8 +72,8 @@ class Limits:
     quit: float = 2.0
     total: float = 60.0
     received_bytes: int = 1_048_576
-    line_bytes: int = 2048
-    reply_lines: int = 128
+    line_bytes: int = 16384
+    reply_lines: int = 1024
 
 
 DEFAULT_LIMITS: t.Final = Limits()
@@ -94,7 +94,8 @@ class Probe:
     ``tls_version`` (``TLSv1.3``), ``cipher`` (OpenSSL name) and ``group`` (see ``key_exchange``) are '' when unknown.
     ``chain`` is raw DER, leaf first, as sent; ``chain_complete`` is False where only the leaf could be had.
     ``oddities`` are finding codes seen on the way, ``evidence`` has a sentence for each. ``key_type`` is the
-    type of key that was insisted on. All text of the server is bounded printable ASCII.
+    type of key that was insisted on. ``stops`` names senders that get no further, although this dialogue did, and the
+    code that says why: pairs of a sender profile and a code. All text of the server is bounded printable ASCII.
     """
 
     endpoint: Endpoint
@@ -114,3 +115,4 @@ class Probe:
     ehlo_host: str = ""
     group: str = ""
     key_type: str | None = None
+    stops: tuple[tuple[str, str], ...] = ()

@@ -22,7 +22,7 @@ import typing as t
 
 from ansible_collections.mailsec.dane.plugins.module_utils._probe import DEFAULT_LIMITS, TLS, Endpoint, Limits, Probe
 from ansible_collections.mailsec.dane.plugins.module_utils._smtp import ehlo as smtp_ehlo
-from ansible_collections.mailsec.dane.plugins.module_utils._smtp import tls
+from ansible_collections.mailsec.dane.plugins.module_utils._smtp import senders, tls
 from ansible_collections.mailsec.dane.plugins.module_utils._smtp.key_exchange import key_exchange_group
 from ansible_collections.mailsec.dane.plugins.module_utils._smtp.reply import Closed, Reply, ReplyError, ReplyReader
 from ansible_collections.mailsec.dane.plugins.module_utils._smtp.tcp import Channel, Flooded, TcpChannel
@@ -39,6 +39,9 @@ _MASKED_BANNER: t.Final = re.compile(r"[*20 ]*\*{4,}[*20 ]*")
 _REWRITTEN_COMMAND: t.Final = re.compile(r"(?<![A-Za-z])X{4,}(?![A-Za-z])")
 #: Seconds for one step after which a server is slow: postscreen has clients wait for 6.
 _SLOW: t.Final = 10.0
+#: What a server answers STARTTLS that counts connections or handshakes of a client; Postfix says "too many".
+_BUSY: t.Final = re.compile(r"(?i)^4\d\d .*(too many|too fast|rate)")
+_BUSY_CODES: t.Final = frozenset({421, 450})
 #: First bytes of the five TLS record types (RFC 8446 section 5.1; 24 is RFC 6520).
 _TLS_RECORDS: t.Final = bytes(range(20, 25))
 
@@ -125,6 +128,14 @@ class Dialogue:
         if code not in self._seen.oddities:
             self._note(oddities=(*self._seen.oddities, code), evidence=(*self._seen.evidence, printable(evidence, 500)))
 
+    def _stop(self, senders: t.Iterable[str], code: str, evidence: str = "") -> None:
+        """Note that ``senders`` get no further, and why; the first reason counts."""
+        known = {sender for sender, _code in self._seen.stops}
+        new = tuple((sender, code) for sender in senders if sender not in known)
+        self._note(stops=(*self._seen.stops, *new))
+        if new and evidence:
+            self._odd(code, evidence)
+
     def _use(self, channel: Channel) -> None:
         self._channel = channel
         self._replies = ReplyReader(channel.receive, self._limits.line_bytes, self._limits.reply_lines)
@@ -181,6 +192,7 @@ class Dialogue:
             except OSError as error:
                 raise Ended("smtp-protocol-error", f"waiting for {doing}: {_words(error)}") from error
         reply = await self._reply(doing, self._limits.reply)
+        self._stop(senders.cannot_read(reply), "smtp-reply-unread", f"{doing} has {_size(reply)} bytes")
         if reply.code >= 500 and _REWRITTEN_COMMAND.search(str(reply)):
             self._odd("command-rewritten", f"{command.split()[0]} was answered: {reply}")
         return reply
@@ -194,24 +206,30 @@ class Dialogue:
         if reply.code >= 400:
             # It says who may come in. Another client may be greeted (RFC 5321 section 3.1).
             raise Ended("vantage-refused", f"the greeting is: {reply}", polite=True)
-        if reply.code != 220:
+        if not reply.succeeds:
             raise Ended("smtp-greeting-failed", f"the greeting is: {reply}", polite=True)
+        self._stop(senders.cannot_read(reply), "smtp-reply-unread", f"the greeting has {_size(reply)} bytes")
 
     async def _introduce(self) -> None:
         reply = await self._command(f"EHLO {self._ehlo_name}")
         if reply.code >= 400:
             reply = await self._introduce_again(reply)
-        if reply.code != 250:
+        if not reply.succeeds:
             raise Ended("smtp-protocol-error", f"EHLO was answered: {reply}", polite=True)
         lines = _keywords(reply)
         self._note(ehlo_host=reply.lines[0], ehlo=lines)
-        if _offers_starttls(lines):
+        seen = senders.see_starttls(reply)
+        if seen:
+            blind = [sender for sender in senders.BOTH if sender not in seen]
+            names = " and ".join(sender.capitalize() for sender in blind)
+            self._stop(blind, "smtp-reply-unread", f"{names} finds no STARTTLS in the EHLO reply of {_size(reply)} bytes")
             return
         # Beside a STARTTLS that is offered, a keyword like that is another one that was masked, or somebody's own.
         masked = [line for line in lines if _MASKED_KEYWORD.fullmatch(line)]
         if masked:
             self._odd("starttls-keyword-masked", f"the EHLO reply has the keyword {masked[0]}")
         offered = " ".join(line.partition(" ")[0] for line in lines) or "nothing"
+        offered += ", but no sender finds STARTTLS in it" if "STARTTLS" in offered else ""
         raise Ended("starttls-missing", f"the EHLO reply offers {offered}", polite=True)
 
     async def _introduce_again(self, refused: Reply) -> Reply:
@@ -254,12 +272,18 @@ class Dialogue:
         reply = await self._command("STARTTLS")
         if reply.code == 500 and "#5.5.1" in str(reply):
             self._odd("starttls-keyword-masked", f"STARTTLS is offered, but was answered: {reply}")
+        if reply.code in _BUSY_CODES or _BUSY.search(str(reply)):
+            # It counts connections or handshakes: ours are not those of another client.
+            raise Ended("vantage-refused", f"STARTTLS was answered: {reply}", polite=True)
         if reply.code != 220:
             raise Ended("starttls-refused", f"STARTTLS was answered: {reply}", polite=True)
         # Whatever came along in the clear must never be taken for something said inside TLS (CVE-2021-38371).
         injected = self._replies.discard()
         if injected:
-            self._odd("starttls-response-injection", f"after the reply to STARTTLS: {printable(injected, 80)}")
+            evidence = f"after the reply to STARTTLS: {printable(injected, 80)}"
+            self._odd("starttls-response-injection", evidence)
+            # Exim waits for nothing in the clear there: "synch error before connect".
+            self._stop((senders.EXIM,), "starttls-response-injection")
 
     async def _handshake(self, tcp: TcpChannel) -> None:
         channel = tls.TlsChannel(tcp, tls.witness_context(self._seen.key_type), self._seen.server_name)
@@ -312,16 +336,31 @@ class Dialogue:
             if isinstance(cause, (Closed, OSError)) and not isinstance(cause, TimeoutError):
                 # No sender gets further either, however the server says no.
                 raise Ended("tls-handshake-failed", f"right after the TLS handshake: {end.detail}") from end
+            # Senders wait longer than we do; for what is not a reply none of them has a use.
+            code = "probe-timeout" if end.outcome == "probe-timeout" else "ehlo-after-tls-rejected"
             self._odd("ehlo-after-tls-rejected", end.detail)
+            self._stop(senders.BOTH, code)
             return False
-        if reply.code != 250:
-            self._odd("ehlo-after-tls-rejected", f"EHLO inside TLS was answered: {reply}")
+        if not reply.succeeds:
+            await self._rejected_inside(reply)
             return True
         lines = _keywords(reply)
         self._note(ehlo_tls=lines)
         if _offers_starttls(lines):
             self._odd("starttls-offered-inside-tls", "the EHLO reply inside TLS offers STARTTLS")
         return True
+
+    async def _rejected_inside(self, refused: Reply) -> None:
+        """Find out who goes on all the same: Postfix with HELO, unless it is told to come back later; Exim anyway."""
+        said = f"EHLO inside TLS was answered: {refused}"
+        if refused.code >= 500:
+            helo = await self._helo()
+            if helo is not None and helo.succeeds:
+                self._odd("ehlo-after-tls-rejected", said)
+                return
+            said += "; HELO failed" if helo is None else f"; HELO was answered: {helo}"
+        self._odd("ehlo-after-tls-rejected", said)
+        self._stop((senders.POSTFIX,), "ehlo-after-tls-rejected")
 
     async def _quit(self) -> None:
         # Everything is known by now: how the server takes its leave changes no result.
@@ -335,6 +374,10 @@ class Dialogue:
 def _aborted(end: Ended) -> bool:
     """Tell a connection that was cut in the handshake from one that only took too long."""
     return not isinstance(end.__cause__, TimeoutError)
+
+
+def _size(reply: Reply) -> int:
+    return sum(len(line) + 1 for line in reply.raw)
 
 
 def _keywords(reply: Reply) -> tuple[str, ...]:

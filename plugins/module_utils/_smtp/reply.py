@@ -28,10 +28,19 @@ class Closed(Exception):
 
 @dataclasses.dataclass(frozen=True)
 class Reply:
-    """One reply: the code of its last line, and the text of each line in printable ASCII, without codes."""
+    """One reply: the code of its last line, and the text of each line in printable ASCII, without codes.
+
+    ``raw`` has the lines as they came, with their codes and without their ends.
+    """
 
     code: int
     lines: tuple[str, ...]
+    raw: tuple[bytes, ...] = dataclasses.field(default=(), compare=False)
+
+    @property
+    def succeeds(self) -> bool:
+        """Whether the code is a positive completion, 2yz (RFC 5321 section 4.2.1); senders look at no more of it."""
+        return self.code // 100 == 2
 
     def __str__(self) -> str:
         return printable(f"{self.code} {' / '.join(self.lines)}".rstrip())
@@ -53,14 +62,16 @@ class ReplyReader:
     async def read(self) -> Reply:
         """Return the next reply. Raises ReplyError, Closed, and what ``receive`` raises."""
         texts: list[str] = []
+        raw: list[bytes] = []
         while len(texts) < self._lines:
             line = await self._line(bool(texts))
             parts = _LINE.fullmatch(line)
             if parts is None:
                 raise ReplyError(f"this is not an SMTP reply: '{printable(line, 80)}'")
             texts.append(printable(parts[3] or b""))
+            raw.append(line)
             if parts[2] != b"-":
-                return Reply(int(parts[1]), tuple(texts))
+                return Reply(int(parts[1]), tuple(texts), tuple(raw))
         raise ReplyError(f"the reply has more than {self._lines} lines")
 
     def discard(self) -> bytes:
@@ -78,4 +89,4 @@ class ReplyReader:
                 raise Closed(f"the server closed the connection{before}")
             self._pending += data
         line, _newline, self._pending = self._pending.partition(b"\n")
-        return line.removesuffix(b"\r")
+        return line.rstrip(b"\r")

@@ -196,7 +196,8 @@ def said_by_postfix(said: str) -> str:
         return "refused"
     # What comes inside TLS belongs to it.
     tail = said[session.end() :]
-    if re.search(r"lost connection|EHLO \S+ rejected|^posttls-finger: < [45]", tail, re.M) and "< 250" not in tail:
+    lost = re.search(r"lost connection while (?!sending QUIT)|EHLO rejected: 4|^posttls-finger: < [45]", tail, re.M)
+    if lost and "< 250" not in tail:
         return "refused"
     if session[1] == "Verified":
         return "authenticated"

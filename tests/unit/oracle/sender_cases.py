@@ -98,6 +98,16 @@ ODD_ROOT = dataclasses.replace(ROOT, extensions=(raw.basic(), *TWICE[1:]))
 INNER = raw.algorithm("p256/ca", "sha384")
 
 
+def said(**replies: str) -> Play:
+    """A good certificate and record, and other replies than usual."""
+    return direct(leaf(), behaviour=replies)
+
+
+def behind(number: int) -> str:
+    """An EHLO reply with as many lines of 64 bytes before STARTTLS."""
+    return "250-mx\r\n" + ("250-X" + "Y" * 59 + "\r\n") * number + "250 STARTTLS\r\n"
+
+
 def issued(name_there: bytes, name_here: bytes) -> Play:
     """A CA under one form of its name, and a leaf that names it in another one."""
     return anchored(leaf(issuer=name_there), ca(name=name_here))
@@ -280,6 +290,19 @@ KNOWN: dict[str, Known] = {
     "v10 reset after the handshake": Known(direct(leaf(), behaviour={"reset_at": "ehlo-tls"}), BAD, BAD),
     "v10 502 inside TLS, HELO works": Known(direct(leaf(), behaviour={"ehlo_tls": "502 5.5.2 no\r\n"}), GOOD, GOOD),
     # Two algorithms
+    # Replies that one of them does not read
+    "v10 STARTTLS in lower case": Known(said(ehlo="250-mx\r\n250 starttls\r\n"), GOOD, BAD),
+    "v10 a blank before STARTTLS": Known(said(ehlo="250-mx\r\n250- STARTTLS\r\n250 HELP\r\n"), GOOD, BAD),
+    "v10 STARTTLS with another code": Known(said(ehlo="250-mx\r\n251-STARTTLS\r\n250 HELP\r\n"), GOOD, BAD),
+    "v10 EHLO answered with 251": Known(said(ehlo="251-mx\r\n251 STARTTLS\r\n"), GOOD, BAD),
+    "v10 STARTTLS behind 3 kB": Known(said(ehlo=behind(50)), BAD, GOOD),
+    "v10 STARTTLS behind 4.5 kB": Known(said(ehlo=behind(70)), BAD, BAD),
+    "v10 greeting of 8 kB": Known(said(greeting=("220-" + "x" * 60 + "\r\n") * 120 + "220 mx\r\n"), GOOD, BAD),
+    "v10 greeting of 200 lines": Known(said(greeting="220-x\r\n" * 200 + "220 mx\r\n"), GOOD, GOOD),
+    "v10 greeting of 3 kB in one line": Known(said(greeting="220 " + "x" * 3000 + "\r\n"), GOOD, GOOD),
+    "v10 greeting with 250": Known(said(greeting="250 mx\r\n"), GOOD, GOOD),
+    "v10 CR CR LF": Known(said(greeting="220 mx\r\r\n", ehlo="250-mx\r\r\n250 STARTTLS\r\r\n"), GOOD, GOOD),
+    "v10 bytes behind the reply to STARTTLS": Known(said(after_ready="250 injected\r\n"), GOOD, BAD),
     "v11 inner algorithm differs, 2 1 1": Known(anchored(leaf(inner=INNER), ca()), BAD, BAD),
     "v11 inner algorithm differs, 3 1 1": Known(direct(leaf(inner=INNER), ca()), GOOD, BAD),
     "v11 inner algorithm differs in the CA": Known(

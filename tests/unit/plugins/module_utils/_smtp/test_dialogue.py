@@ -195,7 +195,7 @@ REFUSALS: dict[str, tuple[Behaviour, str, str]] = {
     "450 greeting": (Behaviour(greeting=b"450 come back later\r\n"), "vantage-refused", "450 come back"),
     "554 greeting": (Behaviour(greeting=b"554 your address is blocked\r\n"), "vantage-refused", "554 your address"),
     "554 greeting in lines": (Behaviour(greeting=b"554-blocked\r\n554 see http://x\r\n"), "vantage-refused", "blocked"),
-    "250 greeting": (Behaviour(greeting=b"250 hello\r\n"), "smtp-greeting-failed", "250 hello"),
+    "354 greeting": (Behaviour(greeting=b"354 hello\r\n"), "smtp-greeting-failed", "354 hello"),
     "HTTP": (Behaviour(greeting=b"HTTP/1.1 400 Bad Request\r\n"), "smtp-protocol-error", "HTTP/1.1 400"),
     "SSH": (Behaviour(greeting=b"SSH-2.0-OpenSSH_9.2\r\n"), "smtp-protocol-error", "SSH-2.0"),
     "implicit TLS": (Behaviour(greeting=b"\x15\x03\x01\x00\x02\x02\x46\n"), "smtp-protocol-error", "\\x15\\x03"),
@@ -285,13 +285,13 @@ class TestRefusals:
     def test_a_reply_without_end(self, stage: str) -> None:
         seen, _server = meet(Behaviour(flood_at=stage))
         assert seen.outcome == "smtp-protocol-error"
-        assert "more than 128 lines" in seen.detail
+        assert "more than 1024 lines" in seen.detail
 
     @pytest.mark.parametrize("stage", ["greeting", "ehlo", "starttls"])
     def test_a_line_without_end(self, stage: str) -> None:
         seen, _server = meet(Behaviour(flood_at=stage, flood=b"2" * 1000))
         assert seen.outcome == "smtp-protocol-error"
-        assert "more than 2048 bytes" in seen.detail
+        assert "more than 16384 bytes" in seen.detail
 
     def test_more_bytes_than_were_agreed(self) -> None:
         greeting = b"".join(b"220-%s\r\n" % (b"x" * 500) for _number in range(50)) + b"220 at last\r\n"
@@ -346,6 +346,58 @@ class TestHandshake:
         assert seen.outcome == "tls-handshake-failed"
 
 
+def many(number: int) -> bytes:
+    """An EHLO reply with as many lines of 64 bytes before STARTTLS."""
+    return b"250-mx\r\n" + b"250-X%s\r\n" % (b"Y" * 59) * number + b"250 STARTTLS\r\n"
+
+
+class TestSenders:
+    """Replies that Postfix or Exim does not read as we do (each measured with real ones)."""
+
+    @pytest.mark.parametrize(
+        ("behaviour", "stopped"),
+        [
+            (Behaviour(ehlo=b"250-mx\r\n250 starttls\r\n"), {"exim"}),
+            (Behaviour(ehlo=b"250-mx\r\n250-StartTLS\r\n250 HELP\r\n"), {"exim"}),
+            (Behaviour(ehlo=b"250-mx\r\n250- STARTTLS\r\n250 HELP\r\n"), {"exim"}),
+            (Behaviour(ehlo=b"250-mx\r\n251-STARTTLS\r\n250 HELP\r\n"), {"exim"}),
+            (Behaviour(ehlo=b"251-mx\r\n251 STARTTLS\r\n"), {"exim"}),
+            (Behaviour(ehlo=b"250-mx\r\n250-STARTTLS=x\r\n250 HELP\r\n"), {"exim"}),
+            (Behaviour(ehlo=b"250-mx\r\n250-STARTTLS\t\r\n250 HELP\r\n"), {"postfix"}),
+            (Behaviour(ehlo=b"250-mx\r\n250-STARTTLS REQUIRED\r\n250 HELP\r\n"), set()),
+            (Behaviour(ehlo=b"250-mx\r\r\n250 STARTTLS\r\r\n", greeting=b"220 mx\r\r\n"), set()),
+            (Behaviour(ehlo=many(20)), set()),
+            (Behaviour(ehlo=many(50)), {"postfix"}),
+            (Behaviour(greeting=b"250 mx\r\n"), set()),
+            (Behaviour(greeting=b"220 " + b"x" * 3000 + b"\r\n"), set()),
+            (Behaviour(greeting=b"220-x\r\n" * 200 + b"220 mx\r\n"), set()),
+            (Behaviour(greeting=b"220-%s\r\n" % (b"x" * 60) * 120 + b"220 mx\r\n"), {"exim"}),
+            (Behaviour(starttls=b"220 " + b"x" * 5000 + b"\r\n"), {"exim"}),
+        ],
+    )
+    def test_v10_who_is_stopped(self, behaviour: Behaviour, stopped: set[str]) -> None:
+        seen, _server = meet(behaviour)
+        assert (seen.outcome, {sender for sender, _code in seen.stops}) == ("tls", stopped)
+        assert ("smtp-reply-unread" in seen.oddities) == bool(stopped)
+
+    @pytest.mark.parametrize("reply", [many(70), b"250-STARTTLS\r\n250 HELP\r\n"])
+    def test_v10_what_nobody_reads_is_missing(self, reply: bytes) -> None:
+        seen, _server = meet(Behaviour(ehlo=reply))
+        assert seen.outcome == "starttls-missing"
+
+    @pytest.mark.parametrize(
+        "reply",
+        [
+            b"454 4.7.0 Error: too many new TLS sessions from [192.0.2.1]\r\n",
+            b"421 4.7.0 too many connections\r\n",
+            b"450 rate limited\r\n",
+        ],
+    )
+    def test_p02_a_server_that_counts_says_nothing_about_others(self, reply: bytes) -> None:
+        seen, _server = meet(Behaviour(starttls=reply))
+        assert seen.outcome == "vantage-refused"
+
+
 class TestInsideTls:
     """The chain was seen, so the outcome stays; what is wrong afterwards is an oddity."""
 
@@ -366,7 +418,7 @@ class TestInsideTls:
             (Behaviour(ehlo_tls=b"rubbish\r\n"), "'rubbish'"),
             (Behaviour(stall_at="ehlo-tls"), "not done after 0.3 seconds"),
             (Behaviour(drip_at="ehlo-tls", drip_seconds=0.1), "not done after 0.3 seconds"),
-            (Behaviour(flood_at="ehlo-tls"), "more than 128 lines"),
+            (Behaviour(flood_at="ehlo-tls"), "more than 1024 lines"),
         ],
     )
     def test_ehlo_fails(self, behaviour: Behaviour, words: str) -> None:
@@ -374,6 +426,26 @@ class TestInsideTls:
         seen, _server = meet(behaviour, limits=limits)
         assert (seen.outcome, seen.oddities, seen.chain) == ("tls", ("ehlo-after-tls-rejected",), EC.chain)
         assert words in seen.evidence[0]
+
+    @pytest.mark.parametrize(
+        ("behaviour", "stops"),
+        [
+            (Behaviour(ehlo_tls=b"503 bad sequence\r\n"), {}),
+            (Behaviour(ehlo_tls=b"554 no\r\n", helo=b"554 no\r\n"), {"postfix": "ehlo-after-tls-rejected"}),
+            (Behaviour(ehlo_tls=b"421 later\r\n"), {"postfix": "ehlo-after-tls-rejected"}),
+            (Behaviour(ehlo_tls=b"rubbish\r\n"), dict.fromkeys(("postfix", "exim"), "ehlo-after-tls-rejected")),
+            (Behaviour(stall_at="ehlo-tls"), dict.fromkeys(("postfix", "exim"), "ehlo-after-tls-rejected")),
+            (Behaviour(ehlo_tls=b"251 mx\r\n"), {}),
+        ],
+    )
+    def test_v10_who_goes_on_when_ehlo_fails(self, behaviour: Behaviour, stops: dict[str, str]) -> None:
+        seen, _server = meet(behaviour, limits=HASTY if behaviour.stall_at else PATIENT)
+        assert (seen.outcome, dict(seen.stops)) == ("tls", stops)
+
+    def test_v10_when_our_own_time_is_over_nothing_is_known(self) -> None:
+        limits = dataclasses.replace(PATIENT, total=0.6)
+        seen, _server = meet(Behaviour(stall_at="ehlo-tls"), limits=limits)
+        assert (seen.outcome, set(dict(seen.stops).values())) == ("tls", {"probe-timeout"})
 
     def test_starttls_is_offered_again(self) -> None:
         seen, _server = meet(Behaviour(ehlo_tls=b"250-mx\r\n250 STARTTLS\r\n"))
@@ -392,6 +464,7 @@ class TestOddities:
         injected = b"250-evil\r\n250 STARTTLS\r\n"
         seen, _server = meet(Behaviour(after_ready=injected))
         assert (seen.outcome, seen.oddities) == ("tls", ("starttls-response-injection",))
+        assert seen.stops == (("exim", "starttls-response-injection"),)
         assert seen.evidence == ("after the reply to STARTTLS: 250-evil\\r\\n250 STARTTLS\\r\\n",)
         assert seen.ehlo_tls == ("PIPELINING", "SIZE 10240000", "8BITMIME")
 
@@ -454,7 +527,7 @@ class TestReplies:
         seen, _server = meet(behaviour)
         texts = [seen.banner, seen.ehlo_host, seen.detail, *seen.ehlo, *seen.ehlo_tls, *seen.evidence]
         assert seen.outcome == "tls"
-        assert len(seen.evidence) == 2
+        assert len(seen.evidence) == 3
         for text in texts:
             assert len(text) <= 500
             assert all(" " <= char <= "~" for char in text)

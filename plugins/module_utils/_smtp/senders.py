@@ -1,0 +1,47 @@
+# Copyright (c) 2026, mailsec.dane contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Replies as Postfix and Exim read them, where that is not how we read them (measured with real ones).
+
+Pure. Private to the collection.
+"""
+
+from __future__ import annotations
+
+import re
+import typing as t
+
+if t.TYPE_CHECKING:
+    from ansible_collections.mailsec.dane.plugins.module_utils._smtp.reply import Reply
+
+#: Values of ``matching.Profile``.
+POSTFIX: t.Final = "postfix"
+EXIM: t.Final = "exim"
+BOTH: t.Final = (POSTFIX, EXIM)
+
+#: Bytes of a reply after which Postfix forgets further lines (line_length_limit).
+_POSTFIX_KEEPS: t.Final = 2048
+#: Bytes that a reply may have for Exim (DELIVER_BUFFER_SIZE).
+_EXIM_READS: t.Final = 4096
+_EXIM_STARTTLS: t.Final = re.compile(rb"250[\s-]STARTTLS(\s|\Z)")
+_POSTFIX_STARTTLS: t.Final = re.compile(rb"[0-9]{3}[ -]+STARTTLS([ =]|\Z)", re.IGNORECASE)
+
+
+def cannot_read(reply: Reply) -> tuple[str, ...]:
+    """Return who gives up over the length of ``reply``."""
+    return (EXIM,) if sum(len(line) + 1 for line in reply.raw) > _EXIM_READS else ()
+
+
+def see_starttls(reply: Reply) -> tuple[str, ...]:
+    """Return who finds STARTTLS in the reply to EHLO; its first line names the server, and counts for nobody."""
+    found: list[str] = []
+    kept = 0
+    for place, line in enumerate(reply.raw):
+        if place and kept < _POSTFIX_KEEPS and _POSTFIX_STARTTLS.match(line):
+            found.append(POSTFIX)
+            break
+        kept += len(line) + 1
+    if not cannot_read(reply) and any(_EXIM_STARTTLS.match(line) for line in reply.raw[1:]):
+        found.append(EXIM)
+    return tuple(found)
