@@ -91,7 +91,8 @@ class Probe:
     ``probe-timeout``, ``vantage-refused``, ``ehlo-name-refused``; ``detail`` is a sentence.
     ``server_name`` is the SNI sent (None: none). ``banner`` is the text of the greeting. ``ehlo_host`` is the first
     line of the EHLO reply; ``ehlo`` its further lines, keyword in upper case; ``ehlo_tls`` the same inside TLS.
-    ``tls_version`` (``TLSv1.3``), ``cipher`` (OpenSSL name) and ``group`` (see ``key_exchange``) are '' when unknown.
+    ``tls_version`` (``TLSv1.3``), ``cipher`` (OpenSSL name) and ``group`` (see ``key_exchange``) are '' when unknown,
+    as is ``signature_hash``, with which the server signed its key exchange in TLS 1.2.
     ``chain`` is raw DER, leaf first, as sent; ``chain_complete`` is False where only the leaf could be had.
     ``oddities`` are finding codes seen on the way, ``evidence`` has a sentence for each. ``key_type`` is the
     type of key that was insisted on. ``stops`` names senders that get no further, although this dialogue did, and the
@@ -116,3 +117,4 @@ class Probe:
     group: str = ""
     key_type: str | None = None
     stops: tuple[tuple[str, str], ...] = ()
+    signature_hash: str = ""

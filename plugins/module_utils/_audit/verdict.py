@@ -372,9 +372,8 @@ def _decide(
         return HostState.OPPORTUNISTIC, reason
     if probe.outcome != TLS:
         return HostState.REFUSED, probe.outcome
-    stop = dict(probe.stops).get(profile.value)
-    if stop is not None:
-        return (HostState.UNKNOWN if stop in OWN_VIEW else HostState.REFUSED), stop
+    if result is not None and result.reason in OWN_VIEW:
+        return HostState.UNKNOWN, result.reason
     if all(unusable_reason(record, profile) for record in records):
         if result is not None and result.reason != "tlsa-all-unusable":
             return HostState.REFUSED, result.reason

@@ -273,8 +273,10 @@ def _mismatch_findings(endpoint: EndpointVerdict, endpoints: t.Collection[Endpoi
     asked = [] if probe.server_name is not None else ["without server name"]
     asked += [f"key type {probe.key_type}"] if probe.key_type else []
     shown = f" ({', '.join(asked)})" if asked else ""
+    severity = Severity.CRITICAL if code == "tlsa-too-many-records" else None
     missed = [_missed(entry) for entry in (endpoint.refusal.records if endpoint.refusal else ()) if not entry.matched]
-    return [finding(known(code), str(probe.endpoint), f"the chain presented{shown} does not fit: {'; '.join(missed)}")]
+    evidence = f"the chain presented{shown} does not fit: {'; '.join(missed)}"
+    return [finding(known(code), str(probe.endpoint), evidence, severity=severity)]
 
 
 def _missed(entry: RecordMatch) -> str:

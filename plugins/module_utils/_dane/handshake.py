@@ -44,10 +44,14 @@ _OF_GNUTLS: t.Final = re.compile(
 
 
 class Session(t.NamedTuple):
-    """TLS as negotiated with the server: version (``TLSv1.3``) and cipher suite (OpenSSL name), '' when not known."""
+    """TLS as negotiated with the server: version (``TLSv1.3``) and cipher suite (OpenSSL name), '' when not known.
+
+    ``stops``: senders that do not get as far, and the code that says why (see ``Probe``).
+    """
 
     tls_version: str = ""
     cipher: str = ""
+    stops: tuple[tuple[str, str], ...] = ()
 
     @property
     def encrypts_to_the_key(self) -> bool:
@@ -63,8 +67,8 @@ def session_of(probe: Probe, probes: c.Iterable[Probe]) -> Session:
     if probe.key_type is not None:
         for one in probes:
             if one.endpoint == probe.endpoint and one.key_type is None and one.tls_version != probe.tls_version:
-                return Session(one.tls_version or probe.tls_version)
-    return Session(probe.tls_version, probe.cipher)
+                return Session(one.tls_version or probe.tls_version, stops=probe.stops)
+    return Session(probe.tls_version, probe.cipher, probe.stops)
 
 
 def openssl_fault(chain: c.Sequence[Certificate], session: Session) -> Fault | None:

@@ -32,6 +32,8 @@ __all__ = (
 )  # fmt: skip
 
 _NOT_NEGOTIATED: t.Final = Session()
+#: TLSA records up to which Postfix and Exim take all. Postfix drops what is beyond, Exim then has none that matches.
+_MOST_RECORDS: t.Final = 100
 #: What made a chain fail, most telling first: what concerns all records, then the part that came closest to a match.
 _TELLING: t.Final = (
     handshake.OLD_TLS, handshake.NO_CIPHER, handshake.MALFORMED, handshake.WEAK_KEY, handshake.KEY_USAGE,
@@ -79,9 +81,9 @@ class MatchResult:
     """What the sender decides about a chain.
 
     ``reason`` is ``dane-ok``, ``tlsa-no-match``, ``ta-not-in-chain``, ``ta-name-mismatch``, ``ta-chain-expired``,
-    ``ta-chain-invalid``, ``tlsa-all-unusable``, or one of ``handshake``: then no record counts. ``strict``: each
-    combination of usage, selector and matching type among the usable records has one that matches this chain (RFC 7671
-    section 8).
+    ``ta-chain-invalid``, ``tlsa-all-unusable``, ``tlsa-too-many-records``, or one of ``handshake`` or of
+    ``Session.stops``: then no record counts. ``strict``: each combination of usage, selector and matching type among
+    the usable records has one that matches this chain (RFC 7671 section 8).
     """
 
     authenticated: bool
@@ -114,10 +116,18 @@ def match(
     combinations = {record.parameters for record in usable}
     fulfilled = {entry.record.parameters for entry in entries if entry.matched}
     strict = bool(combinations) and combinations == fulfilled
+    stop = dict(session.stops).get(profile.value)
+    if stop is not None:
+        return MatchResult(False, stop, entries, strict)
     if not usable:
         # TLS without authentication: GnuTLS is as strict about the certificate as before, OpenSSL is not.
         refused = before is not None and profile is Profile.EXIM
         return MatchResult(False, before.code if before and refused else "tlsa-all-unusable", entries, False)
+    if before is None and len(unique) > _MOST_RECORDS:
+        # A name server gives records in any order, so that those that match may be the ones that are dropped.
+        others = sum(not entry.matched for entry in entries)
+        if profile is Profile.EXIM or (profile is Profile.POSTFIX and others >= _MOST_RECORDS):
+            return MatchResult(False, "tlsa-too-many-records", entries, strict)
     reason = before.code if before else judge.overall(considered)
     return MatchResult(reason == "dane-ok", reason, entries, strict)
 

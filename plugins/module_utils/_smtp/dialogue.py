@@ -23,7 +23,10 @@ import typing as t
 from ansible_collections.mailsec.dane.plugins.module_utils._probe import DEFAULT_LIMITS, TLS, Endpoint, Limits, Probe
 from ansible_collections.mailsec.dane.plugins.module_utils._smtp import ehlo as smtp_ehlo
 from ansible_collections.mailsec.dane.plugins.module_utils._smtp import senders, tls
-from ansible_collections.mailsec.dane.plugins.module_utils._smtp.key_exchange import key_exchange_group
+from ansible_collections.mailsec.dane.plugins.module_utils._smtp.key_exchange import (
+    key_exchange_group,
+    server_signature,
+)
 from ansible_collections.mailsec.dane.plugins.module_utils._smtp.reply import Closed, Reply, ReplyError, ReplyReader
 from ansible_collections.mailsec.dane.plugins.module_utils._smtp.tcp import Channel, Flooded, TcpChannel
 from ansible_collections.mailsec.dane.plugins.module_utils._text import printable
@@ -222,7 +225,9 @@ class Dialogue:
         if seen:
             blind = [sender for sender in senders.BOTH if sender not in seen]
             names = " and ".join(sender.capitalize() for sender in blind)
-            self._stop(blind, "smtp-reply-unread", f"{names} finds no STARTTLS in the EHLO reply of {_size(reply)} bytes")
+            self._stop(
+                blind, "smtp-reply-unread", f"{names} finds no STARTTLS in the EHLO reply of {_size(reply)} bytes"
+            )
             return
         # Beside a STARTTLS that is offered, a keyword like that is another one that was masked, or somebody's own.
         masked = [line for line in lines if _MASKED_KEYWORD.fullmatch(line)]
@@ -302,6 +307,7 @@ class Dialogue:
             tls_version=session.version() or "",
             cipher=cipher[0] if cipher else "",
             group=key_exchange_group(channel.heard),
+            signature_hash=server_signature(channel.heard) if session.version() == "TLSv1.2" else "",
             chain=chain,
             chain_complete=complete,
         )

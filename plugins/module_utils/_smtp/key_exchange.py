@@ -20,6 +20,8 @@ GROUPS: t.Final[t.Mapping[int, str]] = {
     4587: "SecP256r1MLKEM768", 4588: "X25519MLKEM768", 4589: "SecP384r1MLKEM1024",
 }  # fmt: skip
 
+#: Code points of the IANA registry "TLS HashAlgorithm".
+_HASHES: t.Final[t.Mapping[int, str]] = {1: "md5", 2: "sha1", 3: "sha224", 4: "sha256", 5: "sha384", 6: "sha512"}
 _HANDSHAKE_RECORD: t.Final = 22
 _SERVER_HELLO: t.Final = 2
 _SERVER_KEY_EXCHANGE: t.Final = 12
@@ -46,6 +48,21 @@ def key_exchange_group(heard: bytes) -> str:
         elif kind == _SERVER_KEY_EXCHANGE:
             return _name(body[1:3]) if body[:1] == bytes([_NAMED_CURVE]) else _finite_field(body)
     return group
+
+
+def server_signature(heard: bytes) -> str:
+    """Return the hash with which the server signed its key exchange in TLS 1.2, '' when it cannot be told.
+
+    RFC 5246 section 7.4.1.4.1. The other versions have no name for it, or do not show it.
+    """
+    for kind, body in _messages(_records(heard)):
+        if kind == _SERVER_KEY_EXCHANGE:
+            at = 4 + body[3] if body[:1] == bytes([_NAMED_CURVE]) and len(body) > 3 else 0
+            if not at:
+                for _part in ("prime", "generator", "public value"):
+                    at += 2 + int.from_bytes(body[at : at + 2], "big")
+            return _HASHES.get(body[at], "") if at < len(body) else ""
+    return ""
 
 
 def _records(heard: bytes) -> bytes:

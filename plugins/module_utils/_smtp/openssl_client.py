@@ -39,6 +39,10 @@ _SESSION: t.Final = re.compile(rb"Cipher is [A-Z]")
 _EARLY_DATA: t.Final = re.compile(rb"Max Early Data: ([0-9]{1,10})")
 _PEM: t.Final = re.compile(rb"-----BEGIN CERTIFICATE-----[A-Za-z0-9+/=\s]+-----END CERTIFICATE-----")
 _REASON: t.Final = re.compile(rb"error:[0-9A-F]{8}:[^:\n]*:[^:\n]*:([^:\n]{1,120})")
+#: What is said when client and server have nothing in common: by the server in an alert, or by our own library.
+_NOTHING_SHARED: t.Final = re.compile(
+    rb"alert (handshake failure|insufficient security|illegal parameter)|wrong signature type|wrong curve"
+)
 #: Seconds for the server to answer one renegotiation, or to say goodbye.
 _PATIENCE: t.Final = 3.0
 
@@ -113,6 +117,20 @@ async def chain_for(
         # The certificate of the server is shown once more after the chain.
         chain, _rest, _again = session.heard.partition(b"\nServer certificate\n")
         return tuple(ssl.PEM_cert_to_DER_cert(pem.decode("ascii")) for pem in _PEM.findall(chain))
+
+
+async def shakes_hands(
+    endpoint: Endpoint, server_name: str | None, ehlo_name: str, seconds: float, offer: tuple[str, ...]
+) -> bool:
+    """Say whether the server shakes hands with a client that offers what the options ``offer`` say. Raises Unclear."""
+    async with _session(endpoint, server_name, ehlo_name, ("-legacy_server_connect", *offer), seconds) as session:
+        try:
+            await session.until(lambda heard: bool(_SESSION.search(heard)), "the handshake")
+        except Unclear:
+            if _NOTHING_SHARED.search(session.heard):
+                return False
+            raise
+        return True
 
 
 class _Session:

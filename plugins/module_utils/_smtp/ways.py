@@ -14,7 +14,7 @@ import typing as t
 
 from ansible_collections.mailsec.dane.plugins.module_utils._pki.certificate import CertificateError, load_der
 from ansible_collections.mailsec.dane.plugins.module_utils._probe import TLS, Endpoint, Limits, Probe
-from ansible_collections.mailsec.dane.plugins.module_utils._smtp import openssl_client
+from ansible_collections.mailsec.dane.plugins.module_utils._smtp import openssl_client, senders
 from ansible_collections.mailsec.dane.plugins.module_utils._smtp.dialogue import probe
 from ansible_collections.mailsec.dane.plugins.module_utils._smtp.findings import (
     HANDSHAKE,
@@ -64,6 +64,8 @@ async def ask_all_ways(
             seen = await probe(endpoint, name, ehlo_name, rest, key_type)
             if key_type is not None and seen.outcome in HANDSHAKE and _TOO_OLD in seen.detail:
                 seen = await _newest(seen, key_type, ehlo_name, rest)
+            if not found and seen.outcome == TLS and senders.may_lack_something(seen):
+                seen = await _as_senders(seen, ehlo_name, rest)
             left = max(left - seen.seconds, _LAST_SECONDS)
             closed = seen.outcome in NO_CONVERSATION - {PARTLY_SEEN}
             if any(one.outcome == TLS for one in found) and not _is_answer(seen):
@@ -95,6 +97,24 @@ def _leaf_type(seen: Probe) -> str | None:
         return _INSISTED.get(load_der(seen.chain[0]).key_type) if seen.chain else None
     except CertificateError:
         return None
+
+
+async def _as_senders(seen: Probe, ehlo_name: str, limits: Limits) -> Probe:
+    """Shake hands with what each sender offers, because the session that we have may need more than that."""
+    stops, oddities, evidence = dict(seen.stops), dict.fromkeys(seen.oddities), seen.evidence
+    for sender, offer in senders.OFFERS.items():
+        try:
+            able = await openssl_client.shakes_hands(seen.endpoint, seen.server_name, ehlo_name, limits.total, offer)
+        except openssl_client.Unclear:
+            stops.setdefault(sender, PARTLY_SEEN)
+            continue
+        if not able and sender not in stops:
+            stops[sender] = "tls-offer-narrow"
+            if "tls-offer-narrow" not in oddities:
+                oddities["tls-offer-narrow"] = None
+                shared = f"{seen.tls_version}, {seen.signature_hash or seen.group or 'no signature'}"
+                evidence = (*evidence, f"no handshake with what {sender.capitalize()} offers; ours has {shared}")
+    return dataclasses.replace(seen, stops=tuple(stops.items()), oddities=tuple(oddities), evidence=evidence)
 
 
 async def _newest(seen: Probe, key_type: str, ehlo_name: str, limits: Limits) -> Probe:

@@ -26,6 +26,7 @@ sys.path[:0] = [str(Path(__file__).parents[2] / "unit"), str(Path(__file__).pare
 
 import dns.message  # noqa: E402
 import dns.rdatatype  # noqa: E402
+from support import openssl_settings  # noqa: E402
 from support.dns_responder import DnsResponder, reply  # noqa: E402
 from support.memory_dns import MemoryDns  # noqa: E402
 from support.smtp_responder import Behaviour, Responder  # noqa: E402
@@ -76,6 +77,7 @@ class Case:
     ciphers: str
     client_certificate: bool
     behaviour: dict[str, str]
+    settings: dict[str, str]
 
 
 def context(case: Case, directory: Path) -> ssl.SSLContext:
@@ -87,6 +89,8 @@ def context(case: Case, directory: Path) -> ssl.SSLContext:
         path = directory / f"chain-{number}.pem"
         path.write_text(pem)
         made.load_cert_chain(path)
+    for setting, value in case.settings.items():
+        openssl_settings.apply(made, setting, value)
     if case.client_certificate:
         made.verify_mode = ssl.CERT_REQUIRED
     return made

@@ -33,7 +33,7 @@ class Play:
     """What is served and published: chains, leaf first, with TLSA records as text.
 
     ``versions`` are the lowest and the highest version of TLS, as Python calls them, ``ciphers`` is OpenSSL's list.
-    ``behaviour`` is that of ``Responder``.
+    ``behaviour`` is that of ``Responder``. ``settings`` may have ``groups`` and ``signatures``, lists of OpenSSL.
     """
 
     chains: tuple[Chain, ...]
@@ -42,12 +42,14 @@ class Play:
     ciphers: str = "ALL:!aNULL"
     client_certificate: bool = False
     behaviour: t.Mapping[str, str] = dataclasses.field(default_factory=dict)
+    settings: t.Mapping[str, str] = dataclasses.field(default_factory=dict)
 
     def to_json(self) -> str:
         """The line that the world of the integration tests reads."""
         return json.dumps({
             "chains": [pem(chain) for chain in self.chains], "records": self.records, "versions": self.versions,
             "ciphers": self.ciphers, "client_certificate": self.client_certificate, "behaviour": dict(self.behaviour),
+            "settings": dict(self.settings),
         })  # fmt: skip
 
 
@@ -101,6 +103,12 @@ INNER = raw.algorithm("p256/ca", "sha384")
 def said(**replies: str) -> Play:
     """A good certificate and record, and other replies than usual."""
     return direct(leaf(), behaviour=replies)
+
+
+def crowded(number: int) -> Play:
+    """As many records of other keys, then the right one."""
+    found = tuple(f"3 1 1 {one:064x}" for one in range(1, number + 1))
+    return Play(((leaf(),),), (*found, digest(leaf(), 3)))
 
 
 def behind(number: int) -> str:
@@ -303,6 +311,25 @@ KNOWN: dict[str, Known] = {
     "v10 greeting with 250": Known(said(greeting="250 mx\r\n"), GOOD, GOOD),
     "v10 CR CR LF": Known(said(greeting="220 mx\r\r\n", ehlo="250-mx\r\r\n250 STARTTLS\r\r\n"), GOOD, GOOD),
     "v10 bytes behind the reply to STARTTLS": Known(said(after_ready="250 injected\r\n"), GOOD, BAD),
+    # What the server offers in TLS
+    "v05 SHA-1 signatures only, RSA": Known(
+        direct(RSA_LEAF, versions=TLS12, settings={"signatures": "RSA+SHA1"}), BAD, GOOD),
+    "v05 SHA-1 signatures only, ECDSA": Known(
+        direct(leaf(), versions=TLS12, settings={"signatures": "ECDSA+SHA1"}), BAD, GOOD),
+    "v05 SHA-1 signatures only, key exchange with RSA": Known(
+        direct(RSA_LEAF, versions=TLS12, ciphers="AES256-GCM-SHA384", settings={"signatures": "RSA+SHA1"}), BAD, GOOD),
+    "v05 SHA-224 signatures only": Known(
+        direct(RSA_LEAF, versions=TLS12, settings={"signatures": "RSA+SHA224"}), GOOD, BAD),
+    "v05 SHA-1 and SHA-256 signatures": Known(
+        direct(RSA_LEAF, versions=TLS12, settings={"signatures": "RSA+SHA1:RSA+SHA256"}), GOOD, GOOD),
+    "v05 finite field groups only": Known(direct(RSA_LEAF, settings={"groups": "ffdhe2048"}), BAD, GOOD),
+    "v05 finite field groups only, TLS 1.3": Known(
+        direct(RSA_LEAF, versions=TLS13, settings={"groups": "ffdhe8192"}), BAD, GOOD),
+    "v05 finite field groups first": Known(
+        direct(RSA_LEAF, versions=TLS13, settings={"groups": "ffdhe2048:X25519"}), GOOD, GOOD),
+    # Postfix takes 100 records in the order of the answer, which the scripted DNS keeps; another one may have another
+    "v06 100 records": Known(crowded(99), GOOD, GOOD),
+    "v06 101 records, the right one last": Known(crowded(100), BAD, BAD),
     "v11 inner algorithm differs, 2 1 1": Known(anchored(leaf(inner=INNER), ca()), BAD, BAD),
     "v11 inner algorithm differs, 3 1 1": Known(direct(leaf(inner=INNER), ca()), GOOD, BAD),
     "v11 inner algorithm differs in the CA": Known(

@@ -91,7 +91,12 @@ class DnsResponder:
         if not isinstance(made, dns.message.Message):
             return made
         # Not in another order each time: libdane stops at the first record that it cannot cope with.
-        return made.to_wire(max_size=65535, want_shuffle=False)
+        sent = made.to_wire(max_size=65535, want_shuffle=False)
+        if tcp or len(sent) <= max(512, query.payload):
+            return sent
+        short = dns.message.make_response(query, recursion_available=True)
+        short.flags |= dns.flags.TC
+        return short.to_wire()
 
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         length = int.from_bytes(await reader.readexactly(2), "big")

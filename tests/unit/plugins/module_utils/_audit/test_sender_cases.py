@@ -10,11 +10,13 @@ The real senders meet the same servers in tests/integration/verdicts.
 from __future__ import annotations
 
 import asyncio
+import dataclasses
+import sys
 import typing as t
 
 import pytest
 from oracle import pki
-from oracle.sender_cases import BAD, GOOD, HOST, KNOWN, Play
+from oracle.sender_cases import BAD, GOOD, HOST, KNOWN, Play, direct, leaf
 from support.memory_dns import MemoryDns
 
 from ansible_collections.mailsec.dane.plugins.module_utils._audit import starttls_report
@@ -29,7 +31,11 @@ from ansible_collections.mailsec.dane.plugins.module_utils._publish import check
 ENDPOINT = Endpoint("192.0.2.25")
 _VERSIONS = {"TLSv1": "TLSv1", "TLSv1_1": "TLSv1.1", "TLSv1_2": "TLSv1.2"}
 #: What the dialogue tells, and not the certificate, is in test_smtp.
-CASES = {name: case for name, case in KNOWN.items() if not case.play.client_certificate and not case.play.behaviour}
+CASES = {
+    name: case
+    for name, case in KNOWN.items()
+    if not (case.play.client_certificate or case.play.behaviour or case.play.settings)
+}
 
 #: Case -> what is found there, beside the verdict.
 CODES = {
@@ -110,6 +116,28 @@ def test_starttls_info_agrees(name: str) -> None:
         assert endpoint["tlsa"]["authenticated"] is not True
     elif (case.postfix, case.exim) == (GOOD, GOOD):
         assert endpoint["tlsa"]["authenticated"] is True
+
+
+STOPPED = direct(leaf())
+
+
+@pytest.mark.parametrize("sender", ["postfix", "exim"])
+@pytest.mark.parametrize(
+    ("code", "expected"), [("smtp-reply-unread", "refused"), ("probe-timeout", "unknown")], ids=["refused", "unknown"]
+)
+def test_v10_a_sender_that_gets_no_further(
+    sender: str, code: str, expected: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The audit, the gate before publication and starttls_info take it from the probe."""
+    probe = dataclasses.replace(seen(STOPPED), stops=((sender, code),))
+    monkeypatch.setattr(sys.modules[__name__], "seen", lambda _play: probe)
+    [host] = judged(STOPPED)["hosts"]
+    assert host["profiles"][sender] == {"verdict": expected, "reason": code}
+    [other] = {"postfix", "exim"} - {sender}
+    assert host["profiles"][other]["verdict"] == GOOD
+    assert check.cover(probe, records(STOPPED), HOST, pki.NOW).fit is not check.Fit.MATCHES
+    result = starttls_report.report([Seen(HOST, probe)], 25, records(STOPPED), HOST, pki.NOW, {})
+    assert result["endpoints"][0]["tlsa"]["authenticated"] is not True
 
 
 @pytest.mark.parametrize("name", CODES)

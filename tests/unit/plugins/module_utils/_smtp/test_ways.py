@@ -12,7 +12,7 @@ import ssl
 
 import pytest
 from oracle import pki
-from support import credentials
+from support import credentials, openssl_settings
 from support.memory_dns import MemoryDns
 from support.smtp_responder import Behaviour, Responder
 
@@ -196,3 +196,36 @@ def test_the_gate_before_publication() -> None:
     assert fits(seen(OTHER.chain), seen(OTHER.chain, server_name=None)) == [("mismatch", "tlsa-no-match")]
     unseen = seen(key_type="rsa", outcome="endpoint-partly-seen")
     assert fits(seen(), unseen) == [("matches", "dane-ok"), ("unknown", "endpoint-partly-seen")]
+
+
+SHA1, SHA224, FINITE = {"signatures": "RSA+SHA1"}, {"signatures": "RSA+SHA224"}, {"groups": "ffdhe2048"}
+
+
+@pytest.mark.parametrize(
+    ("newest", "settings", "stopped"),
+    [
+        (ssl.TLSVersion.TLSv1_2, SHA1, {"postfix"}),
+        (ssl.TLSVersion.TLSv1_2, SHA224, {"exim"}),
+        (ssl.TLSVersion.TLSv1_2, {"signatures": "RSA+SHA1:RSA+SHA256"}, set()),
+        (ssl.TLSVersion.TLSv1_3, FINITE, {"postfix"}),
+        (ssl.TLSVersion.TLSv1_3, {"groups": "ffdhe2048:X25519"}, set()),
+    ],
+)
+def test_v05_senders_that_offer_less_than_the_server_needs(
+    newest: ssl.TLSVersion, settings: dict[str, str], stopped: set[str]
+) -> None:
+    context = credentials.server_context(RSA, weak=True)
+    context.maximum_version = newest
+    for setting, value in settings.items():
+        openssl_settings.apply(context, setting, value)
+    first = asked(Responder(context), (None,))[0]
+    assert first.outcome == "tls" and {sender for sender, _code in first.stops} == stopped
+    assert ("tls-offer-narrow" in first.oddities) == bool(stopped)
+
+
+def test_v05_without_the_program_nothing_is_known(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", "/nonexistent")
+    context = credentials.server_context(RSA, weak=True)
+    openssl_settings.apply(context, "groups", FINITE["groups"])
+    first = asked(Responder(context), (None,))[0]
+    assert set(dict(first.stops).values()) == {"endpoint-partly-seen"}
