@@ -439,7 +439,10 @@ class _LibDane(_Judge):
         invalid = gnutls.link_fault(leaf, issuer)
         if invalid:
             return Fault(certification_path.INVALID, invalid)
-        return certification_path.constraint_fault((leaf, issuer)) or self._date_fault(leaf) or self._date_fault(issuer)
+        forbidden = gnutls.constraint_fault(leaf, issuer)
+        if forbidden:
+            return Fault(certification_path.INVALID, forbidden)
+        return self._date_fault(leaf) or self._date_fault(issuer)
 
     def _date_fault(self, certificate: Certificate) -> Fault | None:
         return certification_path.validity_fault(certificate, certificate.loose_validity, self.now)

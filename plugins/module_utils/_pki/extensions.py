@@ -77,12 +77,20 @@ class AuthorityKeyIdentifier:
     serial: bytes | None
 
 
+class Subtree(t.NamedTuple):
+    """The base of a GeneralSubtree; ``bounded``: it has a minimum other than 0, or a maximum."""
+
+    form: int
+    value: bytes
+    bounded: bool = False
+
+
 @dataclasses.dataclass(frozen=True)
 class NameConstraints:
     """RFC 5280 section 4.2.1.10."""
 
-    permitted: tuple[GeneralName, ...]
-    excluded: tuple[GeneralName, ...]
+    permitted: tuple[Subtree, ...]
+    excluded: tuple[Subtree, ...]
 
 
 def read_extensions(data: bytes) -> tuple[Extension, ...]:
@@ -158,7 +166,7 @@ def authority_key_identifier(data: bytes) -> AuthorityKeyIdentifier:
 
 def name_constraints(data: bytes) -> NameConstraints:
     """Decode. Raises DerError."""
-    found: dict[int, tuple[GeneralName, ...]] = {}
+    found: dict[int, tuple[Subtree, ...]] = {}
     for part in der.children(data, der.read_first(data, der.SEQUENCE)):
         if part.tag not in (0xA0, 0xA1):
             raise der.DerError(f"offset {part.start}: nameConstraints has an unknown part")
@@ -166,8 +174,11 @@ def name_constraints(data: bytes) -> NameConstraints:
     return NameConstraints(found.get(0xA0, ()), found.get(0xA1, ()))
 
 
-def _subtree(data: bytes, element: der.Element) -> GeneralName:
+def _subtree(data: bytes, element: der.Element) -> Subtree:
     parts = der.children(data, der.expect(element, der.SEQUENCE, "a subtree"))
     if not parts:
         raise der.DerError(f"offset {element.start}: a subtree has a base")
-    return _general_name(data, parts[0])
+    base = _general_name(data, parts[0])
+    # RFC 5280 section 4.2.1.10: minimum is 0, which some write out, and maximum is absent.
+    bounded = any(part.tag != 0x80 or data[part.body : part.end].strip(b"\0") for part in parts[1:])
+    return Subtree(base.form, base.value, bounded)

@@ -13,7 +13,7 @@ import functools
 import itertools
 import typing as t
 
-from ansible_collections.mailsec.dane.plugins.module_utils._pki import der, extensions
+from ansible_collections.mailsec.dane.plugins.module_utils._pki import der, extensions, name_constraints
 from ansible_collections.mailsec.dane.plugins.module_utils._pki import names as pki_names
 from ansible_collections.mailsec.dane.plugins.module_utils._pki.certificate import Certificate, CertificateError
 
@@ -53,6 +53,11 @@ _LONG: t.Final = 1 << 32
 _INSTEAD_OF_COMMON_NAME: t.Final = frozenset({extensions.DNS_NAME, extensions.URI, extensions.IP_ADDRESS})
 #: A directory name without parts, at which GnuTLS stops reading subjectAltName.
 _NO_NAME: t.Final = extensions.GeneralName(extensions.DIRECTORY_NAME, b"\x30\x00")
+#: Forms of names on which it reads constraints, and those of them that it does not compare.
+_CONSTRAINED: t.Final = frozenset(
+    {extensions.DNS_NAME, extensions.EMAIL, extensions.DIRECTORY_NAME, extensions.URI, extensions.IP_ADDRESS}
+)
+_NOT_COMPARED: t.Final = frozenset({extensions.DIRECTORY_NAME, extensions.URI})
 _WEAK_HASHES: t.Final = frozenset({"md5", "sha1"})
 #: The strings that it decodes, and as what: UTF8String, PrintableString, TeletexString, BMPString.
 _STRINGS: t.Final[t.Mapping[int, str]] = {0x0C: "utf-8", 0x13: "utf-8", 0x14: "ascii", 0x1E: "utf-16-be"}
@@ -252,6 +257,46 @@ def link_fault(leaf: Certificate, issuer: Certificate) -> str | None:
     if issuer.tls_features and not issuer.tls_features <= (leaf.tls_features or frozenset()):
         return f"the TLS features of {issuer.subject_text} are not all in {leaf.subject_text} (RFC 7633 section 4.2.2)"
     return None
+
+
+def constraint_fault(leaf: Certificate, issuer: Certificate) -> str | None:
+    """Say which name of ``leaf`` the constraints of ``issuer`` forbid for GnuTLS. Raises CertificateError.
+
+    It cannot compare directory names and URIs: what is permitted of these it does not ask, what is excluded ends the
+    path as soon as the certificate has one. A constraint that it does not read ends the path, too.
+    """
+    constraints = issuer.name_constraints
+    if constraints is None:
+        return None
+    for base in (*constraints.permitted, *constraints.excluded):
+        if not _is_read(base):
+            return f"{issuer.subject_text} has a name constraint that GnuTLS does not read"
+    there = name_constraints.all_names(leaf, True)
+    for base in constraints.excluded:
+        # Every certificate has a subject, if an empty one.
+        concerned = base.form == extensions.DIRECTORY_NAME or any(one.form == base.form for one in there)
+        if base.form in _NOT_COMPARED and base.value != _NO_NAME.value and concerned:
+            return f"{issuer.subject_text} excludes names of a form that GnuTLS does not compare"
+    compared = extensions.NameConstraints(*(
+        tuple(
+            base._replace(value=base.value.removesuffix(b".")) if base.form == extensions.DNS_NAME else base
+            for base in bases
+            if base.form not in _NOT_COMPARED
+        )
+        for bases in (constraints.permitted, constraints.excluded)
+    ))  # fmt: skip
+    return name_constraints.forbidden((one for one in there if one.form not in _NOT_COMPARED), compared, issuer)
+
+
+def _is_read(base: extensions.Subtree) -> bool:
+    """Say whether it reads the base of a name constraint."""
+    if base.form == extensions.DNS_NAME:
+        return b".." not in base.value and base.value != b"."
+    if base.form == extensions.IP_ADDRESS:
+        half = len(base.value) // 2
+        mask = f"{int.from_bytes(base.value[half:], 'big'):0{8 * half}b}"
+        return len(base.value) in (8, 32) and "01" not in mask
+    return base.form in _CONSTRAINED
 
 
 def _is_ca(issuer: Certificate) -> bool:

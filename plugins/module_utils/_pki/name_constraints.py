@@ -20,12 +20,16 @@ from ansible_collections.mailsec.dane.plugins.module_utils._pki.extensions impor
     DNS_NAME,
     EMAIL,
     IP_ADDRESS,
+    OTHER_NAME,
     URI,
     GeneralName,
+    NameConstraints,
+    Subtree,
 )
 from ansible_collections.mailsec.dane.plugins.module_utils._text import printable
 
 _EMAIL_ADDRESS: t.Final = "1.2.840.113549.1.9.1"
+_SMTP_UTF8: t.Final = "1.3.6.1.5.5.7.8.9"
 _HOST: t.Final = re.compile(r"[^:/?#]+://(?:[^@/?#]*@)?([^:/?#]+)")
 
 
@@ -37,8 +41,19 @@ def violation(certificate: Certificate, issuer: Certificate, is_leaf: bool) -> s
     constraints = issuer.name_constraints
     if constraints is None:
         return None
+    there = all_names(certificate, is_leaf)
+    # RFC 9598 section 6: constraints on mail addresses hold for internationalized ones, too.
+    there += [GeneralName(EMAIL, value) for name in there if (value := _internationalized(name))]
+    for name in there:
+        if any(base.bounded for base in (*constraints.permitted, *constraints.excluded) if base.form == name.form):
+            return f"{issuer.subject_text} bounds the depth of names, which nobody supports"
+    return forbidden(there, constraints, issuer)
+
+
+def forbidden(there: t.Iterable[GeneralName], constraints: NameConstraints, issuer: Certificate) -> str | None:
+    """Say which of the names ``there`` the ``constraints`` of ``issuer`` forbid, or None. Raises CertificateError."""
     try:
-        for name in _all_names(certificate, is_leaf):
+        for name in there:
             same_form = [base for base in constraints.permitted if base.form == name.form]
             if same_form and not any(_within(name, base, False) for base in same_form):
                 return f"{_shown(name)} is outside what {issuer.subject_text} may certify"
@@ -57,7 +72,8 @@ def _shown(name: GeneralName) -> str:
     return printable(name.value, 200)
 
 
-def _all_names(certificate: Certificate, is_leaf: bool) -> list[GeneralName]:
+def all_names(certificate: Certificate, is_leaf: bool) -> list[GeneralName]:
+    """Return every name that constraints may concern. Raises CertificateError."""
     found = list(certificate.subject_alternative_name or ())
     if is_leaf and not certificate.dns_names:
         found += [
@@ -73,7 +89,20 @@ def _all_names(certificate: Certificate, is_leaf: bool) -> list[GeneralName]:
     return found
 
 
-def _within(name: GeneralName, base: GeneralName, undecidable: bool) -> bool:
+def _internationalized(name: GeneralName) -> bytes:
+    """The mailbox of an otherName SmtpUTF8Mailbox (RFC 9598 section 3), b'' for any other name."""
+    if name.form != OTHER_NAME:
+        return b""
+    try:
+        kind = der.read(name.value)
+        outer = der.read(name.value, kind.end)
+        inner = der.read(name.value, outer.body, outer.end)
+        return name.value[inner.body : inner.end] if der.dotted(name.value, kind) == _SMTP_UTF8 else b""
+    except der.DerError:
+        return b""
+
+
+def _within(name: GeneralName, base: Subtree, undecidable: bool) -> bool:
     if name.form == DIRECTORY_NAME:
         prefix = names.canonical(base.value)
         return names.canonical(name.value)[: len(prefix)] == prefix

@@ -111,6 +111,18 @@ def crowded(number: int) -> Play:
     return Play(((leaf(),),), (*found, digest(leaf(), 3)))
 
 
+DIRECTORY = raw.tlv(0xA4, raw.name("x"))
+OTHER = raw.tlv(0xA0, raw.oid("1.2.3"), raw.tlv(0xA0, raw.NULL))
+URI_TOO = raw.alternative(HOST, raw.tlv(0x86, b"https://a.example.com/"))
+UTF8_MAILBOX = raw.tlv(0xA0, raw.oid("1.3.6.1.5.5.7.8.9"), raw.tlv(0xA0, raw.tlv(12, "\u00e4@example.org".encode())))
+
+
+def bounded(kind: int, bound: int, number: int) -> bytes:
+    """Name constraints on example.nl with a minimum or maximum."""
+    subtree = raw.sequence(raw.dns("example.nl"), raw.tlv(bound, bytes([number])))
+    return raw.extension("2.5.29.30", raw.sequence(raw.tlv(kind, subtree)), True)
+
+
 def behind(number: int) -> str:
     """An EHLO reply with as many lines of 64 bytes before STARTTLS."""
     return "250-mx\r\n" + ("250-X" + "Y" * 59 + "\r\n") * number + "250 STARTTLS\r\n"
@@ -338,6 +350,28 @@ KNOWN: dict[str, Known] = {
         anchored(leaf(signer="rsa2048/ca", inner=raw.algorithm("rsa2048/ca", parameters=b"")), ca(key="rsa2048/ca")),
         BAD, GOOD),
     # Parts that no sender reads
+    "v09 constraint on a directory name, permitted": Known(
+        anchored(leaf(), ca(raw.constraints([DIRECTORY]))), BAD, GOOD),
+    "v09 constraint on a directory name, excluded": Known(
+        anchored(leaf(), ca(raw.constraints((), [DIRECTORY]))), GOOD, BAD),
+    "v09 constraint on a registeredID": Known(
+        anchored(leaf(), ca(raw.constraints([raw.dns("example.nl"), raw.tlv(0x88, b"\x2a\x03")]))), GOOD, BAD),
+    "v09 constraint on an otherName, not critical": Known(
+        anchored(leaf(), ca(raw.constraints((), [OTHER], critical=False))), GOOD, BAD),
+    "v09 permitted URI": Known(anchored(leaf(URI_TOO), ca(raw.constraints([raw.tlv(0x86, b"x.nl")]))), BAD, GOOD),
+    "v09 excluded URI": Known(anchored(leaf(URI_TOO), ca(raw.constraints((), [raw.tlv(0x86, b"x.nl")]))), GOOD, BAD),
+    "v09 constraint with a minimum": Known(anchored(leaf(), ca(bounded(0xA0, 0x80, 1))), BAD, GOOD),
+    "v09 constraint with a minimum of 0": Known(anchored(leaf(), ca(bounded(0xA0, 0x80, 0))), GOOD, GOOD),
+    "v09 constraint with a maximum": Known(anchored(leaf(), ca(bounded(0xA0, 0x81, 5))), BAD, GOOD),
+    "v09 constraint on a domain with an empty label": Known(
+        anchored(leaf(), ca(raw.constraints((), [raw.dns("..nl")]))), GOOD, BAD),
+    "v09 constraint on a domain with a final dot": Known(
+        anchored(leaf(), ca(raw.constraints([raw.dns("example.nl.")]))), BAD, GOOD),
+    "v09 constraint on an address with a mask of holes": Known(
+        anchored(leaf(), ca(raw.constraints((), [raw.tlv(0x87, b"\x0a\0\0\0\xff\0\xff\0")]))), GOOD, BAD),
+    "v09 constraint on mail addresses, and an internationalized one": Known(
+        anchored(leaf(raw.alternative(HOST, UTF8_MAILBOX)), ca(raw.constraints((), [raw.tlv(0x81, b"example.org")]))),
+        BAD, GOOD),
     "v12 asterisk in a PrintableString": Known(
         anchored(leaf(subject=raw.name(raw.attribute("a*b", 0x13, "2.5.4.10"), HOST)), ca()), GOOD, GOOD),
     "v12 ampersand in a PrintableString": Known(
