@@ -95,7 +95,6 @@ _GATED_CRYPTO: t.Final = frozenset({"1.3.6.1.4.1.311.10.3.3", "2.16.840.1.113730
 _UTC_TIME, _GENERALIZED_TIME = 0x17, 0x18
 _TWO_TIMES: t.Final = frozenset(itertools.product((_UTC_TIME, _GENERALIZED_TIME), repeat=2))
 #: Month, day, hour and minute of a time.
-_MINUTES: t.Final = "[0-9]{8}"
 _NULL: t.Final = b"\x05\x00"
 #: Bits of keyUsage (RFC 5280 section 4.2.1.3).
 DIGITAL_SIGNATURE, KEY_ENCIPHERMENT, KEY_AGREEMENT, _KEY_CERT_SIGN = 0, 2, 4, 5
@@ -272,12 +271,12 @@ class Certificate:
 
     @functools.cached_property
     def _validity(self) -> tuple[datetime.datetime, datetime.datetime]:
-        return self._field("the validity", lambda outline: _validity(outline.validity, rf"{_MINUTES}[0-9]{{2}}"))
+        return self._field("the validity", lambda outline: _validity(outline.validity, loose=False))
 
     @functools.cached_property
     def loose_validity(self) -> tuple[datetime.datetime, datetime.datetime]:
-        """First and last moment, which may lack the seconds, as GnuTLS reads them."""
-        return self._field("the validity", lambda outline: _validity(outline.validity, rf"{_MINUTES}(?:[0-9]{{2}})?"))
+        """First and last moment as GnuTLS reads them: without seconds, with a second 60, with 30 days in February."""
+        return self._field("the validity", lambda outline: _validity(outline.validity, loose=True))
 
     @functools.cached_property
     def extensions(self) -> tuple[pki_extensions.Extension, ...]:
@@ -578,25 +577,34 @@ def _pss(data: bytes) -> tuple[str, str, int]:
     return _HASHES.get(digest, ""), _HASHES.get(mask, ""), salt
 
 
-def _validity(data: bytes, moment: str) -> tuple[datetime.datetime, datetime.datetime]:
+def _validity(data: bytes, loose: bool) -> tuple[datetime.datetime, datetime.datetime]:
     parts = pki_der.children(data, pki_der.read_whole(data, pki_der.SEQUENCE))
     if len(parts) != 2:
         raise pki_der.DerError("offset 0: a validity has a begin and an end")
-    begin, end = (_time(one.tag, data[one.body : one.end], moment) for one in parts)
+    begin, end = (_time(one.tag, data[one.body : one.end], loose) for one in parts)
     return begin, end
 
 
-def _time(tag: int, content: bytes, moment: str) -> datetime.datetime:
-    """Read a time as RFC 5280 sections 4.1.2.5.1 and 4.1.2.5.2 have it; ``moment`` is what may follow the year."""
+def _time(tag: int, content: bytes, loose: bool) -> datetime.datetime:
+    """Read a time as RFC 5280 sections 4.1.2.5.1 and 4.1.2.5.2 have it. Every sender takes the year 0."""
     text = content.decode("latin-1")
     years = {_UTC_TIME: 2, _GENERALIZED_TIME: 4}.get(tag, 0)
-    if not years or not re.fullmatch(rf"[0-9]{{{years}}}{moment}Z", text):
+    seconds = "([0-9]{2})?" if loose else "([0-9]{2})"
+    found = re.fullmatch(rf"([0-9]{{{years}}})([0-9]{{2}})([0-9]{{2}})([0-9]{{2}})([0-9]{{2}}){seconds}Z", text)
+    if not years or found is None:
         raise pki_der.DerError(f"offset 0: {text[:40]!r} is not a time in UTC with seconds")
+    year, month, day, hour, minute, second = (int(part or 0) for part in found.groups())
     if years == 2:
-        text = ("19" if text >= "5" else "20") + text
+        year += 1900 if year >= 50 else 2000
     try:
-        return datetime.datetime.strptime(text[:-1].ljust(14, "0"), "%Y%m%d%H%M%S").replace(tzinfo=datetime.UTC)
-    except ValueError as error:
+        if not loose:
+            # The year 4 is as long as the year 0, and as far from today.
+            return datetime.datetime(year or 4, month, day, hour, minute, second, tzinfo=datetime.UTC)
+        if not (1 <= day <= 31 and hour <= 23 and minute <= 59 and second <= 60):
+            raise ValueError("a part is out of its range")
+        first = datetime.datetime(year or 4, month, 1, tzinfo=datetime.UTC)
+        return first + datetime.timedelta(days=day - 1, hours=hour, minutes=minute, seconds=second)
+    except (ValueError, OverflowError) as error:
         raise pki_der.DerError(f"offset 0: {text!r} is not a time") from error
 
 

@@ -123,6 +123,12 @@ def bounded(kind: int, bound: int, number: int) -> bytes:
     return raw.extension("2.5.29.30", raw.sequence(raw.tlv(kind, subtree)), True)
 
 
+def since(begin: str) -> bytes:
+    """A validity from ``begin`` (UTCTime or GeneralizedTime) on."""
+    tag = 0x17 if len(begin) == 13 else 0x18
+    return raw.sequence(raw.tlv(tag, begin.encode()), raw.tlv(0x18, b"20991231235959Z"))
+
+
 def behind(number: int) -> str:
     """An EHLO reply with as many lines of 64 bytes before STARTTLS."""
     return "250-mx\r\n" + ("250-X" + "Y" * 59 + "\r\n") * number + "250 STARTTLS\r\n"
@@ -372,6 +378,17 @@ KNOWN: dict[str, Known] = {
     "v09 constraint on mail addresses, and an internationalized one": Known(
         anchored(leaf(raw.alternative(HOST, UTF8_MAILBOX)), ca(raw.constraints((), [raw.tlv(0x81, b"example.org")]))),
         BAD, GOOD),
+    # Times: GnuTLS is not strict about days and seconds
+    "v01 leaf from the 30th of February, 2 1 1": Known(
+        anchored(leaf(validity=since("230230000000Z")), ca()), BAD, GOOD),
+    "v01 leaf from the 30th of February, 3 1 1": Known(direct(leaf(validity=since("230230000000Z"))), GOOD, GOOD),
+    "v01 leaf from a second 60, 3 1 1": Known(direct(leaf(validity=since("161231235960Z"))), GOOD, GOOD),
+    "v01 leaf from a second 61, 3 1 1": Known(direct(leaf(validity=since("161231235961Z"))), GOOD, BAD),
+    "v01 leaf from a day 32, 3 1 1": Known(direct(leaf(validity=since("230132000000Z"))), GOOD, BAD),
+    "v01 leaf from the year 0, 2 1 1": Known(anchored(leaf(validity=since("00000101000000Z")), ca()), GOOD, GOOD),
+    "v01 CA from the year 0": Known(anchored(leaf(), ca(validity=since("00000101000000Z"))), GOOD, GOOD),
+    "v01 stranger from the 30th of February": Known(
+        anchored(leaf(), ca(), ca(name="S", validity=since("230230000000Z"))), GOOD, GOOD),
     "v12 asterisk in a PrintableString": Known(
         anchored(leaf(subject=raw.name(raw.attribute("a*b", 0x13, "2.5.4.10"), HOST)), ca()), GOOD, GOOD),
     "v12 ampersand in a PrintableString": Known(
