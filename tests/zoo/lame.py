@@ -107,6 +107,11 @@ def below(asked: Asked) -> list[Record]:
     return [ns(asked.owner)]
 
 
+def with_data(data: bytes) -> Kind:
+    """A server that has this data in every record."""
+    return lambda asked: asked.send(Message(0, True, ([Record(asked.owner, asked.rdtype, data)], [], [])))
+
+
 #: Kinds that deny, refuse or stay silent, whatever is asked for.
 LAME: dict[str, Kind] = {
     "silent": lambda _asked: None,
@@ -143,6 +148,9 @@ LAME: dict[str, Kind] = {
     "cut-off": lambda asked: asked.good[:-7] if len(asked.good) > 60 else asked.good[:20],
     "garbage": lambda asked: asked.query[:2] + b"\x84\0" + b"\xff" * 40,
     "other-names": lambda asked: asked.send(Message(0, True, ([Record(name("elsewhere"), A, bytes(4))], [], []))),
+    "data-too-short": with_data(b"\1"),
+    # For a TLSA record that is data, and no more of a lie than any other.
+    "data-too-long": lambda asked: with_data(b"\1" if asked.rdtype == s.TLSA else b"\0\x0a\1a\0" + bytes(20))(asked),
     "tcp-silent": truncated(lambda _asked: None),
     "tcp-refused": truncated(sends(5, False)),
     "tcp-truncated": truncated(lambda asked: asked.send(asked.message, limit=20)),

@@ -33,6 +33,7 @@ A: t.Final = 1
 NS: t.Final = 2
 CNAME: t.Final = 5
 SOA: t.Final = 6
+MX: t.Final = 15
 AAAA: t.Final = 28
 DNAME: t.Final = 39
 OPT: t.Final = 41
@@ -43,6 +44,10 @@ DNSKEY: t.Final = 48
 NSEC3: t.Final = 50
 TLSA: t.Final = 52
 NXNAME: t.Final = 128
+#: Types whose data is a name or an address, without which an answer says nothing.
+_PLAIN: t.Final = frozenset({A, NS, CNAME, MX, AAAA})
+#: Bytes of a TLSA record before its data.
+_TLSA_HEAD: t.Final = 3
 
 NOERROR: t.Final = 0
 SERVFAIL: t.Final = 2
@@ -174,7 +179,10 @@ def _parse(wire: bytes, want_additional: bool) -> Reply:
                 parser.get_bytes(size)
             else:
                 # RFC 2181 section 8: a TTL with the highest bit set counts as zero.
-                collected.add(owner, rdtype, ttl if ttl < 2**31 else 0, _rdata(wire, parser, rdtype, size))
+                rdata = _rdata(wire, parser, rdtype, size)
+                if number == 0 and _is_unfit(rdtype, rdata, size):
+                    raise Malformed(f"the data of the {type_text(rdtype)} record of {owner} does not fit its type")
+                collected.add(owner, rdtype, ttl if ttl < 2**31 else 0, rdata)
         sections.append(collected.rrsets())
     return Reply(
         rcode=rcode,
@@ -231,6 +239,16 @@ class _Section:
             signatures, more = self._signatures.get(key, ([], []))
             found.append(RRset(*key, min(ttls + more), tuple(rdatas), tuple(signatures)))
         return tuple(found)
+
+
+def _is_unfit(rdtype: int, rdata: dns.rdata.Rdata, size: int) -> bool:
+    """Say whether an answer is of no use, so that another server must be asked, as resolvers do.
+
+    A digest of a wrong length is a TLSA record all the same (RFC 6698 section 4.1).
+    """
+    if rdtype == TLSA:
+        return size < _TLSA_HEAD
+    return rdtype in _PLAIN and isinstance(rdata, dns.rdata.GenericRdata)
 
 
 def _rdata(wire: bytes, parser: dns.wire.Parser, rdtype: int, size: int) -> dns.rdata.Rdata:
