@@ -24,7 +24,7 @@ MASKED = b"250-mx\r\n250-SIZE 10\r\n250 XXXXXXXA\r\n"
 CASES: dict[str, tuple[Behaviour, dict[str, str]]] = {
     "sound": (Behaviour(), {}),
     "busy": (Behaviour(greeting=b"421 too busy\r\n"), {"vantage-refused": "error"}),
-    "odd": (Behaviour(greeting=b"250 hello\r\n"), {"smtp-greeting-failed": "critical"}),
+    "odd": (Behaviour(greeting=b"354 hello\r\n"), {"smtp-greeting-failed": "critical"}),
     "web": (Behaviour(greeting=b"HTTP/1.1 400 Bad Request\r\n"), {"smtp-protocol-error": "critical"}),
     "refused": (Behaviour(ehlo=b"550 no\r\n", helo=b"550 never\r\n"), {"vantage-refused": "error"}),
     "ancient": (Behaviour(ehlo=b"500 what?\r\n"), {"ehlo-rejected": "critical"}),
@@ -42,7 +42,7 @@ CASES: dict[str, tuple[Behaviour, dict[str, str]]] = {
     "nokey": (Behaviour(starttls=b"454 no key\r\n"), {"starttls-refused": "critical"}),
     "reset": (Behaviour(reset_at="handshake"), {"starttls-handshake-reset": "critical"}),
     "alert": (Behaviour(raw_handshake=b"\x15\x03\x03\x00\x02\x02\x28"), {"tls-handshake-failed": "critical"}),
-    "injects": (Behaviour(after_ready=b"250 injected\r\n"), {"starttls-response-injection": "error"}),
+    "injects": (Behaviour(after_ready=b"250 injected\r\n"), {"starttls-response-injection": "error", "senders-differ": "error"}),
     "twice": (Behaviour(ehlo_tls=b"250-mx\r\n250 STARTTLS\r\n"), {"starttls-offered-inside-tls": "info"}),
     "silent": (Behaviour(stall_at="greeting"), {"probe-timeout": "error"}),
 }  # fmt: skip
