@@ -263,46 +263,37 @@ lookups:
           description: Zone that vouches, or should.
           type: str
           sample: example.nl
-          sample: example.nl
         owner:
           description: Owner of the records.
           type: str
-          sample: _25._tcp.mx.example.nl
           sample: _25._tcp.mx.example.nl
         rdtype:
           description: Type of the records.
           type: str
           sample: TLSA
-          sample: TLSA
         security:
           description: Status of this link.
           type: str
-          sample: secure
           sample: secure
         reason:
           description: Reason code, empty when the link is secure.
           type: str
           sample: ''
-          sample: ''
         detail:
           description: The reason in a sentence.
           type: str
-          sample: ''
           sample: ''
         key_tag:
           description: Key tag of the signature that decided.
           type: int
           sample: 2371
-          sample: 2371
         algorithm:
           description: Number of its algorithm.
           type: int
           sample: 13
-          sample: 13
         inception:
           description: First moment of the signature, ISO 8601, UTC.
           type: str
-          sample: "2026-11-20T00:00:00Z"
           sample: "2026-11-20T00:00:00Z"
         expiration:
           description: Last moment of the signature, ISO 8601, UTC.
@@ -311,7 +302,6 @@ lookups:
         server:
           description: Who sent the records.
           type: str
-          sample: "192.0.2.53"
           sample: "192.0.2.53"
     chain:
       description: The whole chain of trust, from the trust anchor down.

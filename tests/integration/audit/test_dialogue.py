@@ -42,7 +42,9 @@ CASES: dict[str, tuple[Behaviour, dict[str, str]]] = {
     "nokey": (Behaviour(starttls=b"454 no key\r\n"), {"starttls-refused": "critical"}),
     "reset": (Behaviour(reset_at="handshake"), {"starttls-handshake-reset": "critical"}),
     "alert": (Behaviour(raw_handshake=b"\x15\x03\x03\x00\x02\x02\x28"), {"tls-handshake-failed": "critical"}),
-    "injects": (Behaviour(after_ready=b"250 injected\r\n"), {"starttls-response-injection": "error", "senders-differ": "error"}),
+    "injects": (
+        Behaviour(after_ready=b"250 injected\r\n"),
+        {"starttls-response-injection": "error", "senders-differ": "error"}),
     "twice": (Behaviour(ehlo_tls=b"250-mx\r\n250 STARTTLS\r\n"), {"starttls-offered-inside-tls": "info"}),
     "silent": (Behaviour(stall_at="greeting"), {"probe-timeout": "error"}),
 }  # fmt: skip
