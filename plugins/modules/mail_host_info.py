@@ -202,6 +202,9 @@ def gather(module: AnsibleModule) -> dict[str, t.Any]:
     if before is not None and not isinstance(before.get("sockets"), list):
         raise ValueError("before has no list sockets: give a registered result of this module")
     expected = [Expected(frozenset(entry["ports"]), frozenset(entry["spki_sha256"])) for entry in params["expected"]]
+    for port in {*params["ports"], *(port for entry in expected for port in entry.ports)}:
+        if not 0 < port < 65536:
+            raise ValueError(f"{port} is not a port number: it is 1 to 65535")
     names = check_names(params["names"])
     end = time.monotonic() + params["timeout"]
     for pause in (*_PAUSES, None):

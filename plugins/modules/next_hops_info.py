@@ -216,6 +216,7 @@ from ansible_collections.mailsec.dane.plugins.module_utils._mailhost.next_hops i
     Target,
     directories,
 )
+from ansible_collections.mailsec.dane.plugins.module_utils._mailhost.ports import check_names
 from ansible_collections.mailsec.dane.plugins.module_utils._mailhost.postconf import value_text
 from ansible_collections.mailsec.dane.plugins.module_utils._mailhost.stub_resolver import (
     Names,
@@ -244,8 +245,8 @@ def _collect(module: AnsibleModule, changes: dict[str, str], found: Inventory) -
     instances = [Instance(module.run_command, programs, place, changes, found) for place in places]
     for instance in instances:
         instance.collect()
-    for name in module.params["names"]:
-        found.add(Target(name.rstrip(".").lower(), "host", "system"), "option names")
+    for name in check_names(module.params["names"]):
+        found.add(Target(name, "host", "system"), "option names")
     for domain in read_resolv_conf(text_of("", "/etc/resolv.conf")).search:
         if domain.strip("."):
             found.add(Target(domain.strip(".").lower(), "zone", "system", ("dns",)), "search list of resolv.conf")

@@ -267,7 +267,7 @@ endpoints:
       type: str
       sample: "-----BEGIN CERTIFICATE-----\nMIIB...\n-----END CERTIFICATE-----\n"
     chain_complete:
-      description: V(false) where this Python can tell the first certificate only.
+      description: V(false) where this Python can tell the first certificate only, null without any.
       type: bool
       sample: true
     tlsa:

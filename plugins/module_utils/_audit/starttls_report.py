@@ -151,7 +151,7 @@ def _endpoint(host: str, probe: Probe) -> dict[str, t.Any]:
         "seconds": probe.seconds,
         "chain": [_certificate(der) for der in probe.chain],
         "chain_pem": "".join(ssl.DER_cert_to_PEM_cert(der) for der in probe.chain),
-        "chain_complete": probe.chain_complete,
+        "chain_complete": probe.chain_complete if probe.chain else None,
     }
 
 

@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, mailsec.dane contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What is wrong with an option of the modules around the resolver is said with the option's name."""
+"""What is wrong with an option of the modules on mail hosts is said with the option's name."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import typing as t
 import pytest
 from ansible.module_utils.testing import patch_module_args
 
-from ansible_collections.mailsec.dane.plugins.modules import resolv_conf, resolver_info
+from ansible_collections.mailsec.dane.plugins.modules import mail_host_info, next_hops_info, resolv_conf, resolver_info
 
 
 @pytest.mark.parametrize(
@@ -22,6 +22,9 @@ from ansible_collections.mailsec.dane.plugins.modules import resolv_conf, resolv
         (resolver_info, {"address": "localhost"}, "address is 'localhost': only a loopback address"),
         (resolver_info, {"address": "192.0.2.3"}, "address is '192.0.2.3': only a loopback address"),
         (resolver_info, {"bogus_name": "a..b"}, "bogus_name: 'a..b' is not a domain name"),
+        (next_hops_info, {"names": ["a b"]}, "names has 'a b': give host names"),
+        (mail_host_info, {"ports": [0]}, "0 is not a port number: it is 1 to 65535"),
+        (mail_host_info, {"expected": [{"ports": [70000], "spki_sha256": []}]}, "70000 is not a port number"),
     ],
 )
 def test_the_option_is_named(
