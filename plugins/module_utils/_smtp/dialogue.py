@@ -280,7 +280,7 @@ class Dialogue:
         if reply.code in _BUSY_CODES or _BUSY.search(str(reply)):
             # It counts connections or handshakes: ours are not those of another client.
             raise Ended("vantage-refused", f"STARTTLS was answered: {reply}", polite=True)
-        if reply.code != 220:
+        if not reply.succeeds:
             raise Ended("starttls-refused", f"STARTTLS was answered: {reply}", polite=True)
         # Whatever came along in the clear must never be taken for something said inside TLS (CVE-2021-38371).
         injected = self._replies.discard()

@@ -327,6 +327,7 @@ KNOWN: dict[str, Known] = {
     "v10 greeting of 200 lines": Known(said(greeting="220-x\r\n" * 200 + "220 mx\r\n"), GOOD, GOOD),
     "v10 greeting of 3 kB in one line": Known(said(greeting="220 " + "x" * 3000 + "\r\n"), GOOD, GOOD),
     "v10 greeting with 250": Known(said(greeting="250 mx\r\n"), GOOD, GOOD),
+    "v10 STARTTLS answered with 250": Known(said(starttls="250 go\r\n"), GOOD, GOOD),
     "v10 CR CR LF": Known(said(greeting="220 mx\r\r\n", ehlo="250-mx\r\r\n250 STARTTLS\r\r\n"), GOOD, GOOD),
     "v10 bytes behind the reply to STARTTLS": Known(said(after_ready="250 injected\r\n"), GOOD, BAD),
     # What the server offers in TLS

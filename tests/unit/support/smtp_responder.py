@@ -168,7 +168,7 @@ class _Connection:
                 await self._say("starttls", behaviour.starttls + behaviour.after_ready)
                 if self._buffer and behaviour.behind_starttls == "clear":
                     continue
-                if behaviour.starttls.startswith(b"220"):
+                if behaviour.starttls.startswith(b"2"):
                     await self._shake_hands()
             elif verb in ("NOOP", "MAIL", "RCPT"):
                 await self._send(b"250 2.0.0 Ok\r\n")

@@ -218,7 +218,7 @@ REFUSALS: dict[str, tuple[Behaviour, str, str]] = {
     "STARTTLS as the name": (Behaviour(ehlo=b"250 STARTTLS\r\n"), "starttls-missing", "offers nothing"),
     "STARTTLS 454": (Behaviour(starttls=b"454 no key\r\n"), "starttls-refused", "454 no key"),
     "STARTTLS 501": (Behaviour(starttls=b"501 no parameters\r\n"), "starttls-refused", "501 no"),
-    "STARTTLS 250": (Behaviour(starttls=b"250 ok\r\n"), "starttls-refused", "250 ok"),
+    "STARTTLS 354": (Behaviour(starttls=b"354 ok\r\n"), "starttls-refused", "354 ok"),
 }
 
 #: Stage a fault strikes at -> outcome when the server closes or resets, outcome when it falls silent.
@@ -369,6 +369,7 @@ class TestSenders:
             (Behaviour(ehlo=many(20)), set()),
             (Behaviour(ehlo=many(50)), {"postfix"}),
             (Behaviour(greeting=b"250 mx\r\n"), set()),
+            (Behaviour(starttls=b"250 go\r\n"), set()),
             (Behaviour(greeting=b"220 " + b"x" * 3000 + b"\r\n"), set()),
             (Behaviour(greeting=b"220-x\r\n" * 200 + b"220 mx\r\n"), set()),
             (Behaviour(greeting=b"220-%s\r\n" % (b"x" * 60) * 120 + b"220 mx\r\n"), {"exim"}),
