@@ -41,15 +41,15 @@ Code = t.Literal[
     "ta-chain-invalid", "ta-cn-only", "ta-issuer-not-listed", "ta-issuer-retired", "ta-name-mismatch",
     "ta-not-in-chain", "ta-partial-wildcard", "ta-root-fragile", "ta-san-host-missing", "ta-set-incomplete",
     "tls-compression-enabled", "tls-handshake-failed", "tls-offer-narrow", "tls-scan-incomplete",
-    "tls-version-insufficient", "tls-version-phase-out", "tls-version-too-old", "tls13-ffdhe-group-insufficient",
-    "tls13-ffdhe-group-phase-out", "tlsa-absent", "tlsa-all-unusable", "tlsa-ambiguous-usage", "tlsa-bad-field",
-    "tlsa-cert-selector", "tlsa-digest-set-inconsistent", "tlsa-duplicate", "tlsa-empty-digest", "tlsa-full-data",
-    "tlsa-insecure", "tlsa-leftover", "tlsa-missing-for-mx", "tlsa-near-typo", "tlsa-no-match", "tlsa-pkix-usage",
-    "tlsa-published-too-late", "tlsa-retired-too-early", "tlsa-rrset-too-large", "tlsa-stale-after-renewal",
-    "tlsa-too-many-records", "tlsa-wildcard", "tlsa-wrong-object", "tlsa-wrong-owner", "tlsrpt-missing",
-    "ttl-changed-mid-roll", "ttl-too-long", "validation-differs", "validators-disagree",
-    "vantage-identity-mismatch", "vantage-missing", "vantage-refused", "zero-rtt-enabled", "zone-no-ds",
-    "zone-unsigned",
+    "tls-signature-weak", "tls-version-insufficient", "tls-version-phase-out", "tls-version-too-old",
+    "tls13-ffdhe-group-insufficient", "tls13-ffdhe-group-phase-out", "tlsa-absent", "tlsa-all-unusable",
+    "tlsa-ambiguous-usage", "tlsa-bad-field", "tlsa-cert-selector", "tlsa-digest-set-inconsistent",
+    "tlsa-duplicate", "tlsa-empty-digest", "tlsa-full-data", "tlsa-insecure", "tlsa-leftover",
+    "tlsa-missing-for-mx", "tlsa-near-typo", "tlsa-no-match", "tlsa-pkix-usage", "tlsa-published-too-late",
+    "tlsa-retired-too-early", "tlsa-rrset-too-large", "tlsa-stale-after-renewal", "tlsa-too-many-records",
+    "tlsa-wildcard", "tlsa-wrong-object", "tlsa-wrong-owner", "tlsrpt-missing", "ttl-changed-mid-roll",
+    "ttl-too-long", "validation-differs", "validators-disagree", "vantage-identity-mismatch", "vantage-missing",
+    "vantage-refused", "zero-rtt-enabled", "zone-no-ds", "zone-unsigned",
 ]  # fmt: skip
 
 #: Code -> (severity, rule, remedy).
@@ -682,13 +682,17 @@ CATALOGUE: t.Final[t.Mapping[Code, tuple[str, str, str]]] = {
     "tls-offer-narrow": (
         "error",
         "RFC 8446 section 9.1",
-        "Let the server sign with SHA-256 and use the groups X25519 and P-256: some senders offer nothing else that it "
-        "has.",
+        "Let the server use the groups X25519 and P-256 and sign with SHA-256: some senders offer nothing that it has.",
     ),
     "tls-scan-incomplete": (
         "warning",
         "NCSC-NL TLS guidelines",
         "Repeat the scan with more time or connections; until then nothing is known about the part named.",
+    ),
+    "tls-signature-weak": (
+        "error",
+        "RFC 9155 section 2",
+        "Let the server sign with SHA-256 in TLS 1.2: Postfix does not take SHA-1 once it authenticates.",
     ),
     "tls-version-insufficient": (
         "error",

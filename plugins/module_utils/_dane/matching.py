@@ -32,6 +32,8 @@ __all__ = (
 )  # fmt: skip
 
 _NOT_NEGOTIATED: t.Final = Session()
+#: What stops Postfix only where it authenticates: before, OpenSSL's security level is 0.
+_WHEN_AUTHENTICATING: t.Final = "tls-signature-weak"
 #: TLSA records up to which Postfix and Exim take all. Postfix drops what is beyond, Exim then has none that matches.
 _MOST_RECORDS: t.Final = 100
 #: What made a chain fail, most telling first: what concerns all records, then the part that came closest to a match.
@@ -117,7 +119,7 @@ def match(
     fulfilled = {entry.record.parameters for entry in entries if entry.matched}
     strict = bool(combinations) and combinations == fulfilled
     stop = dict(session.stops).get(profile.value)
-    if stop is not None:
+    if stop is not None and (usable or stop != _WHEN_AUTHENTICATING):
         return MatchResult(False, stop, entries, strict)
     if not usable:
         # TLS without authentication: GnuTLS is as strict about the certificate as before, OpenSSL is not.

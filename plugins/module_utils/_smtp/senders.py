@@ -21,18 +21,21 @@ POSTFIX: t.Final = "postfix"
 EXIM: t.Final = "exim"
 BOTH: t.Final = (POSTFIX, EXIM)
 
-#: What they offer in TLS, as options of openssl s_client, where that is less than we do: Postfix 3.7 at OpenSSL's
-#: security level 1, which has no SHA-1, and without finite field groups; Exim with GnuTLS without SHA-224.
-OFFERS: t.Final[t.Mapping[str, tuple[str, ...]]] = {
-    POSTFIX: ("-cipher", "ALL:!aNULL:@SECLEVEL=1", "-groups", "X25519:X448:P-521:P-384:P-256"),
-    EXIM: (
+_GROUPS: t.Final = ("-groups", "X25519:X448:P-521:P-384:P-256")
+#: What they offer in TLS, as options of openssl s_client, where that is less than we do, and the code for a server that
+#: needs more: Postfix 3.7 without finite field groups, and at OpenSSL's security level 1, which has no SHA-1, once it
+#: authenticates; Exim with GnuTLS without SHA-224.
+OFFERS: t.Final[tuple[tuple[str, str, tuple[str, ...]], ...]] = (
+    (POSTFIX, "tls-offer-narrow", ("-cipher", "ALL:!aNULL:@SECLEVEL=0", *_GROUPS)),
+    (POSTFIX, "tls-signature-weak", ("-cipher", "ALL:!aNULL:@SECLEVEL=1", *_GROUPS)),
+    (EXIM, "tls-offer-narrow", (
         "-cipher", "ALL:!aNULL:@SECLEVEL=0",
         "-sigalgs", ":".join(
             [f"{kind}+SHA{size}" for kind in ("RSA", "RSA-PSS", "ECDSA") for size in (256, 384, 512)]
             + ["ed25519", "ed448", "RSA+SHA1", "ECDSA+SHA1"]
         ),
-    ),
-}  # fmt: skip
+    )),
+)  # fmt: skip
 #: Hashes of signatures in TLS 1.2 with which all of them verify.
 _SURE_HASHES: t.Final = frozenset({"sha256", "sha384", "sha512"})
 #: Bytes of a reply after which Postfix forgets further lines (line_length_limit).

@@ -101,20 +101,22 @@ def _leaf_type(seen: Probe) -> str | None:
 
 async def _as_senders(seen: Probe, ehlo_name: str, limits: Limits) -> Probe:
     """Shake hands with what each sender offers, because the session that we have may need more than that."""
-    stops, oddities, evidence = dict(seen.stops), dict.fromkeys(seen.oddities), seen.evidence
-    for sender, offer in senders.OFFERS.items():
+    stops, oddities = dict(seen.stops), dict(zip(seen.oddities, seen.evidence, strict=True))
+    shared = f"{seen.tls_version}, {seen.signature_hash or seen.group or 'no signature'}"
+    for sender, code, offer in senders.OFFERS:
+        if sender in stops:
+            continue
         try:
             able = await openssl_client.shakes_hands(seen.endpoint, seen.server_name, ehlo_name, limits.total, offer)
         except openssl_client.Unclear:
-            stops.setdefault(sender, PARTLY_SEEN)
+            stops[sender] = PARTLY_SEEN
             continue
-        if not able and sender not in stops:
-            stops[sender] = "tls-offer-narrow"
-            if "tls-offer-narrow" not in oddities:
-                oddities["tls-offer-narrow"] = None
-                shared = f"{seen.tls_version}, {seen.signature_hash or seen.group or 'no signature'}"
-                evidence = (*evidence, f"no handshake with what {sender.capitalize()} offers; ours has {shared}")
-    return dataclasses.replace(seen, stops=tuple(stops.items()), oddities=tuple(oddities), evidence=evidence)
+        if not able:
+            stops[sender] = code
+            oddities.setdefault(code, f"no handshake with what {sender.capitalize()} offers; ours has {shared}")
+    return dataclasses.replace(
+        seen, stops=tuple(stops.items()), oddities=tuple(oddities), evidence=tuple(oddities.values())
+    )
 
 
 async def _newest(seen: Probe, key_type: str, ehlo_name: str, limits: Limits) -> Probe:

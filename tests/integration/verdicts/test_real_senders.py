@@ -19,7 +19,8 @@ CODES = {
     "v08 CN right, SAN has an IP address": "ta-name-mismatch",
     "v09 one extension twice in the leaf, 3 1 1": "certificate-malformed",
     "v10 closed after the handshake": "tls-handshake-failed",
-    "v05 SHA-1 signatures only, RSA": "tls-offer-narrow",
+    "v05 SHA-1 signatures only, RSA": "tls-signature-weak",
+    "v05 finite field groups only": "tls-offer-narrow",
     "v06 101 records, the right one last": "tlsa-too-many-records",
     "v10 STARTTLS in lower case": "smtp-reply-unread",
 }

@@ -337,6 +337,14 @@ KNOWN: dict[str, Known] = {
         direct(leaf(), versions=TLS12, settings={"signatures": "ECDSA+SHA1"}), BAD, GOOD),
     "v05 SHA-1 signatures only, key exchange with RSA": Known(
         direct(RSA_LEAF, versions=TLS12, ciphers="AES256-GCM-SHA384", settings={"signatures": "RSA+SHA1"}), BAD, GOOD),
+    "v05 SHA-1 signatures only, all records unusable": Known(
+        dataclasses.replace(
+            direct(RSA_LEAF, versions=TLS12, settings={"signatures": "RSA+SHA1"}), records=("2 2 1 00",)),
+        ENCRYPTED, ENCRYPTED),
+    "v05 finite field groups only, all records unusable": Known(
+        dataclasses.replace(
+            direct(RSA_LEAF, versions=TLS13, settings={"groups": "ffdhe2048"}), records=("2 2 1 00",)),
+        BAD, ENCRYPTED),
     "v05 SHA-224 signatures only": Known(
         direct(RSA_LEAF, versions=TLS12, settings={"signatures": "RSA+SHA224"}), GOOD, BAD),
     "v05 SHA-1 and SHA-256 signatures": Known(

@@ -13,7 +13,7 @@ import typing as t
 
 from oracle import raw_pki as raw
 from oracle.raw_pki import Raw
-from oracle.sender_cases import HOST, TLS10, TLS11, TLS12, TLS13, Play
+from oracle.sender_cases import HOST, TLS10, TLS11, TLS12, TLS13, Play, behind, since
 
 T = t.TypeVar("T")
 change = dataclasses.replace
@@ -42,6 +42,18 @@ _CIPHERS: t.Final = {
     "rsa": ("kRSA", "kRSA", "AES128-SHA256", "ECDHE-RSA-AES256-SHA384", "CAMELLIA256-SHA", "ECDHE+CHACHA20"),
     "ec": ("ECDHE-ECDSA-AES128-SHA256", "ECDHE-ECDSA-AES256-CCM8", "ECDHE-ECDSA-AES256-SHA", "ECDHE+AESGCM"),
 }
+#: Begins of a validity that a date library does not take, or hardly.
+_BEGINS: t.Final = (
+    "230230000000Z", "161231235960Z", "161231235961Z", "230132000000Z", "00000101000000Z", "00010101000000Z",
+    "2001010000Z", "20200101000000Z", "230100000000Z",
+)  # fmt: skip
+#: Replies that somebody reads in another way than the others.
+_SAID: t.Final = (
+    {"ehlo": "250-mx\r\n250 starttls\r\n"}, {"ehlo": "250-mx\r\n250- STARTTLS\r\n250 HELP\r\n"},
+    {"ehlo": behind(50)}, {"ehlo": behind(20)}, {"greeting": "250 mx\r\n"},
+    {"greeting": "220-x\r\n" * 200 + "220 mx\r\n"}, {"greeting": "220 mx\r\r\n"}, {"starttls": "250 go\r\n"},
+    {"after_ready": "250 injected\r\n"}, {"ehlo_tls": "502 no\r\n"}, {"starttls": "454 no\r\n"},
+)  # fmt: skip
 
 
 def _name(rng: random.Random) -> bytes:
@@ -151,11 +163,28 @@ def _limits(rng: random.Random) -> tuple[bytes, ...]:
             raw.extension("2.5.29.32", raw.sequence(raw.sequence(policy)), rng.random() < 0.6),
             raw.extension("2.5.29.54", raw.integer(0), rng.random() < 0.6),
         )),)  # fmt: skip
+    if kind == 4:
+        base = rng.choice((
+            raw.tlv(0xA4, raw.name("x")), raw.tlv(0xA4, raw.name()), raw.tlv(0x86, b"x.nl"), raw.tlv(0x88, b"\x2a\x03"),
+            raw.tlv(0xA0, raw.oid("1.2.3"), raw.tlv(0xA0, raw.NULL)), raw.tlv(0x87, b"\x0a\0\0\0\xff\0\xff\0"),
+        ))  # fmt: skip
+        permitted = [raw.dns("example.nl")] if rng.random() < 0.5 else []
+        both = rng.choice((([*permitted, base], ()), (permitted, [base])))
+        return (raw.constraints(*both, critical=rng.random() < 0.7),)
+    if kind == 5:
+        bound = rng.choice((raw.tlv(0x80, b"\0"), raw.tlv(0x80, b"\1"), raw.tlv(0x81, b"\5")))
+        subtree = raw.tlv(rng.choice((0xA0, 0xA1)), raw.sequence(raw.dns(rng.choice(bases)), bound))
+        return (raw.extension("2.5.29.30", raw.sequence(subtree), True),)
     return ()
 
 
 def _flawed(rng: random.Random, made: Raw) -> Raw:
-    kind = rng.randrange(13)
+    kind = rng.randrange(15)
+    if kind == 13:
+        return change(made, validity=since(rng.choice(_BEGINS)))
+    if kind == 14 and isinstance(made.issuer, str):
+        encoding, tag = rng.choice((("utf-8", 0x16), ("latin-1", 0x14), ("utf-16-be", 0x1E), ("utf-32-be", 0x1C)))
+        return change(made, issuer=raw.name(raw.attribute(made.issuer.encode(encoding), tag)))
     if kind == 0:
         return change(made, days=-1)
     if kind == 1:
@@ -260,4 +289,14 @@ def generate(rng: random.Random) -> Play:
             ciphers = "kRSA"
         if versions == TLS12 and made[0].key.startswith(("rsa", "p256")) and rng.random() < 0.6:
             ciphers = rng.choice(_CIPHERS[kind])
-    return Play((tuple(sent),), records, versions=versions, ciphers=ciphers)
+    found = Play((tuple(sent),), records, versions=versions, ciphers=ciphers)
+    if rng.random() < 0.08:
+        return change(found, behaviour=rng.choice(_SAID))
+    if versions in (TLS12, TLS13) and ciphers == "ALL:!aNULL" and rng.random() < 0.3:
+        groups = {"groups": rng.choice(("ffdhe2048", "ffdhe2048:X25519", "P-256", "P-521:ffdhe8192"))}
+        kind = "RSA" if made[0].key.startswith("rsa") else "ECDSA"
+        hashes = rng.choice((("SHA1",), ("SHA224",), ("SHA1", "SHA256"), ("SHA512",)))
+        signatures = {"signatures": ":".join(f"{kind}+{one}" for one in hashes)}
+        signs = versions == TLS12 and made[0].key.startswith(("rsa", "p"))
+        return change(found, settings=rng.choice((groups, signatures)) if signs else groups)
+    return found
