@@ -12,6 +12,7 @@ is bounded. Pure. Private to the collection.
 from __future__ import annotations
 
 import dataclasses
+import datetime
 import typing as t
 
 from ansible_collections.mailsec.dane.plugins.module_utils._pki import der, name_constraints, security_level
@@ -20,7 +21,6 @@ from ansible_collections.mailsec.dane.plugins.module_utils._pki.certificate impo
 
 if t.TYPE_CHECKING:
     import collections.abc as c
-    import datetime
 
 INVALID: t.Final = "ta-chain-invalid"
 EXPIRED: t.Final = "ta-chain-expired"
@@ -127,8 +127,8 @@ def openssl_path(
         likely = [other for other in pool if likely_issuer(path[-1], other)]
         if not likely:
             break
-        current = [other for other in likely if date_fault(other, now) is None]
-        issuer = current[0] if current else max(likely, key=lambda other: other.not_after)
+        current = [other for other in likely if _is_current(other, now)]
+        issuer = current[0] if current else max(likely, key=_end)
         pool.remove(issuer)
         path.append(issuer)
         if is_anchor(issuer):
@@ -139,6 +139,21 @@ def openssl_path(
 def date_fault(certificate: Certificate, now: datetime.datetime) -> Fault | None:
     """Return the fault of a certificate that is not valid at ``now``. Raises CertificateError."""
     return validity_fault(certificate, (certificate.not_before, certificate.not_after), now)
+
+
+def _is_current(certificate: Certificate, now: datetime.datetime) -> bool:
+    try:
+        return date_fault(certificate, now) is None
+    except CertificateError:
+        return False
+
+
+def _end(certificate: Certificate) -> datetime.datetime:
+    """The last moment of the validity; one that cannot be read is over before any other."""
+    try:
+        return certificate.not_after
+    except CertificateError:
+        return datetime.datetime.min.replace(tzinfo=datetime.UTC)
 
 
 def validity_fault(

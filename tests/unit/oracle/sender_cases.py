@@ -396,6 +396,8 @@ KNOWN: dict[str, Known] = {
     "v01 leaf from a day 32, 3 1 1": Known(direct(leaf(validity=since("230132000000Z"))), GOOD, BAD),
     "v01 leaf from the year 0, 2 1 1": Known(anchored(leaf(validity=since("00000101000000Z")), ca()), GOOD, GOOD),
     "v01 CA from the year 0": Known(anchored(leaf(), ca(validity=since("00000101000000Z"))), GOOD, GOOD),
+    "v01 intermediate from the 30th of February, 2 1 1 of it": Known(
+        anchored(leaf(), ca(above="Root", validity=since("230230000000Z")), ROOT), GOOD, GOOD),
     "v01 stranger from the 30th of February": Known(
         anchored(leaf(), ca(), ca(name="S", validity=since("230230000000Z"))), GOOD, GOOD),
     "v12 asterisk in a PrintableString": Known(
