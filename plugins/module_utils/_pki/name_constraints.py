@@ -46,7 +46,7 @@ def violation(certificate: Certificate, issuer: Certificate, is_leaf: bool) -> s
     there += [GeneralName(EMAIL, value) for name in there if (value := _internationalized(name))]
     for name in there:
         if any(base.bounded for base in (*constraints.permitted, *constraints.excluded) if base.form == name.form):
-            return f"{issuer.subject_text} bounds the depth of names, which nobody supports"
+            return f"{issuer.subject_text} limits the depth of names, which OpenSSL does not support"
     return forbidden(there, constraints, issuer)
 
 

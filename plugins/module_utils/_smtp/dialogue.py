@@ -43,7 +43,7 @@ _REWRITTEN_COMMAND: t.Final = re.compile(r"(?<![A-Za-z])X{4,}(?![A-Za-z])")
 #: Seconds for one step after which a server is slow: postscreen has clients wait for 6.
 _SLOW: t.Final = 10.0
 #: What a server answers STARTTLS that counts connections or handshakes of a client; Postfix says "too many".
-_BUSY: t.Final = re.compile(r"(?i)^4\d\d .*(too many|too fast|rate)")
+_BUSY: t.Final = re.compile(r"(?i)^4\d\d .*\b(too many|too fast|rate)\b")
 _BUSY_CODES: t.Final = frozenset({421, 450})
 #: First bytes of the five TLS record types (RFC 8446 section 5.1; 24 is RFC 6520).
 _TLS_RECORDS: t.Final = bytes(range(20, 25))
@@ -195,7 +195,7 @@ class Dialogue:
             except OSError as error:
                 raise Ended("smtp-protocol-error", f"waiting for {doing}: {_words(error)}") from error
         reply = await self._reply(doing, self._limits.reply)
-        self._stop(senders.cannot_read(reply), "smtp-reply-unread", f"{doing} has {_size(reply)} bytes")
+        self._stop(senders.cannot_read(reply), "smtp-reply-unread", f"{doing} has {reply.size} bytes")
         if reply.code >= 500 and _REWRITTEN_COMMAND.search(str(reply)):
             self._odd("command-rewritten", f"{command.split()[0]} was answered: {reply}")
         return reply
@@ -211,7 +211,7 @@ class Dialogue:
             raise Ended("vantage-refused", f"the greeting is: {reply}", polite=True)
         if not reply.succeeds:
             raise Ended("smtp-greeting-failed", f"the greeting is: {reply}", polite=True)
-        self._stop(senders.cannot_read(reply), "smtp-reply-unread", f"the greeting has {_size(reply)} bytes")
+        self._stop(senders.cannot_read(reply), "smtp-reply-unread", f"the greeting has {reply.size} bytes")
 
     async def _introduce(self) -> None:
         reply = await self._command(f"EHLO {self._ehlo_name}")
@@ -225,9 +225,7 @@ class Dialogue:
         if seen:
             blind = [sender for sender in senders.BOTH if sender not in seen]
             names = " and ".join(sender.capitalize() for sender in blind)
-            self._stop(
-                blind, "smtp-reply-unread", f"{names} finds no STARTTLS in the EHLO reply of {_size(reply)} bytes"
-            )
+            self._stop(blind, "smtp-reply-unread", f"{names} finds no STARTTLS in the EHLO reply of {reply.size} bytes")
             return
         # Beside a STARTTLS that is offered, a keyword like that is another one that was masked, or somebody's own.
         masked = [line for line in lines if _MASKED_KEYWORD.fullmatch(line)]
@@ -380,10 +378,6 @@ class Dialogue:
 def _aborted(end: Ended) -> bool:
     """Tell a connection that was cut in the handshake from one that only took too long."""
     return not isinstance(end.__cause__, TimeoutError)
-
-
-def _size(reply: Reply) -> int:
-    return sum(len(line) + 1 for line in reply.raw)
 
 
 def _keywords(reply: Reply) -> tuple[str, ...]:

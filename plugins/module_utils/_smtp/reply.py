@@ -38,6 +38,11 @@ class Reply:
     raw: tuple[bytes, ...] = dataclasses.field(default=(), compare=False)
 
     @property
+    def size(self) -> int:
+        """Bytes of all lines, each with one for its end."""
+        return sum(len(line) + 1 for line in self.raw)
+
+    @property
     def succeeds(self) -> bool:
         """Whether the code is a positive completion, 2yz (RFC 5321 section 4.2.1); senders look at no more of it."""
         return self.code // 100 == 2

@@ -55,7 +55,7 @@ def may_lack_something(probe: Probe) -> bool:
 
 def cannot_read(reply: Reply) -> tuple[str, ...]:
     """Return who gives up over the length of ``reply``."""
-    return (EXIM,) if sum(len(line) + 1 for line in reply.raw) > _EXIM_READS else ()
+    return (EXIM,) if reply.size > _EXIM_READS else ()
 
 
 def see_starttls(reply: Reply) -> tuple[str, ...]:

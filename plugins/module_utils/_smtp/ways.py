@@ -9,6 +9,7 @@ A server with an RSA and an ECDSA certificate shows each sender one of them. Pri
 
 from __future__ import annotations
 
+import asyncio
 import dataclasses
 import typing as t
 
@@ -100,22 +101,33 @@ def _leaf_type(seen: Probe) -> str | None:
 
 
 async def _as_senders(seen: Probe, ehlo_name: str, limits: Limits) -> Probe:
-    """Shake hands with what each sender offers, because the session that we have may need more than that."""
+    """Shake hands with what each sender offers, because the session that we have may need more than that.
+
+    Within the total of ``limits``, of which ``seen`` has used a part; the seconds of the result count all of it.
+    """
+    clock = asyncio.get_running_loop().time
+    begun = clock() - seen.seconds
     stops, oddities = dict(seen.stops), dict(zip(seen.oddities, seen.evidence, strict=True))
     shared = f"{seen.tls_version}, {seen.signature_hash or seen.group or 'no signature'}"
     for sender, code, offer in senders.OFFERS:
         if sender in stops:
             continue
+        left = max(limits.total - (clock() - begun), _LAST_SECONDS)
         try:
-            able = await openssl_client.shakes_hands(seen.endpoint, seen.server_name, ehlo_name, limits.total, offer)
-        except openssl_client.Unclear:
+            able = await openssl_client.shakes_hands(seen.endpoint, seen.server_name, ehlo_name, left, offer)
+        except openssl_client.Unclear as error:
             stops[sender] = PARTLY_SEEN
+            oddities.setdefault(PARTLY_SEEN, f"whether {sender.capitalize()} can shake hands is not known: {error}")
             continue
         if not able:
             stops[sender] = code
             oddities.setdefault(code, f"no handshake with what {sender.capitalize()} offers; ours has {shared}")
     return dataclasses.replace(
-        seen, stops=tuple(stops.items()), oddities=tuple(oddities), evidence=tuple(oddities.values())
+        seen,
+        stops=tuple(stops.items()),
+        oddities=tuple(oddities),
+        evidence=tuple(oddities.values()),
+        seconds=round(clock() - begun, 3),
     )
 
 

@@ -217,6 +217,11 @@ REFUSALS: dict[str, tuple[Behaviour, str, str]] = {
     "STARTTLS in a parameter": (Behaviour(ehlo=b"250-mx\r\n250 AUTH STARTTLS\r\n"), "starttls-missing", "offers AUTH"),
     "STARTTLS as the name": (Behaviour(ehlo=b"250 STARTTLS\r\n"), "starttls-missing", "offers nothing"),
     "STARTTLS 454": (Behaviour(starttls=b"454 no key\r\n"), "starttls-refused", "454 no key"),
+    "STARTTLS 454 in other words": (
+        Behaviour(starttls=b"454 cannot operate TLS\r\n"),
+        "starttls-refused",
+        "cannot operate",
+    ),
     "STARTTLS 501": (Behaviour(starttls=b"501 no parameters\r\n"), "starttls-refused", "501 no"),
     "STARTTLS 354": (Behaviour(starttls=b"354 ok\r\n"), "starttls-refused", "354 ok"),
 }

@@ -227,4 +227,5 @@ def test_v05_without_the_program_nothing_is_known(monkeypatch: pytest.MonkeyPatc
     context = credentials.server_context(RSA, weak=True)
     openssl_settings.apply(context, "groups", FINITE["groups"])
     first = asked(Responder(context), (None,))[0]
-    assert set(dict(first.stops).values()) == {"endpoint-partly-seen"}
+    assert set(dict(first.stops).values()) == {"endpoint-partly-seen"} == set(first.oddities)
+    assert "the program openssl is not installed" in first.evidence[0]
