@@ -193,7 +193,7 @@ def _difference_findings(answers: t.Iterable[Answer]) -> list[Finding]:
 
 
 def _sibling_findings(host: HostVerdict) -> list[Finding]:
-    """Judge a port that nobody uses: it must have no records, and its name servers must prove that."""
+    """Judge an unused port: it must have no records, and its name servers must prove that."""
     sibling, tlsa = host.observation.sibling, host.observation.dns.tlsa
     if sibling is None or tlsa is None:
         return []

@@ -28,7 +28,7 @@ with contextlib.suppress(ImportError):
     import dns.tsig
 
     # Senders ignore a TLSA record whose digest has the wrong length (RFC 6698 section 4.1). dnspython refuses the whole
-    # message instead, so that nobody could find such a record and replace it.
+    # message instead, so that the audit could not show such a record.
     dns.rdtypes.ANY.TLSA.TLSA._cert_length_by_mtype = {}
 
 if t.TYPE_CHECKING:

@@ -256,7 +256,7 @@ class _Judge:
             self._say("ttl-changed-mid-roll", owner, evidence, expected, severity)
 
     def _strangers(self, owner: str) -> None:
-        """Name records that nobody uses: those of others, and those of next keys that are not held."""
+        """Name records without a use: those of other programs, and those of next keys whose files are missing."""
         goal = self.known.goal
         coming = {TlsaRecord.from_text(goal.to_key)} if goal is not None and goal.finished is None else set()
         ours = self.known.before.owned | self.known.after.owned | coming

@@ -194,7 +194,7 @@ def _lease(path: str) -> Lease | None:
     except (ValueError, KeyError, TypeError) as error:
         # Written atomically, so this is not a crash of ours; taking it over unseen would be a guess.
         raise JournalError(
-            "damaged", f"{path}.lease is not a lease, remove it if nobody is at work: {error!r}"
+            "damaged", f"{path}.lease is not a lease; remove it when no run is active: {error!r}"
         ) from error
 
 
